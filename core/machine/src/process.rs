@@ -1,0 +1,64 @@
+//! What this process takes.
+
+use crate::roots::{Roots, kib_field};
+
+/// Resident memory of this process in bytes, mapped file pages included.
+///
+/// `VmRSS` of `/proc/self/status`, or `sysinfo` where there is no `/proc`; `None` if neither
+/// tells.
+pub fn resident_bytes() -> Option<u64> {
+    resident_bytes_at(&Roots::system()).or_else(resident_from_sysinfo)
+}
+
+/// [`resident_bytes`] as the files under `roots` have it.
+pub fn resident_bytes_at(roots: &Roots) -> Option<u64> {
+    kib_field(&roots.read_proc("self/status")?, "VmRSS")
+}
+
+/// The most resident memory that this process ever had, in bytes (`VmHWM`).
+///
+/// `None` on systems without `/proc`.
+pub fn peak_resident_bytes() -> Option<u64> {
+    peak_resident_bytes_at(&Roots::system())
+}
+
+/// [`peak_resident_bytes`] as the files under `roots` have it.
+pub fn peak_resident_bytes_at(roots: &Roots) -> Option<u64> {
+    kib_field(&roots.read_proc("self/status")?, "VmHWM")
+}
+
+fn resident_from_sysinfo() -> Option<u64> {
+    let pid = sysinfo::get_current_pid().ok()?;
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_processes_specifics(
+        sysinfo::ProcessesToUpdate::Some(&[pid]),
+        false,
+        sysinfo::ProcessRefreshKind::nothing().with_memory(),
+    );
+    system
+        .process(pid)
+        .map(|process| process.memory())
+        .filter(|&bytes| bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portable_reading_agrees_with_the_kernel() {
+        let held = vec![1u8; 64 << 20];
+        let portable = resident_from_sysinfo().unwrap();
+        assert!(
+            portable >= held.len() as u64,
+            "{portable} is less than what is held"
+        );
+        if let Some(kernel) = resident_bytes_at(&Roots::system()) {
+            assert!(
+                kernel.abs_diff(portable) < 32 << 20,
+                "{kernel} and {portable}"
+            );
+        }
+        assert!(held.iter().all(|&byte| byte == 1));
+    }
+}
