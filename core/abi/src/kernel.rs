@@ -1,0 +1,185 @@
+//! The shared kernel trait.
+
+use crate::args::{
+    Activations, AttendArgs, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, ScratchNeed,
+    TernaryMatrix,
+};
+use crate::error::KernelError;
+use crate::head::{HeadInput, HeadMatrix};
+use crate::layout::LayoutId;
+
+/// Which operations a kernel implements. A partial kernel leaves the rest to another one.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ops(pub u32);
+
+impl Ops {
+    /// `pack`, `packed_bytes` and `matmul`: the ternary product.
+    pub const MATMUL: Self = Self(1);
+    /// `head`.
+    pub const HEAD: Self = Self(1 << 1);
+    /// `quantize`.
+    pub const QUANTIZE: Self = Self(1 << 2);
+    /// `rms_norm`.
+    pub const RMS_NORM: Self = Self(1 << 3);
+    /// `rope`.
+    pub const ROPE: Self = Self(1 << 4);
+    /// `gate`.
+    pub const GATE: Self = Self(1 << 5);
+    /// `attend`.
+    pub const ATTEND: Self = Self(1 << 6);
+    /// Everything of this version.
+    pub const ALL: Self = Self(0x7f);
+
+    /// Whether all of `other` is in `self`.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What a kernel says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Short lower-case name, unique among plugins: `scalar`, `avx512`.
+    pub name: String,
+    /// Version of the plugin.
+    pub version: String,
+    /// Tells two builds of one version apart.
+    pub build_id: String,
+    /// Instruction sets needed, for people: `AVX-512 F+BW+VL`.
+    pub isa: String,
+    /// Layout of packed weights.
+    pub layout: LayoutId,
+    /// Row ranges given to `matmul` start on a multiple of this (and end on one, or at the end
+    /// of the matrix); packed bytes of such ranges lie one after another.
+    pub row_align: usize,
+    /// What is implemented.
+    pub ops: Ops,
+}
+
+/// How well a kernel suits this processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// 0: cannot run here. Larger is better; the scalar kernel has 1.
+    pub rank: u32,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// The hot loops of a decoder step. See the crate documentation for the rules.
+///
+/// # Errors
+/// All operations check their arguments and return [`KernelError::BadArgument`] before they
+/// write anything; an operation outside [`Facts::ops`] returns [`KernelError::Unsupported`]; a
+/// processor without the kernel's instructions gives [`KernelError::WrongIsa`].
+pub trait Kernel: Send + Sync {
+    /// What the kernel is.
+    fn facts(&self) -> &Facts;
+
+    /// How well it suits this processor. Must test the features the operations use, including
+    /// the operating system's part (`is_x86_feature_detected!` does).
+    fn score(&self) -> Score;
+
+    /// Bytes of scratch memory a thread must pass to `matmul`, `head` and `attend` for shapes up
+    /// to `need`. The memory is aligned to 64 bytes.
+    fn scratch_bytes(&self, need: &ScratchNeed) -> usize {
+        let _ = need;
+        0
+    }
+
+    /// Bytes of a packed matrix, or `None` when the shape is not supported.
+    fn packed_bytes(&self, rows: usize, cols: usize) -> Option<usize> {
+        let _ = (rows, cols);
+        None
+    }
+
+    /// Packs canonical ternary rows; `out` is [`packed_bytes`](Self::packed_bytes) long.
+    fn pack(&self, args: &PackArgs<'_>, out: &mut [u8]) -> Result<(), KernelError> {
+        let _ = (args, out);
+        Err(KernelError::Unsupported("pack"))
+    }
+
+    /// `out[t][r]` for the rows `r` in `out.range()` and all tokens `t`.
+    ///
+    /// With one weight scale `w` a row (or matrix) and one activation scale `a` a token:
+    /// `sum as f32 * (w * a)`, `sum` the exact integer product. With groups: from 0, in
+    /// increasing `g`, `acc = fma(sum[g] as f32, w[g] * a[g], acc)`.
+    fn matmul(
+        &self,
+        w: &TernaryMatrix<'_>,
+        x: &Activations<'_>,
+        out: &mut MatOut<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), KernelError> {
+        let _ = (w, x, out, scratch);
+        Err(KernelError::Unsupported("matmul"))
+    }
+
+    /// Logits of the rows in `out.range()`; see [`crate::head`] for formats and arithmetic.
+    /// Ranges start on multiples of 16 rows and end on one, or at the end of the matrix.
+    fn head(
+        &self,
+        w: &HeadMatrix<'_>,
+        x: &HeadInput<'_>,
+        out: &mut MatOut<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), KernelError> {
+        let _ = (w, x, out, scratch);
+        Err(KernelError::Unsupported("head"))
+    }
+
+    /// Quantises one row of activations in groups of `group` values: per group, with
+    /// `m = abs_max(x)`, `q = quantize_one(x, quantize_factor(m))`, `scale = activation_scale(m)`
+    /// and `sum` the sum of `q` ([`crate::numerics`]).
+    fn quantize(
+        &self,
+        x: &[f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        let _ = (x, group, out);
+        Err(KernelError::Unsupported("quantize"))
+    }
+
+    /// [`numerics::rms_norm`](crate::numerics::rms_norm) of one row. All slices have one length.
+    fn rms_norm(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        eps: f32,
+        out: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let _ = (x, weight, eps, out);
+        Err(KernelError::Unsupported("rms_norm"))
+    }
+
+    /// Rotates the heads of one token in place; see [`RopeArgs`].
+    fn rope(&self, x: &mut [f32], args: &RopeArgs<'_>) -> Result<(), KernelError> {
+        let _ = (x, args);
+        Err(KernelError::Unsupported("rope"))
+    }
+
+    /// `out[i] = f(gate[i]) * up[i]`. All slices have one length.
+    fn gate(
+        &self,
+        kind: GateKind,
+        gate: &[f32],
+        up: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let _ = (kind, gate, up, out);
+        Err(KernelError::Unsupported("gate"))
+    }
+
+    /// Attention of one KV head's queries; see [`AttendArgs`].
+    fn attend(
+        &self,
+        args: &AttendArgs<'_>,
+        out: &mut MatOut<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), KernelError> {
+        let _ = (args, out, scratch);
+        Err(KernelError::Unsupported("attend"))
+    }
+}
