@@ -1,0 +1,20 @@
+//! The oracle passes its own suite, directly and through the C boundary.
+#![allow(unsafe_code, clippy::print_stdout)]
+
+use tritone_abi::host::TableKernel;
+use tritone_conformance::{Effort, Options, check};
+
+#[test]
+fn the_scalar_table_passes() {
+    // SAFETY: `export_kernel!` made the table and it is linked in.
+    let kernel = unsafe { TableKernel::new(tritone_scalar::TABLE) }.unwrap();
+    let options = Options {
+        seed: 7,
+        effort: Effort::Quick,
+    };
+    let report = check(&kernel, &options);
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.skipped().count(), 0);
+    assert!(report.ops.iter().all(|op| op.cases >= 7), "{report}");
+    println!("{report}");
+}
