@@ -111,12 +111,12 @@ fn unpack(format: HeadFormat, codes: &[u8], half: usize) -> [[i16; VECTOR]; QUAD
             HeadFormat::F16 => {}
             HeadFormat::Q8 => {
                 for (value, code) in value.zip(vector(half * QUADS + v)) {
-                    *value = i16::from(*code) - 128;
+                    *value = i16::from(*code).wrapping_sub(128);
                 }
             }
             HeadFormat::Q4 => {
                 for (value, byte) in value.zip(vector(nibbles)) {
-                    *value = i16::from((byte >> shift) & 15) - 8;
+                    *value = i16::from((byte >> shift) & 15).wrapping_sub(8);
                 }
             }
             HeadFormat::Q6 => {
@@ -124,7 +124,7 @@ fn unpack(format: HeadFormat, codes: &[u8], half: usize) -> [[i16; VECTOR]; QUAD
                 let (upper, place) = (vector(8 + quad / 4), 2 * (quad % 4));
                 for ((value, low), high) in value.zip(vector(nibbles)).zip(upper) {
                     let code = (low >> shift) & 15 | ((high >> place) & 3) << 4;
-                    *value = i16::from(code) - 32;
+                    *value = i16::from(code).wrapping_sub(32);
                 }
             }
         }
@@ -132,19 +132,29 @@ fn unpack(format: HeadFormat, codes: &[u8], half: usize) -> [[i16; VECTOR]; QUAD
     values
 }
 
-/// Integer products of sixteen rows with 32 activations.
+/// Integer products of sixteen rows with 32 activations. Nothing comes near an overflow; the
+/// wrapping operations are there because checked ones do not vectorise.
 #[inline(always)]
 fn multiply(values: &[[i16; VECTOR]; QUADS], q: &[i8]) -> [i32; GROUP_ROWS] {
+    // One sum for each byte of a vector: column `b` of every quad, four to a row.
     let mut acc = [0i32; VECTOR];
-    for (values, q) in values.iter().zip(q.chunks_exact(4)) {
-        for (i, (acc, value)) in acc.iter_mut().zip(values).enumerate() {
-            // Far from overflow; checked additions would not vectorise.
-            *acc = acc.wrapping_add(i32::from(*value) * i32::from(q[i % 4]));
+    for (values, quad) in values.iter().zip(q.chunks_exact(4)) {
+        let mut pattern = [0i16; 16];
+        for (i, v) in pattern.iter_mut().enumerate() {
+            *v = i16::from(quad[i % 4]);
+        }
+        for (acc, values) in acc.chunks_exact_mut(16).zip(values.chunks_exact(16)) {
+            for i in 0..16 {
+                let product = i32::from(values[i]).wrapping_mul(i32::from(pattern[i]));
+                acc[i] = acc[i].wrapping_add(product);
+            }
         }
     }
     let mut sums = [0i32; GROUP_ROWS];
     for (sum, columns) in sums.iter_mut().zip(acc.chunks_exact(4)) {
-        *sum = columns.iter().sum();
+        for v in columns {
+            *sum = sum.wrapping_add(*v);
+        }
     }
     sums
 }
