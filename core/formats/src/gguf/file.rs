@@ -1,0 +1,137 @@
+//! A checked GGUF file over bytes that somebody else keeps.
+
+use super::convert::FromValue;
+use super::index::{Index, KeyEntry, text};
+use super::tensor::TensorView;
+use super::value::Value;
+use crate::error::{GgufError, shown};
+
+/// A GGUF file whose header has been checked.
+///
+/// `B` owns or borrows the bytes: a memory map, a `Vec<u8>`, an `Arc<[u8]>`, a `&[u8]`. To share a
+/// mapped file between threads, put the whole `GgufFile` into an `Arc`. `B` must give the same bytes on every call. If it does not, because a mapped file is changed by another
+/// process, answers may be wrong but every access stays within bounds.
+pub struct GgufFile<B> {
+    bytes: B,
+    index: Index,
+}
+
+impl<B: AsRef<[u8]>> GgufFile<B> {
+    /// Checks the header and where every tensor lies; reads no tensor data.
+    ///
+    /// Takes time in proportion to the header: the token list is walked, not copied.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a sound GGUF file of version 2 or 3. A tensor of a type that is known
+    /// but has no codec is no error here; [`TensorView::bytes`] refuses it.
+    pub fn new(bytes: B) -> Result<Self, GgufError> {
+        let index = Index::parse(bytes.as_ref())?;
+        Ok(Self { bytes, index })
+    }
+
+    /// The bytes of the whole file.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The owner of the bytes.
+    pub fn owner(&self) -> &B {
+        &self.bytes
+    }
+
+    /// The version of the container: 2 or 3.
+    pub fn version(&self) -> u32 {
+        self.index.version
+    }
+
+    /// The alignment of tensor data in bytes, a power of two.
+    pub fn alignment(&self) -> usize {
+        self.index.alignment
+    }
+
+    /// Where the data section begins, in bytes from the start of the file.
+    pub fn data_offset(&self) -> usize {
+        self.index.data_start
+    }
+
+    /// Metadata keys and values in the order of the file.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let bytes = self.bytes();
+        let pair = move |entry: &KeyEntry| Some((text(bytes, &entry.key), entry.value(bytes)?));
+        self.index.keys.iter().filter_map(pair)
+    }
+
+    /// The value of a metadata key, whatever its type.
+    pub fn get(&self, key: &str) -> Option<Value<'_>> {
+        self.index.key(self.bytes(), key)?.value(self.bytes())
+    }
+
+    /// The value of a metadata key as `T`, or `None` if the key is absent.
+    ///
+    /// `T` can be `u32`, `u64`, `usize`, `i32`, `f32`, `bool`, `&str`, `&[u8]`,
+    /// [`Array`](crate::Array), [`StrArray`](crate::StrArray), or a `Vec` of those.
+    ///
+    /// # Errors
+    ///
+    /// When the value has another type, or a number does not fit.
+    pub fn value<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<Option<T>, GgufError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        T::from_value(value)
+            .map(Some)
+            .ok_or_else(|| GgufError::WrongType {
+                key: shown(key),
+                expected: T::expected().into_owned(),
+                got: value.describe(),
+            })
+    }
+
+    /// The value of a metadata key that must be there, as `T`.
+    ///
+    /// # Errors
+    ///
+    /// When the key is absent, the value has another type, or a number does not fit.
+    pub fn require<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<T, GgufError> {
+        self.value(key)?
+            .ok_or_else(|| GgufError::MissingKey { key: shown(key) })
+    }
+
+    /// The tensors in the order of the file.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorView<'_>> {
+        let bytes = self.bytes();
+        self.index
+            .tensors
+            .iter()
+            .map(move |entry| TensorView::new(bytes, entry))
+    }
+
+    /// The tensor of this name.
+    pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let entry = self.index.tensor(self.bytes(), name)?;
+        Some(TensorView::new(self.bytes(), entry))
+    }
+
+    /// The tensor of this name, which must be there.
+    ///
+    /// # Errors
+    ///
+    /// When it is absent.
+    pub fn require_tensor(&self, name: &str) -> Result<TensorView<'_>, GgufError> {
+        self.tensor(name).ok_or_else(|| GgufError::MissingTensor {
+            tensor: shown(name),
+        })
+    }
+}
+
+impl<B: AsRef<[u8]>> std::fmt::Debug for GgufFile<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GgufFile")
+            .field("version", &self.version())
+            .field("bytes", &self.bytes().len())
+            .field("keys", &self.index.keys.len())
+            .field("tensors", &self.index.tensors.len())
+            .finish()
+    }
+}
