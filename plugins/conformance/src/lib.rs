@@ -22,6 +22,7 @@ mod facts;
 mod head;
 mod matmul;
 mod misuse;
+mod pack;
 mod report;
 mod rows;
 mod suite;
@@ -62,7 +63,7 @@ pub fn check(kernel: &dyn Kernel, options: &Options) -> Report {
     let mut suite = Suite::new(kernel, options);
     suite.section("facts", None, facts::cases);
     if suite.can_run() {
-        suite.section("pack", Some(Ops::MATMUL), matmul::pack_cases);
+        suite.section("pack", Some(Ops::MATMUL), pack::cases);
         suite.section("matmul", Some(Ops::MATMUL), matmul::cases);
         suite.section("head", Some(Ops::HEAD), head::cases);
         suite.section("quantize", Some(Ops::QUANTIZE), rows::quantize_cases);

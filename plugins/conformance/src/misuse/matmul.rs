@@ -8,7 +8,7 @@ use tritone_abi::{
 
 use super::{ZEROS, refused, starve, verdict};
 use crate::data::{Guarded, Inputs, Output, Quantized, Rng, canonical, scratch};
-use crate::matmul::pack_codes;
+use crate::pack::pack_codes;
 use crate::suite::{Outcome, Suite};
 
 struct Product<'a> {
