@@ -1,0 +1,158 @@
+use super::nucleus::Nucleus;
+use super::philox::bits_at;
+use super::{SampleError, Sampling};
+
+/// A chosen token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Its id.
+    pub token: u32,
+    /// The natural logarithm of its probability in the model's own distribution, before
+    /// penalties, bias and temperature, if [`Sampling::logprobs`] asked for it.
+    pub logprob: Option<f32>,
+}
+
+/// Chooses tokens by fixed settings. It keeps buffers between calls, but nothing that a choice
+/// depends on.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    settings: Sampling,
+    vocab: usize,
+    nucleus: Nucleus,
+    window: Vec<u32>,
+    /// Logits that were changed, as they were, in the order of the changes.
+    changed: Vec<(u32, f32)>,
+}
+
+impl Sampler {
+    /// A sampler for logits over `vocab` tokens.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is outside its range, or a bias is for a token outside the vocabulary.
+    pub fn new(settings: Sampling, vocab: usize) -> Result<Self, SampleError> {
+        settings.validate()?;
+        let mut tokens = settings.logit_bias.iter().map(|&(token, _)| token);
+        if let Some(token) = tokens.find(|&token| token as usize >= vocab) {
+            return Err(SampleError::BiasToken { token, vocab });
+        }
+        let (window, changed) = (Vec::new(), Vec::new());
+        Ok(Self {
+            settings,
+            vocab,
+            nucleus: Nucleus::default(),
+            window,
+            changed,
+        })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Sampling {
+        &self.settings
+    }
+
+    /// Chooses the token at `position` of its sequence.
+    ///
+    /// `logits` holds one number per token of the vocabulary, minus infinity for a masked one; it
+    /// is changed by penalties and bias. `history` is what the penalties look at, oldest first:
+    /// usually prompt and answer so far.
+    ///
+    /// # Errors
+    ///
+    /// If the number of logits is wrong, one is NaN or plus infinity, or all are masked.
+    pub fn next(
+        &mut self,
+        logits: &mut [f32],
+        position: u64,
+        history: &[u32],
+    ) -> Result<Choice, SampleError> {
+        if logits.len() != self.vocab {
+            return Err(SampleError::Length {
+                logits: logits.len(),
+                vocab: self.vocab,
+            });
+        }
+        let total = if self.settings.logprobs {
+            Some(log_sum_exp(logits)?)
+        } else {
+            None
+        };
+        self.changed.clear();
+        self.penalise(logits, history);
+        for &(token, bias) in &self.settings.logit_bias {
+            let logit = &mut logits[token as usize];
+            self.changed.push((token, *logit));
+            *logit += bias;
+        }
+        let (best, max) = best(logits)?;
+        let token = if self.settings.temperature == 0.0 {
+            best
+        } else {
+            let bits = bits_at(self.settings.seed, position);
+            self.nucleus.draw(logits, max, &self.settings, bits)
+        };
+        let logprob = total.map(|total| {
+            let original = self.changed.iter().find(|&&(id, _)| id == token);
+            original.map_or(logits[token as usize], |&(_, logit)| logit) - total
+        });
+        Ok(Choice { token, logprob })
+    }
+
+    fn penalise(&mut self, logits: &mut [f32], history: &[u32]) {
+        let Sampling {
+            repetition_penalty,
+            frequency_penalty,
+            presence_penalty,
+            ..
+        } = self.settings;
+        if repetition_penalty == 1.0 && frequency_penalty == 0.0 && presence_penalty == 0.0 {
+            return;
+        }
+        let start = history
+            .len()
+            .saturating_sub(self.settings.repetition_window as usize);
+        self.window.clear();
+        self.window.extend_from_slice(&history[start..]);
+        self.window.sort_unstable();
+        for same in self.window.chunk_by(|a, b| a == b) {
+            let Some(logit) = logits.get_mut(same[0] as usize) else {
+                continue;
+            };
+            self.changed.push((same[0], *logit));
+            if *logit > 0.0 {
+                *logit /= repetition_penalty;
+            } else {
+                *logit *= repetition_penalty;
+            }
+            *logit -= same.len() as f32 * frequency_penalty + presence_penalty;
+        }
+    }
+}
+
+/// The best token, the lower id of equals, and its logit.
+fn best(logits: &[f32]) -> Result<(u32, f32), SampleError> {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (token, &value) in logits.iter().enumerate() {
+        if value.is_nan() || value == f32::INFINITY {
+            return Err(SampleError::BrokenLogit { token, value });
+        }
+        if value > best.1 {
+            best = (token as u32, value);
+        }
+    }
+    if best.1 == f32::NEG_INFINITY {
+        Err(SampleError::AllMasked)
+    } else {
+        Ok(best)
+    }
+}
+
+/// ln(sum of exp(logit)): in f64, in increasing order of ids.
+fn log_sum_exp(logits: &[f32]) -> Result<f32, SampleError> {
+    let (_, max) = best(logits)?;
+    let sum: f64 = logits
+        .iter()
+        .map(|&logit| f64::from(libm::expf(logit - max)))
+        .sum();
+    Ok(max + libm::log(sum) as f32)
+}
