@@ -16,8 +16,8 @@ use crate::head::{HeadFormat, HeadInput, HeadMatrix};
 use crate::kernel::{Kernel, Score};
 use crate::layout::LayoutId;
 use crate::table::{
-    ActivationsRaw, AttendRaw, GateRaw, HeadRaw, MatmulRaw, NormRaw, OutRaw, PackRaw, QuantizeRaw,
-    RawSlice, RawSliceMut, RopeRaw, ScoreOut, text,
+    ActivationsRaw, AttendRaw, GateRaw, HeadRaw, MatmulRaw, NormRaw, OutRaw, PackRaw, ProbeRaw,
+    QuantizeRaw, RawSlice, RawSliceMut, RopeRaw, ScoreOut, text,
 };
 
 type Outcome = Result<(), KernelError>;
@@ -402,6 +402,34 @@ pub unsafe fn attend<K: Kernel>(kernel: &K, args: *const AttendRaw<'static>) -> 
     })
 }
 
+/// # Safety
+/// As for [`pack`], and `result` points to a `u64` of the caller's.
+pub unsafe fn probe_read<K: Kernel>(kernel: &K, args: *const ProbeRaw) -> Status {
+    guard("probe_read", || {
+        // SAFETY: promised by the caller.
+        let a = unsafe { arguments(args) }?;
+        // SAFETY: promised by the caller.
+        let data = unsafe { a.data.get() }?;
+        // SAFETY: null or valid, as promised.
+        let result = unsafe { a.result.as_mut() }.ok_or(KernelError::BadArgument("result"))?;
+        *result = kernel.probe_read(data, a.count as usize)?;
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As for [`probe_read`].
+pub unsafe fn probe_int8<K: Kernel>(kernel: &K, args: *const ProbeRaw) -> Status {
+    guard("probe_int8", || {
+        // SAFETY: promised by the caller.
+        let a = unsafe { arguments(args) }?;
+        // SAFETY: null or valid, as promised.
+        let result = unsafe { a.result.as_mut() }.ok_or(KernelError::BadArgument("result"))?;
+        *result = kernel.probe_int8(a.count)?;
+        Ok(())
+    })
+}
+
 /// Exports a kernel as the data symbol `tritone_kernel_<name>` and as `pub static TABLE`.
 ///
 /// ```ignore
@@ -470,6 +498,16 @@ macro_rules! export_kernel {
             rope: if $ops.contains($crate::Ops::ROPE) { Some(shims::rope) } else { None },
             gate: if $ops.contains($crate::Ops::GATE) { Some(shims::gate) } else { None },
             attend: if $ops.contains($crate::Ops::ATTEND) { Some(shims::attend) } else { None },
+            probe_read: if $ops.contains($crate::Ops::PROBE) {
+                Some(shims::probe_read)
+            } else {
+                None
+            },
+            probe_int8: if $ops.contains($crate::Ops::PROBE) {
+                Some(shims::probe_int8)
+            } else {
+                None
+            },
         };
 
         /// [`KernelTable`](tritone_abi::table::KernelTable) for linking this plugin statically.
@@ -490,6 +528,8 @@ macro_rules! export_kernel {
             $crate::export_kernel!(@shim rope, *const table::RopeRaw, Status);
             $crate::export_kernel!(@shim gate, *const table::GateRaw, Status);
             $crate::export_kernel!(@shim attend, *const table::AttendRaw<'static>, Status);
+            $crate::export_kernel!(@shim probe_read, *const table::ProbeRaw, Status);
+            $crate::export_kernel!(@shim probe_int8, *const table::ProbeRaw, Status);
 
             pub(super) extern "C" fn packed_bytes(rows: usize, cols: usize) -> usize {
                 export::packed_bytes(&KERNEL, rows, cols)

@@ -11,7 +11,7 @@ use crate::kernel::{Facts, Kernel, Ops, Score};
 use crate::layout::LayoutId;
 use crate::table::{
     ActivationsRaw, AttendRaw, Call, GateRaw, HeadRaw, Header, KernelTable, MatmulRaw, NormRaw,
-    OutRaw, PackRaw, QuantizeRaw, RawSlice, RopeRaw, ScoreOut, TABLE_BYTES, text_of,
+    OutRaw, PackRaw, ProbeRaw, QuantizeRaw, RawSlice, RopeRaw, ScoreOut, TABLE_BYTES, text_of,
 };
 use crate::{ABI_VERSION, MAGIC};
 
@@ -160,6 +160,8 @@ impl TableKernel {
             ("rope", Ops::ROPE, table.rope.is_some()),
             ("gate", Ops::GATE, table.gate.is_some()),
             ("attend", Ops::ATTEND, table.attend.is_some()),
+            ("probe_read", Ops::PROBE, table.probe_read.is_some()),
+            ("probe_int8", Ops::PROBE, table.probe_int8.is_some()),
         ];
         for (name, op, present) in pairs {
             if ops.contains(op) != present {
@@ -422,5 +424,30 @@ impl Kernel for TableKernel {
             scratch: scratch.into(),
         };
         self.call("attend", self.table.attend, &raw)
+    }
+
+    fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
+        let mut result = 0;
+        let raw = ProbeRaw {
+            size: size_of::<ProbeRaw>(),
+            data: data.into(),
+            count: prefetch as u64,
+            result: &raw mut result,
+        };
+        self.call("probe_read", self.table.probe_read, &raw)?;
+        Ok(result)
+    }
+
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        let mut result = 0;
+        let nothing: &[u8] = &[];
+        let raw = ProbeRaw {
+            size: size_of::<ProbeRaw>(),
+            data: nothing.into(),
+            count: rounds,
+            result: &raw mut result,
+        };
+        self.call("probe_int8", self.table.probe_int8, &raw)?;
+        Ok(result)
     }
 }

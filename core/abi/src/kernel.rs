@@ -28,8 +28,16 @@ impl Ops {
     pub const GATE: Self = Self(1 << 5);
     /// `attend`.
     pub const ATTEND: Self = Self(1 << 6);
-    /// Everything of this version.
+    /// Everything a step needs.
     pub const ALL: Self = Self(0x7f);
+    /// `probe_read` and `probe_int8`: measures of what this instruction set can reach.
+    pub const PROBE: Self = Self(1 << 7);
+
+    /// The operations of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// Whether all of `other` is in `self`.
     #[must_use]
@@ -181,5 +189,24 @@ pub trait Kernel: Send + Sync {
     ) -> Result<(), KernelError> {
         let _ = (args, out, scratch);
         Err(KernelError::Unsupported("attend"))
+    }
+
+    /// Reads `data` once, as fast as this instruction set can, and returns the sum of its
+    /// little-endian 64-bit words modulo 2^64 (the last word padded with zeros). `prefetch` is
+    /// how many bytes ahead to prefetch, 0 for not at all.
+    ///
+    /// Measures the limit that a product bound by memory can reach.
+    fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
+        let _ = (data, prefetch);
+        Err(KernelError::Unsupported("probe_read"))
+    }
+
+    /// Runs the fastest int8 dot product of this instruction set on registers alone, at least
+    /// `rounds` times, and returns how many multiply-adds that were.
+    ///
+    /// Measures the limit that a product bound by arithmetic can reach.
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        let _ = rounds;
+        Err(KernelError::Unsupported("probe_int8"))
     }
 }

@@ -316,6 +316,20 @@ pub struct AttendRaw<'a> {
     pub scratch: RawSliceMut<u8>,
 }
 
+/// Arguments of both probes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeRaw {
+    /// See [`PackRaw::size`].
+    pub size: usize,
+    /// Bytes to read (`probe_read`).
+    pub data: RawSlice<u8>,
+    /// Bytes to prefetch ahead (`probe_read`), or rounds (`probe_int8`).
+    pub count: u64,
+    /// Where the result goes: the sum, or the multiply-adds. Not null.
+    pub result: *mut u64,
+}
+
 /// A kernel function: takes its argument struct, returns a status.
 pub type Call<A> = Option<unsafe extern "C" fn(args: *const A) -> Status>;
 
@@ -349,6 +363,10 @@ pub struct KernelTable {
     pub gate: Call<GateRaw>,
     /// See [`Kernel::attend`](crate::Kernel::attend).
     pub attend: Call<AttendRaw<'static>>,
+    /// See [`Kernel::probe_read`](crate::Kernel::probe_read).
+    pub probe_read: Call<ProbeRaw>,
+    /// See [`Kernel::probe_int8`](crate::Kernel::probe_int8).
+    pub probe_int8: Call<ProbeRaw>,
 }
 
 /// Bytes of [`KernelTable`] in version 1; a shorter table is refused.
@@ -368,7 +386,7 @@ mod tests {
         assert_eq!(size_of::<Header>(), 224);
         assert_eq!(core::mem::offset_of!(KernelTable, score), 224);
         if size_of::<usize>() == 8 {
-            assert_eq!(TABLE_BYTES, 224 + 11 * 8);
+            assert_eq!(TABLE_BYTES, 224 + 13 * 8);
             assert_eq!(size_of::<MatmulRaw>(), 200);
             assert_eq!(size_of::<AttendRaw<'_>>(), 152);
             assert_eq!(size_of::<ScoreOut>(), 256);

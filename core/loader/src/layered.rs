@@ -139,6 +139,14 @@ impl Kernel for Layered {
     ) -> Result<(), KernelError> {
         self.layer(Ops::ATTEND).attend(args, out, scratch)
     }
+
+    fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
+        self.layer(Ops::PROBE).probe_read(data, prefetch)
+    }
+
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        self.layer(Ops::PROBE).probe_int8(rounds)
+    }
 }
 
 #[cfg(test)]

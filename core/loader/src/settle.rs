@@ -117,6 +117,7 @@ fn op_names(ops: Ops) -> String {
         (Ops::ROPE, "rope"),
         (Ops::GATE, "gate"),
         (Ops::ATTEND, "attend"),
+        (Ops::PROBE, "probe"),
     ];
     let names = names.iter().filter(|(op, _)| ops.contains(*op));
     names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")

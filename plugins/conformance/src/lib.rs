@@ -23,6 +23,7 @@ mod head;
 mod matmul;
 mod misuse;
 mod pack;
+mod probe;
 mod report;
 mod rows;
 mod suite;
@@ -71,6 +72,7 @@ pub fn check(kernel: &dyn Kernel, options: &Options) -> Report {
         suite.section("rope", Some(Ops::ROPE), rows::rope_cases);
         suite.section("gate", Some(Ops::GATE), rows::gate_cases);
         suite.section("attend", Some(Ops::ATTEND), attend::cases);
+        suite.section("probe", Some(Ops::PROBE), probe::cases);
     }
     suite.finish()
 }

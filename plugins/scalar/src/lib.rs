@@ -20,6 +20,7 @@ mod twice;
 mod attend;
 mod head;
 mod matmul;
+mod probe;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,7 @@ tritone_abi::export_kernel! {
     isa: "none",
     layout: LayoutId::T2R32,
     row_align: 32,
-    ops: Ops::ALL,
+    ops: Ops::ALL.with(Ops::PROBE),
 }
 
 impl Kernel for Scalar {
@@ -153,5 +154,18 @@ impl Kernel for Scalar {
         args.check(out)?;
         attend::attend(args, out);
         Ok(())
+    }
+
+    fn probe_read(&self, data: &[u8], _prefetch: usize) -> Result<u64, KernelError> {
+        let mut sum = 0;
+        probe::read(data, &mut sum);
+        Ok(sum)
+    }
+
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        let mut sums = [0; 64];
+        probe::int8(rounds, &mut sums);
+        std::hint::black_box(sums);
+        Ok(rounds.saturating_mul(probe::MACS))
     }
 }

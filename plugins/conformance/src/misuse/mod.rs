@@ -120,6 +120,10 @@ pub(crate) fn plain_call(kernel: &dyn Kernel, op: &str) -> Result<(), KernelErro
             kernel.rope(&mut out, &args)
         }
         "gate" => kernel.gate(GateKind::Silu, &ZEROS[..64], &ZEROS[..64], &mut out),
+        "probe" => kernel
+            .probe_read(&[0; 64], 0)
+            .and(kernel.probe_int8(1))
+            .map(drop),
         _ => Attention::with(rng, |a, _| {
             let mut out = Output::new(a.tokens, a.range.len(), a.range.clone(), 0);
             let result = out

@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     QueriesScaledFirst,
     WindowOneMore,
     GarbageTimesZero,
+    TailNotRead,
+    RoundsLeftOut,
 }
 
 /// A kernel with a fault.
@@ -383,6 +385,25 @@ impl Kernel for Planted {
             }
             Ok(())
         })
+    }
+
+    fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
+        self.needs(Ops::PROBE, "probe_read")?;
+        let data = match self.fault {
+            Fault::TailNotRead => &data[..data.len() / 8 * 8],
+            _ => data,
+        };
+        Scalar.probe_read(data, prefetch)
+    }
+
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        self.needs(Ops::PROBE, "probe_int8")?;
+        let rounds = if self.fault == Fault::RoundsLeftOut {
+            rounds.min(1)
+        } else {
+            rounds
+        };
+        Scalar.probe_int8(rounds)
     }
 
     fn attend(&self, args: &AttendArgs<'_>, out: &mut MatOut<'_>, scratch: &mut [u8]) -> Outcome {

@@ -121,6 +121,8 @@ fn arithmetic_in_another_order_is_found() {
         ("attend", Ops::ATTEND, Fault::QueriesScaledFirst),
         ("attend", Ops::ATTEND, Fault::WindowOneMore),
         ("attend", Ops::ATTEND, Fault::GarbageTimesZero),
+        ("probe", Ops::PROBE, Fault::TailNotRead),
+        ("probe", Ops::PROBE, Fault::RoundsLeftOut),
     ] {
         found(op, ops, fault);
     }

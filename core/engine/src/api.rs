@@ -1,0 +1,314 @@
+//! What a caller says to the engine and what it hears back.
+//!
+//! A [`Request`] goes in, a [`Generation`] comes out: a stream of [`Event`]s and a way to cancel.
+//! Everything here is plain data, so that the terminal, the command line and a server share it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use tritone_abi::{HeadFormat, Kernel};
+
+use crate::error::GenerateError;
+use crate::sample::Sampling;
+pub use crate::text::{Message, Role};
+
+/// Where a model comes from.
+#[derive(Clone, Debug)]
+pub enum ModelSource {
+    /// A GGUF file; it is memory-mapped.
+    File(PathBuf),
+    /// A GGUF file linked into the program.
+    Embedded {
+        /// Name for people.
+        name: &'static str,
+        /// The file's bytes.
+        bytes: &'static [u8],
+    },
+}
+
+/// How to load and run a model.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// Kernel to run on.
+    pub kernel: Arc<dyn Kernel>,
+    /// Threads of the team, at least 1. The caller has already lowered it to the CPU quota.
+    pub threads: usize,
+    /// Context in tokens, or `None` for the smaller of the model's own and 4096.
+    pub context: Option<usize>,
+    /// Sequences that run together, at least 1.
+    pub batch: usize,
+    /// Prompt tokens in one step, at least 1.
+    pub prefill_chunk: usize,
+    /// Stored form of the output head.
+    pub head: HeadFormat,
+    /// Bytes that weights, head, KV cache and scratch may take together, or `None`.
+    pub memory_limit: Option<u64>,
+}
+
+impl EngineOptions {
+    /// Defaults for `kernel`: one thread, the model's context up to 4096, one sequence, chunks of
+    /// 256 tokens, f16 head, no memory limit.
+    #[must_use]
+    pub fn new(kernel: Arc<dyn Kernel>) -> Self {
+        Self {
+            kernel,
+            threads: 1,
+            context: None,
+            batch: 1,
+            prefill_chunk: 256,
+            head: HeadFormat::F16,
+            memory_limit: None,
+        }
+    }
+}
+
+/// How far loading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// What is being done: "reading", "packing weights", "head".
+    pub stage: &'static str,
+    /// Bytes of the model file dealt with in this stage.
+    pub done: u64,
+    /// Bytes of this stage.
+    pub total: u64,
+}
+
+/// What the model is asked to continue.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A conversation, rendered with the model's chat template; the answer is the next
+    /// assistant message.
+    Chat(Vec<Message>),
+    /// Text to continue as it stands; control tokens in it are plain text.
+    Text(String),
+    /// Token ids, used as they are.
+    Tokens(Vec<u32>),
+}
+
+/// One answer wanted.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What to continue.
+    pub input: Input,
+    /// How to choose tokens.
+    pub sampling: Sampling,
+    /// Most tokens to generate; `None` for what fits into the context.
+    pub max_tokens: Option<usize>,
+    /// The answer ends before any of these strings.
+    pub stop: Vec<String>,
+    /// Go on after an end-of-turn token (for measurements).
+    pub ignore_eos: bool,
+}
+
+impl Request {
+    /// A request with default sampling and no further limits.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            sampling: Sampling::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+            ignore_eos: false,
+        }
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its turn.
+    EndOfTurn,
+    /// A stop string came up.
+    StopString(String),
+    /// `max_tokens` were generated.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    /// The caller cancelled; what was written stands.
+    Cancelled,
+}
+
+impl FinishReason {
+    /// Short name: `stop`, `length`, `context`, `cancelled`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::EndOfTurn | Self::StopString(_) => "stop",
+            Self::MaxTokens => "length",
+            Self::ContextFull => "context",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Counts and times of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timings {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Of those, found in the KV cache of an earlier request.
+    pub cached_tokens: usize,
+    /// Tokens generated.
+    pub generated_tokens: usize,
+    /// From submission to the first step.
+    pub queued: Duration,
+    /// Steps that read the prompt.
+    pub prefill: Duration,
+    /// From the first generated token to the last.
+    pub decode: Duration,
+    /// From submission to the first generated token.
+    pub first_token: Duration,
+}
+
+impl Timings {
+    /// Prompt tokens computed a second; 0 before there are any.
+    #[must_use]
+    pub fn prefill_rate(&self) -> f64 {
+        rate(self.prompt_tokens - self.cached_tokens, self.prefill)
+    }
+
+    /// Tokens generated a second after the first; 0 before there are two.
+    #[must_use]
+    pub fn decode_rate(&self) -> f64 {
+        rate(self.generated_tokens.saturating_sub(1), self.decode)
+    }
+}
+
+fn rate(count: usize, time: Duration) -> f64 {
+    if time.is_zero() {
+        0.0
+    } else {
+        count as f64 / time.as_secs_f64()
+    }
+}
+
+/// The end of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// Why it ended.
+    pub reason: FinishReason,
+    /// Counts and times.
+    pub timings: Timings,
+}
+
+/// What a running request says, in order: any number of `Prefill`, then `Text`, then exactly one
+/// `Finished` or `Failed`.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Prompt tokens read so far (cached ones included) of all.
+    Prefill {
+        /// Read.
+        done: usize,
+        /// All.
+        total: usize,
+    },
+    /// A generated token. `text` holds whole characters only and may be empty while a character,
+    /// or what may become a stop string, is incomplete.
+    Text {
+        /// Text that is now certain.
+        text: String,
+        /// The token.
+        token: u32,
+        /// Counts and times so far.
+        timings: Timings,
+    },
+    /// The answer is complete.
+    Finished(Finished),
+    /// The answer could not be given or completed; what was written stands.
+    Failed(GenerateError),
+}
+
+/// Ends a request early, from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks the engine to stop; it does so before the next prefill chunk or token.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A running request. Dropping it cancels.
+#[derive(Debug)]
+pub struct Generation {
+    pub(crate) events: Receiver<Event>,
+    pub(crate) cancel: Cancel,
+    pub(crate) prompt_tokens: usize,
+}
+
+impl Generation {
+    /// The next event; `None` after the last.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
+    /// The next event if it comes before `deadline`.
+    #[must_use]
+    pub fn event_before(&self, deadline: Instant) -> Option<Event> {
+        self.events
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            .ok()
+    }
+
+    /// A handle that ends the request.
+    #[must_use]
+    pub fn cancel_handle(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Tokens of the rendered prompt.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
+    }
+
+    /// Waits for the end and returns the whole text.
+    ///
+    /// # Errors
+    /// What made the request fail.
+    pub fn wait(self) -> Result<(String, Finished), GenerateError> {
+        let mut answer = String::new();
+        while let Some(event) = self.next_event() {
+            match event {
+                Event::Prefill { .. } => {}
+                Event::Text { text, .. } => answer.push_str(&text),
+                Event::Finished(finished) => return Ok((answer, finished)),
+                Event::Failed(error) => return Err(error),
+            }
+        }
+        Err(GenerateError::Stopped)
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// What the engine is doing right now; cheap to ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// Sequences in the running batch.
+    pub active: usize,
+    /// Requests waiting.
+    pub queued: usize,
+    /// KV pages in use, cached prefixes included.
+    pub kv_pages_used: usize,
+    /// KV pages there are.
+    pub kv_pages: usize,
+    /// Bytes of one KV page.
+    pub kv_page_bytes: usize,
+}

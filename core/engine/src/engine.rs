@@ -1,0 +1,339 @@
+//! The engine: a thread that owns a runner and serves requests.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tritone_abi::Kernel;
+
+use crate::api::{
+    Cancel, EngineOptions, EngineStatus, Event, Generation, Input, LoadProgress, ModelSource,
+    Request,
+};
+use crate::error::{GenerateError, LoadError};
+use crate::model::Model;
+use crate::plan::{Capacity, MemoryPlan};
+use crate::runner::{Runner, RunnerOptions};
+use crate::sample::Sampler;
+use crate::schedule::{Job, Scheduler};
+use crate::text::StopStrings;
+
+/// Context when neither the user nor the model asks for less.
+const DEFAULT_CONTEXT: usize = 4096;
+
+/// What a loaded model is.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// `general.name`.
+    pub name: String,
+    /// File or name it was opened from.
+    pub source: String,
+    /// `general.architecture`.
+    pub architecture: String,
+    /// Weights.
+    pub parameters: u64,
+    /// Positions of one sequence here.
+    pub context: usize,
+    /// Positions the model was trained for.
+    pub trained_context: usize,
+    /// Tokens of the vocabulary.
+    pub vocab: usize,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// What was replaced or assumed, for the user to know.
+    pub notices: Vec<String>,
+    /// What the model takes in memory.
+    pub plan: MemoryPlan,
+}
+
+enum Command {
+    Run(Box<Job>),
+    SetKernel(Arc<dyn Kernel>, Sender<Result<(), LoadError>>),
+    Stop,
+}
+
+#[derive(Default)]
+struct Gauges {
+    active: AtomicUsize,
+    queued: AtomicUsize,
+    kv_pages_used: AtomicUsize,
+}
+
+struct Inner {
+    model: Arc<Model>,
+    info: ModelInfo,
+    commands: Sender<Command>,
+    gauges: Arc<Gauges>,
+    kernel: Mutex<String>,
+    threads: usize,
+    kv: (usize, usize),
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A running model. Clones are handles to the same one; when the last is dropped, the engine
+/// stops.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+impl Engine {
+    /// Opens and loads a model and starts the engine. `progress` is called often while weights
+    /// are packed; when it returns `false`, loading ends with [`LoadError::Cancelled`].
+    ///
+    /// # Errors
+    /// When the model cannot be opened or does not fit; see [`LoadError`].
+    pub fn load(
+        source: &ModelSource,
+        options: &EngineOptions,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Self, LoadError> {
+        let model = Arc::new(Model::open(source)?);
+        let trained = model.recipe.trained_context;
+        let context = options
+            .context
+            .unwrap_or_else(|| trained.min(DEFAULT_CONTEXT));
+        let capacity = Capacity::new(context, options.batch, options.prefill_chunk);
+        let runner = Runner::load(
+            model.clone(),
+            RunnerOptions {
+                kernel: options.kernel.clone(),
+                threads: options.threads,
+                capacity,
+                head: options.head,
+                memory_limit: options.memory_limit,
+            },
+            progress,
+        )?;
+        let mut notices = model.notices().to_vec();
+        if context > trained {
+            notices.push(format!(
+                "the context is {context} tokens, but the model was trained for {trained}; \
+                 answers may get worse beyond that"
+            ));
+        }
+        let recipe = &model.recipe;
+        let info = ModelInfo {
+            name: recipe.name.clone(),
+            source: model.source.clone(),
+            architecture: recipe.architecture.clone(),
+            parameters: recipe.parameters(),
+            context,
+            trained_context: trained,
+            vocab: recipe.vocab,
+            layers: recipe.layers,
+            hidden: recipe.hidden,
+            file_bytes: model.file_bytes(),
+            notices,
+            plan: runner.plan().clone(),
+        };
+        let kernel = Mutex::new(runner.kernel().facts().name.clone());
+        let threads = runner.threads();
+        let mut scheduler = Scheduler::new(runner, options.prefill_chunk);
+        let (_, pages, page_bytes) = scheduler.pages_in_use();
+        let gauges = Arc::new(Gauges::default());
+        let (commands, receiver) = channel();
+        let shared = gauges.clone();
+        let thread = std::thread::Builder::new()
+            .name("tritone-engine".to_owned())
+            .spawn(move || serve(scheduler, &receiver, &shared))
+            .map_err(LoadError::Thread)?;
+        Ok(Self(Arc::new(Inner {
+            model,
+            info,
+            commands,
+            gauges,
+            kernel,
+            threads,
+            kv: (pages, page_bytes),
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// What is loaded.
+    #[must_use]
+    pub fn info(&self) -> &ModelInfo {
+        &self.0.info
+    }
+
+    /// The model itself: recipe and tokenizer.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.0.model
+    }
+
+    /// Name of the kernel in use.
+    #[must_use]
+    pub fn kernel_name(&self) -> String {
+        self.0
+            .kernel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Threads of the team.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads
+    }
+
+    /// What the engine is doing right now.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        let gauges = &self.0.gauges;
+        EngineStatus {
+            active: gauges.active.load(Ordering::Relaxed),
+            queued: gauges.queued.load(Ordering::Relaxed),
+            kv_pages_used: gauges.kv_pages_used.load(Ordering::Relaxed),
+            kv_pages: self.0.kv.0,
+            kv_page_bytes: self.0.kv.1,
+        }
+    }
+
+    /// Tokens the model would read for `input`.
+    ///
+    /// # Errors
+    /// As for [`generate`](Self::generate), save that any length is counted.
+    pub fn count_tokens(&self, input: &Input) -> Result<usize, GenerateError> {
+        self.0.model.encode(input).map(|tokens| tokens.len())
+    }
+
+    /// Starts an answer.
+    ///
+    /// # Errors
+    /// When the input cannot be encoded or does not fit the context, a setting makes no sense, or
+    /// the engine has stopped.
+    pub fn generate(&self, request: Request) -> Result<Generation, GenerateError> {
+        let submitted = Instant::now();
+        let model = &self.0.model;
+        let tokens = model.encode(&request.input)?;
+        let (prompt, context) = (tokens.len(), self.0.info.context);
+        if prompt >= context {
+            return Err(GenerateError::PromptTooLong { prompt, context });
+        }
+        let room = context - prompt;
+        let wanted = request.max_tokens.unwrap_or(room);
+        if wanted == 0 {
+            return Err(GenerateError::NothingWanted);
+        }
+        let (events, receiver) = channel();
+        let cancel = Cancel::default();
+        let job = Job {
+            prompt,
+            tokens,
+            budget: wanted.min(room),
+            cut_by_context: wanted > room || request.max_tokens.is_none(),
+            ignore_eos: request.ignore_eos,
+            sampler: Sampler::new(request.sampling, model.tokenizer.vocab_size())?,
+            stops: StopStrings::new(&request.stop)?,
+            stop_texts: request.stop,
+            events,
+            cancel: cancel.clone(),
+            submitted,
+        };
+        self.send(Command::Run(Box::new(job)))?;
+        Ok(Generation {
+            events: receiver,
+            cancel,
+            prompt_tokens: prompt,
+        })
+    }
+
+    /// Goes on with another kernel from the next token on, in the middle of running answers too.
+    /// Returns when the switch is done.
+    ///
+    /// # Errors
+    /// When the kernel does not take the model; the old one then stays.
+    pub fn set_kernel(&self, kernel: Arc<dyn Kernel>) -> Result<(), LoadError> {
+        let name = kernel.facts().name.clone();
+        let (answer, wait) = channel();
+        let gone = || LoadError::Recipe {
+            model: self.0.info.source.clone(),
+            what: "the engine has stopped".to_owned(),
+        };
+        self.send(Command::SetKernel(kernel, answer))
+            .map_err(|_| gone())?;
+        wait.recv().map_err(|_| gone())??;
+        *self.0.kernel.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        Ok(())
+    }
+
+    fn send(&self, command: Command) -> Result<(), GenerateError> {
+        self.0
+            .commands
+            .send(command)
+            .map_err(|_| GenerateError::Stopped)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("info", &self.0.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Stop);
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The engine thread: commands between steps, steps while there is work.
+fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, gauges: &Gauges) {
+    loop {
+        let command = if scheduler.is_idle() {
+            commands.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            commands.try_recv()
+        };
+        match command {
+            Ok(Command::Run(job)) => {
+                scheduler.submit(*job);
+                continue;
+            }
+            Ok(Command::SetKernel(kernel, answer)) => {
+                let _ = answer.send(scheduler.runner().set_kernel(kernel));
+                continue;
+            }
+            Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                scheduler.abandon(&GenerateError::Stopped);
+                return;
+            }
+            Err(TryRecvError::Empty) => {}
+        }
+        let round = scheduler.round();
+        gauges.active.store(scheduler.active(), Ordering::Relaxed);
+        gauges.queued.store(scheduler.queued(), Ordering::Relaxed);
+        gauges
+            .kv_pages_used
+            .store(scheduler.pages_in_use().0, Ordering::Relaxed);
+        if let Err(error) = round {
+            tracing::error!(%error, "the engine stops");
+            scheduler.abandon(&error.into());
+            return;
+        }
+    }
+}
+
+impl Event {
+    /// Whether this is the last event of a request.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Failed(_))
+    }
+}

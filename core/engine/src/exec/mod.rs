@@ -1,0 +1,22 @@
+//! The threads of the engine and the memory they share: the one place below the kernels where
+//! `unsafe` is allowed.
+//!
+//! A step is SPMD: every thread of the [`team`] runs the same program ([`step`]), claims units
+//! of work from a counter and meets the others at barriers. What a phase writes, only the next
+//! phase reads; that *phase rule* is what makes the unchecked access to [`shared`] buffers sound,
+//! and each block that relies on it says so.
+#![expect(
+    unsafe_code,
+    reason = "threads share buffers whose disjointness the phase rule provides"
+)]
+
+mod kv;
+mod rope;
+mod shared;
+pub(crate) mod step;
+pub(crate) mod team;
+
+pub(crate) use kv::KvCache;
+pub use kv::{KvShape, Pages};
+pub(crate) use rope::RopeTable;
+pub(crate) use shared::AlignedBuf;

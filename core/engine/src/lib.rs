@@ -1,0 +1,45 @@
+//! The engine: from a model file to a stream of tokens.
+//!
+//! ```text
+//! file -> formats -> Model (recipe, tokenizer, template) -> Runner (packed weights, KV cache,
+//!         thread team, one step at a time) -> logits -> sample -> Engine (requests, events)
+//! ```
+//!
+//! One direction, no call back up. [`Engine`] is what programs use; [`Runner`] is the layer below
+//! for those who want logits (measurements, comparisons). The engine never names an instruction
+//! set: the kernel arrives as an `Arc<dyn Kernel>`.
+//!
+//! # Invariants
+//!
+//! * **One answer**: the logits of a position depend on the model and the tokens before it, bit
+//!   for bit, and on nothing else: not on the kernel, the number of threads, the chunks of the
+//!   prompt or the other sequences of a batch.
+//! * A step allocates nothing and takes no lock.
+//! * No part of this crate prints, exits the process or talks to a network.
+
+pub mod api;
+mod engine;
+mod error;
+mod exec;
+mod map;
+mod model;
+mod plan;
+mod recipe;
+mod runner;
+pub mod sample;
+mod schedule;
+pub mod text;
+mod weights;
+
+pub use api::{
+    Cancel, EngineOptions, EngineStatus, Event, FinishReason, Finished, Generation, Input,
+    LoadProgress, ModelSource, Request, Timings,
+};
+pub use engine::{Engine, ModelInfo};
+pub use error::{GenerateError, LoadError, StepError};
+pub use exec::step::{Slice, Want};
+pub use exec::{KvShape, Pages};
+pub use model::Model;
+pub use plan::{Capacity, MemoryPlan, human_bytes};
+pub use recipe::{Recipe, Rope};
+pub use runner::{Runner, RunnerOptions};

@@ -1,0 +1,75 @@
+//! The bytes of a model: a memory map, or a file linked into the program.
+#![expect(
+    unsafe_code,
+    reason = "mapping a file is only as safe as the file is left alone"
+)]
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// Bytes of a model file.
+#[derive(Debug)]
+pub(crate) enum ModelBytes {
+    /// A mapped file.
+    Mapped(Mmap),
+    /// Bytes linked into the program.
+    Static(&'static [u8]),
+}
+
+impl AsRef<[u8]> for ModelBytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Static(bytes) => bytes,
+        }
+    }
+}
+
+impl ModelBytes {
+    /// Maps a regular file for reading.
+    ///
+    /// # Errors
+    /// What the system says; a directory, an empty file and a special file are refused here.
+    pub(crate) fn map(path: &Path) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        let refuse = |what: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
+        if !meta.is_file() {
+            return refuse("not a regular file");
+        }
+        if meta.len() == 0 {
+            return refuse("the file is empty");
+        }
+        // SAFETY: the map is read only and private. Writing to the file while it is mapped is
+        // outside our control: readers check again whatever they decode, and SECURITY.md says
+        // that a model file must not be changed while it runs.
+        let map = unsafe { Mmap::map(&file) }?;
+        Ok(Self::Mapped(map))
+    }
+
+    /// Tells the system that `range` will not be read again soon, so that its pages need not
+    /// stay resident. They are read from the file again when they are touched.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            let page = 4096;
+            let start = range.start.next_multiple_of(page);
+            let end = range.end.min(map.len()) / page * page;
+            if start < end {
+                // SAFETY: dropping clean pages of a read-only file map loses nothing.
+                let _ = unsafe {
+                    map.unchecked_advise_range(
+                        memmap2::UncheckedAdvice::DontNeed,
+                        start,
+                        end - start,
+                    )
+                };
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+}

@@ -1,0 +1,186 @@
+//! A model file, opened: recipe, tokenizer, template and the bytes everything is read from.
+
+use tritone_formats::{GgufError, GgufFile, StrArray};
+
+use crate::api::{Input, ModelSource};
+use crate::error::{GenerateError, LoadError};
+use crate::map::ModelBytes;
+use crate::recipe::Recipe;
+use crate::text::{ChatTemplate, RenderOptions, StopSet, Tokenizer, TokenizerSpec};
+
+/// An opened model: everything but the packed weights.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) file: GgufFile<ModelBytes>,
+    pub(crate) recipe: Recipe,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) template: ChatTemplate,
+    pub(crate) stops: StopSet,
+    pub(crate) source: String,
+    notices: Vec<String>,
+}
+
+impl Model {
+    /// Opens and checks a model; weights are not touched yet.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is not a GGUF file, or does not hold a model this program
+    /// runs.
+    pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
+        let (name, bytes) = match source {
+            ModelSource::File(path) => {
+                let bytes = ModelBytes::map(path).map_err(|source| LoadError::Open {
+                    path: path.clone(),
+                    source,
+                })?;
+                (path.display().to_string(), bytes)
+            }
+            ModelSource::Embedded { name, bytes } => {
+                ((*name).to_owned(), ModelBytes::Static(bytes))
+            }
+        };
+        let format = |source| LoadError::Format {
+            model: name.clone(),
+            source,
+        };
+        let text = |source| LoadError::Text {
+            model: name.clone(),
+            source,
+        };
+        let file = GgufFile::new(bytes).map_err(format)?;
+        let recipe = Recipe::from_gguf(&file).map_err(|what| LoadError::Recipe {
+            model: name.clone(),
+            what,
+        })?;
+        let (tokenizer, mut notices) = tokenizer(&file, &recipe).map_err(|e| e.into_load(&name))?;
+        if tokenizer.vocab_size() > recipe.vocab {
+            let what = format!(
+                "the tokenizer has {} tokens, but the embedding only {} rows",
+                tokenizer.vocab_size(),
+                recipe.vocab
+            );
+            return Err(LoadError::Recipe { model: name, what });
+        }
+        let template = file
+            .value::<&str>("tokenizer.chat_template")
+            .map_err(format)?;
+        let (template, more) =
+            ChatTemplate::new(template, &recipe.architecture, &tokenizer).map_err(text)?;
+        notices.extend(more);
+        let stops = StopSet::new(&tokenizer);
+        Ok(Self {
+            file,
+            recipe,
+            tokenizer,
+            template,
+            stops,
+            source: name,
+            notices,
+        })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Its tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// File or name it was opened from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.file.bytes().len() as u64
+    }
+
+    /// What was replaced or assumed while opening, for the user to know.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Tokens of an input, as the model will see them.
+    ///
+    /// # Errors
+    /// When the template refuses the conversation, the input is empty, or a token id lies outside
+    /// the vocabulary.
+    pub fn encode(&self, input: &Input) -> Result<Vec<u32>, GenerateError> {
+        let tokens = match input {
+            Input::Chat(messages) => {
+                let rendered = self.template.render(messages, &RenderOptions::default())?;
+                self.tokenizer.encode_rendered(&rendered)?
+            }
+            Input::Text(text) => self.tokenizer.encode_document(text)?,
+            Input::Tokens(tokens) => tokens.clone(),
+        };
+        if tokens.is_empty() {
+            return Err(GenerateError::EmptyPrompt);
+        }
+        let vocab = self.recipe.vocab;
+        if let Some(position) = tokens.iter().position(|t| *t as usize >= vocab) {
+            return Err(GenerateError::BadToken {
+                token: tokens[position],
+                position,
+                vocab,
+            });
+        }
+        Ok(tokens)
+    }
+}
+
+enum TokenizerError {
+    Format(GgufError),
+    Text(crate::text::TextError),
+}
+
+impl TokenizerError {
+    fn into_load(self, model: &str) -> LoadError {
+        let model = model.to_owned();
+        match self {
+            Self::Format(source) => LoadError::Format { model, source },
+            Self::Text(source) => LoadError::Text { model, source },
+        }
+    }
+}
+
+impl From<GgufError> for TokenizerError {
+    fn from(error: GgufError) -> Self {
+        Self::Format(error)
+    }
+}
+
+fn tokenizer(
+    file: &GgufFile<ModelBytes>,
+    recipe: &Recipe,
+) -> Result<(Tokenizer, Vec<String>), TokenizerError> {
+    let key = |name: &str| format!("tokenizer.ggml.{name}");
+    let id = |name: &str| file.value::<u32>(&key(name));
+    let tokens: StrArray<'_> = file.require(&key("tokens"))?;
+    let merges: Option<StrArray<'_>> = file.value(&key("merges"))?;
+    let types: Option<Vec<i32>> = file.value(&key("token_type"))?;
+    let spec = TokenizerSpec {
+        model: file.require(&key("model"))?,
+        pre: file.value(&key("pre"))?,
+        architecture: &recipe.architecture,
+        tokens: tokens.iter().collect(),
+        merges: merges.iter().flat_map(StrArray::iter).collect(),
+        token_types: types.as_deref().unwrap_or_default(),
+        bos: id("bos_token_id")?,
+        eos: id("eos_token_id")?,
+        eot: id("eot_token_id")?,
+        pad: id("padding_token_id")?,
+        add_bos: file.value(&key("add_bos_token"))?.unwrap_or(true),
+        add_eos: file.value(&key("add_eos_token"))?.unwrap_or(false),
+    };
+    Tokenizer::from_spec(&spec).map_err(TokenizerError::Text)
+}

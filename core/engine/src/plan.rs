@@ -1,0 +1,196 @@
+//! How much memory a model takes, before it is loaded.
+
+use std::fmt;
+
+use tritone_abi::{HeadFormat, Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
+
+use crate::exec::{KvShape, RopeTable};
+use crate::recipe::Recipe;
+
+/// Rows of work that one step may hold, and what follows from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Positions of one sequence.
+    pub context: usize,
+    /// Sequences that run together.
+    pub batch: usize,
+    /// Rows of one step: all decodes and a prefill chunk.
+    pub rows: usize,
+    /// Rows of a step that may want logits.
+    pub logit_rows: usize,
+    /// Pages of the KV cache.
+    pub kv_pages: usize,
+}
+
+impl Capacity {
+    /// For `batch` sequences and chunks of `prefill_chunk` tokens.
+    ///
+    /// The cache holds one sequence of the whole context, and 512 positions (or the context, when
+    /// it is shorter) for each further one: admission waits for pages, it does not overcommit.
+    #[must_use]
+    pub fn new(context: usize, batch: usize, prefill_chunk: usize) -> Self {
+        let (context, batch) = (context.max(1), batch.max(1));
+        let pages = |tokens: usize| tokens.div_ceil(PAGE_TOKENS);
+        Self {
+            context,
+            batch,
+            rows: prefill_chunk.clamp(1, context).saturating_add(batch - 1),
+            logit_rows: batch,
+            kv_pages: pages(context).saturating_add(pages(context.min(512)) * (batch - 1)),
+        }
+    }
+}
+
+/// Bytes of everything a model keeps in memory while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// Packed ternary weights.
+    pub weights: u64,
+    /// Output head; part of the mapped file when it is used as it stands.
+    pub head: u64,
+    /// KV cache.
+    pub kv: u64,
+    /// Working memory of a step: activations, logits, tables, kernel scratch.
+    pub scratch: u64,
+    /// The program itself: code, tokenizer, threads. An allowance, not a measurement.
+    pub program: u64,
+    /// What the plan was made for.
+    pub capacity: Capacity,
+    /// Stored form of the head.
+    pub head_format: HeadFormat,
+    /// Upper bound given by the profile.
+    pub limit: Option<u64>,
+    /// The largest context (multiple of 64) that would fit `limit`, if any does.
+    pub fitting_context: Option<usize>,
+}
+
+impl MemoryPlan {
+    /// Plans `recipe` on `kernel` with `threads` threads.
+    ///
+    /// Returns `None` when a size overflows or the kernel does not take a shape.
+    #[must_use]
+    pub fn new(
+        recipe: &Recipe,
+        kernel: &dyn Kernel,
+        threads: usize,
+        capacity: Capacity,
+        head_format: HeadFormat,
+        limit: Option<u64>,
+    ) -> Option<Self> {
+        let mut layer = 0u64;
+        for (_, rows, cols) in recipe.matrices() {
+            layer = layer.checked_add(kernel.packed_bytes(rows, cols)? as u64)?;
+        }
+        let shape = KvShape {
+            layers: recipe.layers,
+            kv_heads: recipe.kv_heads,
+            head_dim: recipe.head_dim,
+        };
+        let page = shape.page_bytes() as u64;
+        let mut plan = Self {
+            weights: layer.checked_mul(recipe.layers as u64)?,
+            head: head_format.bytes(recipe.vocab, recipe.hidden)? as u64,
+            kv: page.checked_mul(capacity.kv_pages as u64)?,
+            scratch: scratch(recipe, kernel, threads, &capacity)?,
+            program: PROGRAM,
+            capacity,
+            head_format,
+            limit,
+            fitting_context: None,
+        };
+        if let Some(limit) = limit.filter(|limit| plan.total() > *limit) {
+            let others = plan.total() - plan.kv;
+            let pages = usize::try_from(limit.checked_sub(others).unwrap_or(0) / page).ok()?;
+            let extra = capacity.kv_pages - capacity.context.div_ceil(PAGE_TOKENS);
+            plan.fitting_context =
+                Some(pages.saturating_sub(extra) * PAGE_TOKENS).filter(|context| *context > 0);
+        }
+        Some(plan)
+    }
+
+    /// All parts together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.weights + self.head + self.kv + self.scratch + self.program
+    }
+
+    /// Whether the plan keeps its limit.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.limit.is_none_or(|limit| self.total() <= limit)
+    }
+}
+
+/// Allowance for what is not planned in detail.
+const PROGRAM: u64 = 24 << 20;
+
+/// Bytes of step buffers, tables and kernel scratch.
+fn scratch(
+    recipe: &Recipe,
+    kernel: &dyn Kernel,
+    threads: usize,
+    capacity: &Capacity,
+) -> Option<u64> {
+    let rows = capacity.rows as u64;
+    let floats = 2 * recipe.hidden + 2 * recipe.q_dim() + 2 * recipe.kv_dim() + 2 * recipe.ffn;
+    let bytes = padded_stride(recipe.hidden)
+        + padded_stride(recipe.q_dim())
+        + padded_stride(recipe.ffn)
+        + 4 * floats;
+    let logits = capacity.logit_rows as u64 * (4 * (recipe.vocab + 2 * recipe.hidden)) as u64;
+    let need = scratch_need(recipe, capacity);
+    let local = kernel.scratch_bytes(&need) as u64 + 8 * recipe.max_cols() as u64;
+    let rope = RopeTable::bytes(&recipe.rope, capacity.context);
+    rows.checked_mul(bytes as u64)?
+        .checked_add(logits)?
+        .checked_add(local.checked_mul(threads as u64)?)?
+        .checked_add(rope)
+}
+
+/// The largest shapes a step of this capacity asks a kernel for.
+pub(crate) fn scratch_need(recipe: &Recipe, capacity: &Capacity) -> ScratchNeed {
+    ScratchNeed {
+        max_cols: recipe.max_cols(),
+        max_tokens: capacity.rows,
+        max_heads: recipe.heads / recipe.kv_heads,
+        max_head_dim: recipe.head_dim,
+    }
+}
+
+/// Bytes for people: `1.2 GB`, `345 MB`, `12 kB`.
+#[must_use]
+pub fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "weights {}, head {} ({:?}), KV cache {} ({} tokens), scratch {}, program {}: {}",
+            human_bytes(self.weights),
+            human_bytes(self.head),
+            self.head_format,
+            human_bytes(self.kv),
+            self.capacity.kv_pages * PAGE_TOKENS,
+            human_bytes(self.scratch),
+            human_bytes(self.program),
+            human_bytes(self.total()),
+        )?;
+        let Some(limit) = self.limit.filter(|limit| self.total() > *limit) else {
+            return Ok(());
+        };
+        write!(f, " of a limit of {}", human_bytes(limit))?;
+        match self.fitting_context {
+            Some(context) => write!(f, "; `--ctx {context}` would fit"),
+            None if self.head_format == HeadFormat::F16 => {
+                write!(f, "; try `--head q6`, or a profile with more memory")
+            }
+            None => write!(f, "; choose a profile with more memory"),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A model in memory, ready to run steps.
+
+use std::sync::Arc;
+
+use tritone_abi::{HeadFormat, Kernel};
+
+use crate::api::LoadProgress;
+use crate::error::{LoadError, StepError};
+use crate::exec::step::{Buffers, Slice, Step};
+use crate::exec::team::Team;
+use crate::exec::{KvCache, KvShape, Pages, RopeTable};
+use crate::model::Model;
+use crate::plan::{Capacity, MemoryPlan};
+use crate::weights::Weights;
+
+/// How a runner is set up.
+#[derive(Clone)]
+pub struct RunnerOptions {
+    /// Kernel to run on.
+    pub kernel: Arc<dyn Kernel>,
+    /// Threads, at least 1.
+    pub threads: usize,
+    /// Sizes of steps and cache.
+    pub capacity: Capacity,
+    /// Stored form of the head.
+    pub head: HeadFormat,
+    /// Upper bound for the plan, or `None`.
+    pub memory_limit: Option<u64>,
+}
+
+/// Packed weights, KV cache and a team of threads: runs one batch of slices at a time.
+///
+/// The layer below [`Engine`](crate::Engine), for callers that want logits.
+pub struct Runner {
+    model: Arc<Model>,
+    options: RunnerOptions,
+    plan: MemoryPlan,
+    weights: Weights,
+    cache: KvCache,
+    rope: RopeTable,
+    buffers: Buffers,
+    team: Team,
+}
+
+impl Runner {
+    /// Loads the weights of `model`. `progress` is called some hundred times a second; when it
+    /// returns `false`, loading ends with [`LoadError::Cancelled`].
+    ///
+    /// # Errors
+    /// When the plan exceeds the memory limit, a tensor is missing or wrong, the kernel does not
+    /// take the model, or the system has no memory or threads.
+    pub fn load(
+        model: Arc<Model>,
+        options: RunnerOptions,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Self, LoadError> {
+        let RunnerOptions {
+            ref kernel,
+            threads,
+            capacity,
+            head,
+            memory_limit,
+        } = options;
+        let threads = threads.max(1);
+        let recipe = &model.recipe;
+        let too_big = || LoadError::Recipe {
+            model: model.source.clone(),
+            what: "the model is too large for this machine's address space or memory".to_owned(),
+        };
+        let plan = MemoryPlan::new(recipe, &**kernel, threads, capacity, head, memory_limit)
+            .ok_or_else(too_big)?;
+        if !plan.fits() {
+            return Err(LoadError::Memory {
+                model: model.source.clone(),
+                plan: Box::new(plan),
+            });
+        }
+        let weights = Weights::load(&model, &**kernel, threads, head, progress)?;
+        let shape = KvShape {
+            layers: recipe.layers,
+            kv_heads: recipe.kv_heads,
+            head_dim: recipe.head_dim,
+        };
+        let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
+        let rope = RopeTable::new(&recipe.rope, capacity.context).ok_or_else(too_big)?;
+        let buffers =
+            Buffers::new(recipe, &**kernel, capacity, threads, head).ok_or_else(too_big)?;
+        let team = Team::new(threads).map_err(LoadError::Thread)?;
+        Ok(Self {
+            model,
+            options,
+            plan,
+            weights,
+            cache,
+            rope,
+            buffers,
+            team,
+        })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// What it takes in memory.
+    #[must_use]
+    pub fn plan(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
+    /// The kernel in use.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<dyn Kernel> {
+        &self.options.kernel
+    }
+
+    /// Threads of the team.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.team.size()
+    }
+
+    /// Sizes of steps and cache.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        self.buffers.capacity()
+    }
+
+    /// The KV cache, to reserve and release pages.
+    pub(crate) fn cache(&mut self) -> &mut KvCache {
+        &mut self.cache
+    }
+
+    /// Gives pages back.
+    pub fn release(&mut self, pages: Pages) {
+        self.cache.release(pages);
+    }
+
+    /// Pages for `positions` positions, or `None` when the cache has too few.
+    pub fn reserve(&mut self, positions: usize) -> Option<Pages> {
+        let mut pages = Pages::default();
+        self.cache.reserve(&mut pages, positions).then_some(pages)
+    }
+
+    /// Goes on with another kernel. With the same layout nothing is copied; otherwise the weights
+    /// are packed again from the model file, and the old ones are given up first.
+    ///
+    /// # Errors
+    /// When the kernel does not take the model. The runner then keeps its old kernel, unless the
+    /// weights were already given up: the error says so by being a [`LoadError::Recipe`] or
+    /// [`LoadError::Format`], and the runner must not be used any more.
+    pub fn set_kernel(&mut self, kernel: Arc<dyn Kernel>) -> Result<(), LoadError> {
+        let threads = self.team.size();
+        let capacity = self.capacity();
+        let head = self.options.head;
+        let too_big = || LoadError::Recipe {
+            model: self.model.source.clone(),
+            what: "no memory for the kernel's buffers".to_owned(),
+        };
+        let limit = self.options.memory_limit;
+        let plan = MemoryPlan::new(&self.model.recipe, &*kernel, threads, capacity, head, limit)
+            .ok_or_else(too_big)?;
+        if !plan.fits() {
+            let model = self.model.source.clone();
+            return Err(LoadError::Memory {
+                model,
+                plan: Box::new(plan),
+            });
+        }
+        let buffers = Buffers::new(&self.model.recipe, &*kernel, capacity, threads, head)
+            .ok_or_else(too_big)?;
+        if kernel.facts().layout != self.weights.layout {
+            self.weights.repack(&self.model, &*kernel, threads)?;
+        }
+        self.buffers = buffers;
+        self.plan = plan;
+        self.options.kernel = kernel;
+        Ok(())
+    }
+
+    /// Runs one batch: afterwards the keys and values of all its tokens are in the cache, and
+    /// [`logits`](Self::logits) holds one row for every wanted position, in order.
+    ///
+    /// # Errors
+    /// When the batch does not fit the capacity or its pages, or the kernel fails.
+    pub fn step(&mut self, batch: &[Slice<'_>]) -> Result<(), StepError> {
+        self.check(batch)?;
+        self.buffers.prepare(batch);
+        let step = Step {
+            model: &self.model,
+            weights: &self.weights,
+            kernel: &*self.options.kernel,
+            cache: &self.cache,
+            rope: &self.rope,
+            buffers: &self.buffers,
+            batch,
+        };
+        self.team
+            .run(&|member| step.run(member))
+            .map_err(|_| StepError::Panicked)?;
+        self.buffers
+            .take_failure()
+            .map_or(Ok(()), |error| Err(StepError::Kernel(error)))
+    }
+
+    /// Logits of the `i`-th wanted position of the last step, one a token of the vocabulary.
+    ///
+    /// # Panics
+    /// When `i` is not below the capacity's `logit_rows`.
+    pub fn logits(&mut self, i: usize) -> &mut [f32] {
+        self.buffers.logits(i)
+    }
+
+    fn check(&self, batch: &[Slice<'_>]) -> Result<(), StepError> {
+        let capacity = self.capacity();
+        let rows: usize = batch.iter().map(|s| s.tokens.len()).sum();
+        let wanted: usize = batch.iter().map(Slice::wanted).sum();
+        if rows == 0 || batch.iter().any(|s| s.tokens.is_empty()) {
+            return Err(StepError::Batch("every slice has a token"));
+        }
+        if rows > capacity.rows || wanted > capacity.logit_rows {
+            return Err(StepError::Batch("more rows than the runner was made for"));
+        }
+        for (i, slice) in batch.iter().enumerate() {
+            let end = slice.start.checked_add(slice.tokens.len());
+            if end.is_none_or(|end| end > capacity.context || end > slice.pages.positions()) {
+                return Err(StepError::Batch("a slice leaves its pages or the context"));
+            }
+            if !self.cache.owns(slice.pages) {
+                return Err(StepError::Batch("pages of another cache"));
+            }
+            if batch[..i]
+                .iter()
+                .any(|other| other.pages.shares(slice.pages))
+            {
+                return Err(StepError::Batch("two slices share a page"));
+            }
+        }
+        let vocab = self.model.recipe.vocab;
+        if batch
+            .iter()
+            .flat_map(|s| s.tokens)
+            .any(|t| *t as usize >= vocab)
+        {
+            return Err(StepError::Batch("a token lies outside the vocabulary"));
+        }
+        Ok(())
+    }
+}

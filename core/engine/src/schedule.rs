@@ -1,0 +1,383 @@
+//! Which sequences run in the next step.
+//!
+//! Continuous batching: a step holds the next token of every running sequence and then as much
+//! of the oldest unread prompt as a chunk allows. Pages are reserved at admission for the whole
+//! answer, so a running sequence never has to stop for memory. Pages of finished sequences are
+//! kept as long as nobody needs them; a request that continues one reads only what is new.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
+use crate::error::{GenerateError, StepError};
+use crate::exec::Pages;
+use crate::exec::step::{Slice, Want};
+use crate::model::Model;
+use crate::runner::Runner;
+use crate::sample::Sampler;
+use crate::text::{StopStrings, TokenStream};
+
+/// A request on its way through the engine.
+pub(crate) struct Job {
+    /// Prompt, then what was generated.
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) prompt: usize,
+    /// Most tokens to generate, context allowed for.
+    pub(crate) budget: usize,
+    /// Whether `budget` was cut by the context rather than by the request.
+    pub(crate) cut_by_context: bool,
+    pub(crate) ignore_eos: bool,
+    pub(crate) sampler: Sampler,
+    pub(crate) stops: StopStrings,
+    pub(crate) stop_texts: Vec<String>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) cancel: Cancel,
+    pub(crate) submitted: Instant,
+}
+
+/// A job with pages.
+struct Active {
+    job: Job,
+    pages: Pages,
+    /// Positions in the cache.
+    computed: usize,
+    stream: TokenStream,
+    timings: Timings,
+    first_token: Option<Instant>,
+}
+
+/// How a sequence ends.
+enum End {
+    Reason(FinishReason),
+    Failed(GenerateError),
+}
+
+impl Active {
+    /// Chooses the next token from `logits` and says it; the end, if this is one.
+    fn choose(&mut self, model: &Model, logits: &mut [f32]) -> Option<End> {
+        let logits = &mut logits[..model.tokenizer.vocab_size()];
+        let position = self.job.tokens.len() as u64;
+        let token = match self.job.sampler.next(logits, position, &self.job.tokens) {
+            Ok(choice) => choice.token,
+            Err(error) => return Some(End::Failed(error.into())),
+        };
+        let now = Instant::now();
+        let first = *self.first_token.get_or_insert(now);
+        self.timings.decode = now - first;
+        self.timings.first_token = first - self.job.submitted;
+        if !self.job.ignore_eos && model.stops.contains(token) {
+            return Some(End::Reason(FinishReason::EndOfTurn));
+        }
+        self.job.tokens.push(token);
+        self.timings.generated_tokens += 1;
+        let piece = self.stream.push(&model.tokenizer, token);
+        let released = self.job.stops.push(&piece);
+        self.say(released.text, token);
+        if let Some(stop) = released.stopped {
+            let text = self.job.stop_texts.get(stop).cloned().unwrap_or_default();
+            return Some(End::Reason(FinishReason::StopString(text)));
+        }
+        (self.timings.generated_tokens >= self.job.budget).then(|| {
+            End::Reason(if self.job.cut_by_context {
+                FinishReason::ContextFull
+            } else {
+                FinishReason::MaxTokens
+            })
+        })
+    }
+
+    /// Releases text that was held back, when the answer ends without a stop string.
+    fn flush(&mut self, reason: &FinishReason) {
+        if matches!(reason, FinishReason::StopString(_)) {
+            return;
+        }
+        let rest = self.stream.finish();
+        let released = self.job.stops.push(&rest);
+        let text = if released.stopped.is_some() {
+            released.text
+        } else {
+            released.text + &self.job.stops.finish()
+        };
+        if let Some(token) = self.job.tokens.last().filter(|_| !text.is_empty()) {
+            self.say(text, *token);
+        }
+    }
+
+    fn say(&self, text: String, token: u32) {
+        // A receiver that is gone has cancelled; the next round sees it.
+        let _ = self.job.events.send(Event::Text {
+            text,
+            token,
+            timings: self.timings,
+        });
+    }
+}
+
+/// Pages of a finished sequence and the tokens in them.
+struct Kept {
+    tokens: Vec<u32>,
+    pages: Pages,
+}
+
+/// Queue, batch and kept prefixes over a runner.
+pub(crate) struct Scheduler {
+    runner: Runner,
+    queue: VecDeque<Job>,
+    active: Vec<Active>,
+    /// Oldest first.
+    kept: Vec<Kept>,
+    prefill_chunk: usize,
+}
+
+/// Finished sequences whose pages are kept, beyond the size of a batch.
+const KEPT_EXTRA: usize = 2;
+
+impl Scheduler {
+    pub(crate) fn new(runner: Runner, prefill_chunk: usize) -> Self {
+        Self {
+            runner,
+            queue: VecDeque::new(),
+            active: Vec::new(),
+            kept: Vec::new(),
+            prefill_chunk: prefill_chunk.max(1),
+        }
+    }
+
+    pub(crate) fn runner(&mut self) -> &mut Runner {
+        &mut self.runner
+    }
+
+    pub(crate) fn submit(&mut self, job: Job) {
+        self.queue.push_back(job);
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.active.is_empty()
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.active.len()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// One round: drop what was cancelled, admit what fits, run a step, hand out tokens.
+    ///
+    /// # Errors
+    /// When the team is lost; every request has then been told.
+    pub(crate) fn round(&mut self) -> Result<(), StepError> {
+        self.drop_cancelled();
+        self.admit();
+        if self.active.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let plan = self.plan();
+        let batch: Vec<Slice<'_>> = plan
+            .iter()
+            .map(|(i, count, want)| {
+                let a = &self.active[*i];
+                let tokens = &a.job.tokens[a.computed..a.computed + count];
+                Slice {
+                    tokens,
+                    start: a.computed,
+                    pages: &a.pages,
+                    want: *want,
+                }
+            })
+            .collect();
+        if let Err(error) = self.runner.step(&batch) {
+            for active in self.active.drain(..) {
+                self.runner.cache().release(active.pages);
+                let _ = active.job.events.send(Event::Failed(error.into()));
+            }
+            return if error == StepError::Panicked {
+                Err(error)
+            } else {
+                Ok(())
+            };
+        }
+        let took = started.elapsed();
+        let mut row = 0;
+        let mut done = Vec::new();
+        for (i, count, want) in plan {
+            let active = &mut self.active[i];
+            let reading = active.job.tokens.len() == active.job.prompt;
+            active.computed += count;
+            if reading {
+                active.timings.prefill += took;
+                let (done, total) = (active.computed, active.job.prompt);
+                let _ = active.job.events.send(Event::Prefill { done, total });
+            }
+            if want == Want::Last {
+                let model = self.runner.model().clone();
+                if let Some(end) = active.choose(&model, self.runner.logits(row)) {
+                    done.push((i, end));
+                }
+                row += 1;
+            }
+        }
+        for (i, end) in done.into_iter().rev() {
+            self.finish(i, end);
+        }
+        Ok(())
+    }
+
+    /// Sequence, tokens and wanted logits of the next step.
+    fn plan(&self) -> Vec<(usize, usize, Want)> {
+        let mut plan = Vec::with_capacity(self.active.len());
+        let mut chunk = self.prefill_chunk;
+        for (i, active) in self.active.iter().enumerate() {
+            let left = active.job.tokens.len() - active.computed;
+            if left == 1 {
+                plan.push((i, 1, Want::Last));
+            } else if chunk > 0 {
+                let count = left.min(chunk);
+                chunk -= count;
+                let want = if count == left {
+                    Want::Last
+                } else {
+                    Want::Nothing
+                };
+                plan.push((i, count, want));
+            }
+        }
+        plan
+    }
+
+    fn drop_cancelled(&mut self) {
+        for i in (0..self.active.len()).rev() {
+            if self.active[i].job.cancel.is_cancelled() {
+                self.finish(i, End::Reason(FinishReason::Cancelled));
+            }
+        }
+        self.queue.retain(|job| {
+            let cancelled = job.cancel.is_cancelled();
+            if cancelled {
+                let timings = Timings {
+                    prompt_tokens: job.prompt,
+                    ..Timings::default()
+                };
+                let reason = FinishReason::Cancelled;
+                let _ = job
+                    .events
+                    .send(Event::Finished(Finished { reason, timings }));
+            }
+            !cancelled
+        });
+    }
+
+    fn admit(&mut self) {
+        while self.active.len() < self.runner.capacity().batch {
+            let Some(job) = self.queue.front() else {
+                return;
+            };
+            let positions = job.prompt + job.budget;
+            let Some((pages, cached)) = self.pages_for(positions) else {
+                return;
+            };
+            let Some(job) = self.queue.pop_front() else {
+                return;
+            };
+            let timings = Timings {
+                prompt_tokens: job.prompt,
+                cached_tokens: cached,
+                queued: job.submitted.elapsed(),
+                ..Timings::default()
+            };
+            self.active.push(Active {
+                job,
+                pages,
+                computed: cached,
+                stream: TokenStream::default(),
+                timings,
+                first_token: None,
+            });
+        }
+    }
+
+    /// Pages for the first job of the queue, and how many of its tokens are already in them.
+    fn pages_for(&mut self, positions: usize) -> Option<(Pages, usize)> {
+        let prompt = &self.queue.front()?.tokens;
+        // The last token of a prompt is always computed: its logits are wanted.
+        let most = prompt.len() - 1;
+        let common = |kept: &Kept| {
+            kept.tokens
+                .iter()
+                .zip(&prompt[..most])
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
+        let best = (0..self.kept.len()).max_by_key(|i| common(&self.kept[*i]));
+        let (mut pages, cached) = match best.map(|i| (i, common(&self.kept[i]))) {
+            Some((i, cached)) if cached > 0 => (self.kept.remove(i).pages, cached),
+            _ => (Pages::default(), 0),
+        };
+        self.runner.cache().truncate(&mut pages, positions);
+        loop {
+            if self.runner.cache().reserve(&mut pages, positions) {
+                return Some((pages, cached));
+            }
+            if self.kept.is_empty() {
+                // Not yet: running sequences hold the rest. What was found stays kept.
+                let tokens = prompt[..cached].to_vec();
+                self.keep(tokens, pages);
+                return None;
+            }
+            let oldest = self.kept.remove(0);
+            self.runner.cache().release(oldest.pages);
+        }
+    }
+
+    fn keep(&mut self, tokens: Vec<u32>, mut pages: Pages) {
+        self.runner.cache().truncate(&mut pages, tokens.len());
+        if pages.count() > 0 {
+            self.kept.push(Kept { tokens, pages });
+        }
+        if self.kept.len() > self.runner.capacity().batch + KEPT_EXTRA {
+            let oldest = self.kept.remove(0);
+            self.runner.cache().release(oldest.pages);
+        }
+    }
+
+    fn finish(&mut self, i: usize, end: End) {
+        let mut active = self.active.remove(i);
+        active.job.tokens.truncate(active.computed);
+        self.keep(
+            std::mem::take(&mut active.job.tokens),
+            std::mem::take(&mut active.pages),
+        );
+        let event = match end {
+            End::Failed(error) => Event::Failed(error),
+            End::Reason(reason) => {
+                active.flush(&reason);
+                Event::Finished(Finished {
+                    reason,
+                    timings: active.timings,
+                })
+            }
+        };
+        let _ = active.job.events.send(event);
+    }
+
+    /// Tells everybody that the engine is gone.
+    pub(crate) fn abandon(&mut self, error: &GenerateError) {
+        let active = self.active.drain(..).map(|a| a.job);
+        for job in active.chain(self.queue.drain(..)) {
+            let _ = job.events.send(Event::Failed(error.clone()));
+        }
+    }
+
+    pub(crate) fn pages_in_use(&mut self) -> (usize, usize, usize) {
+        let cache = self.runner.cache();
+        (
+            cache.pages() - cache.free_pages(),
+            cache.pages(),
+            cache.shape().page_bytes(),
+        )
+    }
+}

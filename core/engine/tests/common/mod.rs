@@ -1,0 +1,122 @@
+//! What the engine's integration tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(
+    unsafe_code,
+    reason = "wrapping the tables of statically linked kernels"
+)]
+
+use std::sync::Arc;
+
+use tritone_abi::host::TableKernel;
+use tritone_abi::table::KernelTable;
+use tritone_abi::{HeadFormat, Kernel};
+use tritone_engine::{Capacity, Model, ModelSource, Runner, RunnerOptions, Slice, Want};
+
+/// The embedded model's file.
+pub const TINY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../models/tritone-tiny/tritone-tiny-i2_s.gguf"
+);
+
+pub fn tiny() -> Arc<Model> {
+    Arc::new(Model::open(&ModelSource::File(TINY.into())).unwrap())
+}
+
+/// Every kernel that can run on this machine, through its C table; says which it left out.
+pub fn kernels() -> Vec<Arc<dyn Kernel>> {
+    let tables: [&'static KernelTable; 3] = [
+        tritone_scalar::TABLE,
+        tritone_avx2::TABLE,
+        tritone_avx512::TABLE,
+    ];
+    let disabled = std::env::var("TRITONE_DISABLE_KERNELS").unwrap_or_default();
+    let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
+    for table in tables {
+        // SAFETY: a table made by `export_kernel!`, linked into this program.
+        let kernel = unsafe { TableKernel::new(table) }.unwrap();
+        let (name, score) = (kernel.facts().name.clone(), kernel.score());
+        if score.rank == 0 || disabled.split(',').any(|d| d == name) {
+            println!("{name} left out: {}", score.reason);
+        } else {
+            kernels.push(Arc::new(kernel));
+        }
+    }
+    kernels
+}
+
+pub fn best_kernel() -> Arc<dyn Kernel> {
+    kernels()
+        .into_iter()
+        .max_by_key(|k| k.score().rank)
+        .unwrap()
+}
+
+pub fn runner(kernel: Arc<dyn Kernel>, threads: usize, head: HeadFormat) -> Runner {
+    let capacity = Capacity {
+        rows: 160,
+        logit_rows: 160,
+        ..Capacity::new(512, 4, 64)
+    };
+    let options = RunnerOptions {
+        kernel,
+        threads,
+        capacity,
+        head,
+        memory_limit: None,
+    };
+    Runner::load(tiny(), options, &mut |_| true).unwrap()
+}
+
+/// Logits of all positions of `tokens`, computed `chunk` tokens at a time.
+pub fn logits(runner: &mut Runner, tokens: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+    let pages = runner.reserve(tokens.len()).unwrap();
+    let mut out = Vec::new();
+    for (i, part) in tokens.chunks(chunk).enumerate() {
+        let slice = Slice {
+            tokens: part,
+            start: i * chunk,
+            pages: &pages,
+            want: Want::All,
+        };
+        runner.step(&[slice]).unwrap();
+        out.extend((0..part.len()).map(|row| runner.logits(row).to_vec()));
+    }
+    runner.release(pages);
+    out
+}
+
+/// Greedy continuation of `tokens`, one at a time.
+pub fn greedy(runner: &mut Runner, tokens: &[u32], count: usize) -> Vec<u32> {
+    let pages = runner.reserve(tokens.len() + count).unwrap();
+    let mut answer = Vec::new();
+    let mut part = tokens.to_vec();
+    let mut start = 0;
+    while answer.len() < count {
+        let slice = Slice {
+            tokens: &part,
+            start,
+            pages: &pages,
+            want: Want::Last,
+        };
+        runner.step(&[slice]).unwrap();
+        start += part.len();
+        part = vec![argmax(runner.logits(0))];
+        answer.push(part[0]);
+    }
+    runner.release(pages);
+    answer
+}
+
+pub fn argmax(logits: &[f32]) -> u32 {
+    let best = logits
+        .iter()
+        .enumerate()
+        .fold(0, |b, (i, x)| if *x > logits[b] { i } else { b });
+    best as u32
+}
+
+pub fn bits(rows: &[Vec<f32>]) -> Vec<Vec<u32>> {
+    rows.iter()
+        .map(|row| row.iter().map(|x| x.to_bits()).collect())
+        .collect()
+}
