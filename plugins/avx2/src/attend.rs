@@ -5,6 +5,7 @@
 //! conversion of its keys and values. The running result of a query lies in its output row; its
 //! running maximum and sum lie in scratch memory.
 
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::ops::Range;
 
 use tritone_abi::numerics::{self, LANES};
@@ -14,8 +15,12 @@ use crate::exp::exp;
 use crate::isa::Isa;
 use crate::lanes::F32x16;
 
-/// Queries that share a conversion: four sums of two registers each.
+/// Queries that share a conversion of keys and values.
 const TILE: usize = 4;
+
+/// Sixteens of positions, or of a head's values, taken at once: with [`TILE`] queries they keep
+/// eight registers of sums busy, which hides the latency of the multiplications.
+const WIDTH: usize = 1;
 
 /// Scores, then weights, of one query in one chunk.
 type Chunk = [f32; PAGE_TOKENS];
@@ -124,8 +129,15 @@ fn step<const H: usize>(
         let (token, column) = place(h);
         &args.q[token * args.q_stride + column..][..dim]
     });
+    // The first queries of a page ask for what comes next; the others, which find it in cache,
+    // ask for what they have.
+    let next = args.pages.get(chunk + 1).filter(|_| query == 0);
+    let (v, next_k) = match next {
+        Some(next) => (page.v(), next.k()),
+        None => (page.k(), page.k()),
+    };
     let mut p = [[0.0; PAGE_TOKENS]; H];
-    scores(page, q, args.scale, &seen, &mut p);
+    scores(page, q, args.scale, &seen, &mut p, v);
     let mut factors = [None; H];
     for h in 0..H {
         let new = weigh(&mut p[h], &seen);
@@ -140,46 +152,78 @@ fn step<const H: usize>(
         running[h] = Running { max, sum };
         factors[h] = Some((a, b));
     }
-    for d in (0..dim).step_by(LANES) {
-        let o = values(page, &p, &seen, d);
+    for first in (0..dim).step_by(WIDTH * LANES) {
+        let o = values(page, &p, &seen, first, next_k);
         for h in 0..H {
             let (token, column) = place(h);
-            let end = dim.min(d + LANES);
-            let place = &mut out.row(token)[column + d..column + end];
-            match factors[h] {
-                None => o[h].store_part(place),
-                Some((a, b)) => {
-                    let (old, new) = (F32x16::load_part(place), o[h].mul(F32x16::splat(b)));
-                    old.fma(F32x16::splat(a), new).store_part(place);
+            let end = dim.min(first + WIDTH * LANES);
+            let place = &mut out.row(token)[column + first..column + end];
+            for (place, o) in place.chunks_mut(LANES).zip(o[h]) {
+                match factors[h] {
+                    None => o.store_part(place),
+                    Some((a, b)) => {
+                        let (old, new) = (F32x16::load_part(place), o.mul(F32x16::splat(b)));
+                        old.fma(F32x16::splat(a), new).store_part(place);
+                    }
                 }
             }
         }
     }
 }
 
-/// Scaled scores of the cells `seen`, and of others in the same sixteens.
+/// Asks for a cache line of `ahead`, in even steps over the `4 / WIDTH * head_dim` rounds that a
+/// page takes: it has `2 * head_dim` lines.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
+fn prefetch(ahead: &[u16], round: usize) {
+    // A prefetch cannot fault, wherever it points.
+    let line = ahead
+        .as_ptr()
+        .cast::<i8>()
+        .wrapping_add(round * WIDTH / 2 * 64);
+    _mm_prefetch::<_MM_HINT_T0>(line);
+}
+
+/// Scaled scores of the cells `seen`, and of others near them. Meanwhile `ahead` is asked for.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "counted loops over register arrays read alike"
+)]
 fn scores<const H: usize>(
     page: &KvPage<'_>,
     q: [&[f32]; H],
     scale: f32,
     seen: &Range<usize>,
     s: &mut [Chunk; H],
+    ahead: &[u16],
 ) {
-    let keys = page.k().as_chunks::<PAGE_TOKENS>().0;
+    let dim = page.head_dim();
+    let keys = page.k();
+    let q = q.map(|q| q[..dim].as_ptr());
     let scale = F32x16::splat(scale);
-    for part in seen.start / LANES..seen.end.div_ceil(LANES) {
-        let mut sums = [F32x16::splat(0.0); H];
-        for (d, keys) in keys.iter().enumerate() {
-            let k = F32x16::load_f16(&keys.as_chunks().0[part]);
-            for h in 0..H {
-                sums[h] = F32x16::splat(q[h][d]).fma(k, sums[h]);
+    for part in seen.start / (WIDTH * LANES)..seen.end.div_ceil(WIDTH * LANES) {
+        let mut sums = [[F32x16::splat(0.0); WIDTH]; H];
+        for d in 0..dim {
+            prefetch(ahead, part * dim + d);
+            for i in 0..WIDTH {
+                let first = d * PAGE_TOKENS + (part * WIDTH + i) * LANES;
+                // SAFETY: `d` is below the head's size, which is the number of key rows and the
+                // length of the queries; the part ends within the 64 cells of a row.
+                unsafe {
+                    let k = F32x16::load_f16(&*keys.as_ptr().add(first).cast());
+                    for h in 0..H {
+                        sums[h][i] = F32x16::splat(*q[h].add(d)).fma(k, sums[h][i]);
+                    }
+                }
             }
         }
         for h in 0..H {
-            let place = &mut s[h].as_chunks_mut().0[part];
-            sums[h].mul(scale).store(place);
+            let place = &mut s[h].as_chunks_mut::<{ WIDTH * LANES }>().0[part];
+            for (place, sum) in place.as_chunks_mut().0.iter_mut().zip(sums[h]) {
+                sum.mul(scale).store(place);
+            }
         }
     }
 }
@@ -210,34 +254,60 @@ fn weigh(s: &mut Chunk, seen: &Range<usize>) -> Running {
     }
 }
 
-/// Values `d .. d + 16` (fewer at the end of the head) folded over the cells `seen`.
+/// [`WIDTH`] sixteens of values from `first`, folded over the cells `seen`; zeros stand for what
+/// lies behind the end of the head. Meanwhile `ahead` is asked for.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn values<const H: usize>(
     page: &KvPage<'_>,
     p: &[Chunk; H],
     seen: &Range<usize>,
-    d: usize,
-) -> [F32x16; H] {
-    let mut o = [F32x16::splat(0.0); H];
+    first: usize,
+    ahead: &[u16],
+) -> [[F32x16; WIDTH]; H] {
+    const WHOLE: usize = WIDTH * LANES;
     let dim = page.head_dim();
-    for (j, row) in page
-        .v()
-        .chunks_exact(dim)
-        .enumerate()
-        .take(seen.end)
-        .skip(seen.start)
+    let rounds = first / WHOLE * PAGE_TOKENS;
+    if first + WHOLE <= dim {
+        return fold_values(&page.v()[first..], dim, p, seen, ahead, rounds);
+    }
+    let mut padded = [0; PAGE_TOKENS * WHOLE];
+    for (part, row) in padded
+        .chunks_exact_mut(WHOLE)
+        .zip(page.v().chunks_exact(dim))
     {
-        let v = match row[d..].first_chunk() {
-            Some(cells) => F32x16::load_f16(cells),
-            None => {
-                let mut cells = [0u16; LANES];
-                cells[..dim - d].copy_from_slice(&row[d..]);
-                F32x16::load_f16(&cells)
+        part[..dim - first].copy_from_slice(&row[first..]);
+    }
+    fold_values(&padded, WHOLE, p, seen, ahead, rounds)
+}
+
+/// The loop of [`values`]: the values of cell `j` start at `v[j * stride]`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "counted loops over register arrays read alike"
+)]
+fn fold_values<const H: usize>(
+    v: &[u16],
+    stride: usize,
+    p: &[Chunk; H],
+    seen: &Range<usize>,
+    ahead: &[u16],
+    rounds: usize,
+) -> [[F32x16; WIDTH]; H] {
+    let cells = seen.start..seen.end.min(PAGE_TOKENS);
+    assert!(v.len() >= (PAGE_TOKENS - 1) * stride + WIDTH * LANES);
+    let mut o = [[F32x16::splat(0.0); WIDTH]; H];
+    for j in cells {
+        prefetch(ahead, rounds + j);
+        for i in 0..WIDTH {
+            // SAFETY: `j` is below 64, so the assertion above leaves room for `WIDTH` sixteens.
+            let v = unsafe { &*v.as_ptr().add(j * stride + i * LANES).cast() };
+            let v = F32x16::load_f16(v);
+            for h in 0..H {
+                o[h][i] = F32x16::splat(p[h][j]).fma(v, o[h][i]);
             }
-        };
-        for h in 0..H {
-            o[h] = F32x16::splat(p[h][j]).fma(v, o[h]);
         }
     }
     o
