@@ -8,7 +8,7 @@ use tritone_abi::{
 };
 
 use crate::isa::Isa;
-use crate::{Avx2, attend, decode, gemm, head, rows};
+use crate::{Avx2, attend, decode, gemm, head, probe, rows};
 
 /// Most columns of a matrix; see [`TernaryMatrix::cols`].
 const MAX_COLS: usize = 131_072;
@@ -170,5 +170,18 @@ impl Kernel for Avx2 {
         let isa = isa()?;
         args.check(out)?;
         attend::attend(isa, args, out, scratch)
+    }
+
+    fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
+        let _proof = isa()?;
+        // SAFETY: the proof says that the function's features are there.
+        Ok(unsafe { probe::read(data, prefetch) })
+    }
+
+    fn probe_int8(&self, rounds: u64) -> Result<u64, KernelError> {
+        let _proof = isa()?;
+        // SAFETY: the proof says that the function's features are there.
+        unsafe { probe::int8(rounds) };
+        Ok(rounds.saturating_mul(probe::MACS))
     }
 }

@@ -9,6 +9,7 @@
 //! * `gemm`: the ternary product of many tokens, in register tiles over unpacked weights;
 //! * `fold`: from exact integer sums to scaled outputs, for both;
 //! * `head`, `attend`, `rows`, `exp`: the rest of a decoder step;
+//! * `probe`: loops that measure what the instruction set can reach;
 //! * `lanes`: the sixteen virtual lanes of [`tritone_abi::numerics`] in two registers.
 #![expect(
     unsafe_code,
@@ -34,6 +35,8 @@ mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
+mod probe;
+#[cfg(target_arch = "x86_64")]
 mod rows;
 
 /// The kernel; all its working memory comes from the caller.
@@ -46,7 +49,7 @@ tritone_abi::export_kernel! {
     isa: "AVX2, FMA, F16C",
     layout: tritone_abi::LayoutId::T2R32,
     row_align: 32,
-    ops: tritone_abi::Ops::ALL,
+    ops: tritone_abi::Ops::ALL.with(tritone_abi::Ops::PROBE),
 }
 
 /// Elsewhere the crate builds, and says why it cannot be used.
