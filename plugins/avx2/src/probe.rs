@@ -54,8 +54,8 @@ pub(crate) fn int8(rounds: u64) {
             // SAFETY: the instructions are AVX2's and touch the named registers only.
             unsafe {
                 asm!(
-                    "vpmaddubsw {products}, {codes}, {q}",
-                    "vpaddw {sum}, {sum}, {products}",
+                    "vpmaddubsw {products:y}, {codes}, {q}",
+                    "vpaddw {sum}, {sum}, {products:y}",
                     products = out(ymm_reg) _,
                     codes = in(ymm_reg) codes,
                     q = in(ymm_reg) q,

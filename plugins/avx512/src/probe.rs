@@ -83,9 +83,9 @@ fn maddubs(rounds: u64) {
             // SAFETY: the instructions are BW's and touch the named registers only.
             unsafe {
                 asm!(
-                    "vpmaddubsw {products}, {codes}, {q}",
-                    "vpmaddwd {products}, {products}, {one}",
-                    "vpaddd {sum}, {sum}, {products}",
+                    "vpmaddubsw {products:z}, {codes}, {q}",
+                    "vpmaddwd {products:z}, {products:z}, {one}",
+                    "vpaddd {sum}, {sum}, {products:z}",
                     products = out(zmm_reg) _,
                     codes = in(zmm_reg) codes,
                     q = in(zmm_reg) q,
