@@ -53,15 +53,17 @@ pub(crate) fn int8(rounds: u64) {
             // Written out, because the compiler would multiply the same operands only once.
             // SAFETY: the instructions are AVX2's and touch the named registers only.
             unsafe {
+                let products: __m256i;
                 asm!(
-                    "vpmaddubsw {products:y}, {codes}, {q}",
-                    "vpaddw {sum}, {sum}, {products:y}",
-                    products = out(ymm_reg) _,
+                    "vpmaddubsw {products}, {codes}, {q}",
+                    "vpaddw {sum}, {sum}, {products}",
+                    products = out(ymm_reg) products,
                     codes = in(ymm_reg) codes,
                     q = in(ymm_reg) q,
                     sum = inout(ymm_reg) *sum,
                     options(pure, nomem, nostack, preserves_flags),
                 );
+                let _: __m256i = products;
             }
         }
     }

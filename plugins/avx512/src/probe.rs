@@ -82,17 +82,19 @@ fn maddubs(rounds: u64) {
             // As in `dpbusd`.
             // SAFETY: the instructions are BW's and touch the named registers only.
             unsafe {
+                let products: __m512i;
                 asm!(
-                    "vpmaddubsw {products:z}, {codes}, {q}",
-                    "vpmaddwd {products:z}, {products:z}, {one}",
-                    "vpaddd {sum}, {sum}, {products:z}",
-                    products = out(zmm_reg) _,
+                    "vpmaddubsw {products}, {codes}, {q}",
+                    "vpmaddwd {products}, {products}, {one}",
+                    "vpaddd {sum}, {sum}, {products}",
+                    products = out(zmm_reg) products,
                     codes = in(zmm_reg) codes,
                     q = in(zmm_reg) q,
                     one = in(zmm_reg) one,
                     sum = inout(zmm_reg) *sum,
                     options(pure, nomem, nostack, preserves_flags),
                 );
+                let _: __m512i = products;
             }
         }
     }
