@@ -11,9 +11,12 @@
 //! * `head`, `attend`, `rows`, `exp`: the rest of a decoder step;
 //! * `probe`: loops that measure what the instruction set can reach;
 //! * `lanes`: the sixteen virtual lanes of [`tritone_abi::numerics`] in one register.
-#![expect(
-    unsafe_code,
-    reason = "vector loads, and calls of functions with target features"
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "vector loads, and calls of functions with target features"
+    )
 )]
 
 #[cfg(target_arch = "x86_64")]
