@@ -100,7 +100,7 @@ impl MemoryPlan {
         };
         if let Some(limit) = limit.filter(|limit| plan.total() > *limit) {
             let others = plan.total() - plan.kv;
-            let pages = usize::try_from(limit.checked_sub(others).unwrap_or(0) / page).ok()?;
+            let pages = usize::try_from(limit.saturating_sub(others) / page).ok()?;
             let extra = capacity.kv_pages - capacity.context.div_ceil(PAGE_TOKENS);
             plan.fitting_context =
                 Some(pages.saturating_sub(extra) * PAGE_TOKENS).filter(|context| *context > 0);

@@ -78,13 +78,14 @@ impl Active {
             let text = self.job.stop_texts.get(stop).cloned().unwrap_or_default();
             return Some(End::Reason(FinishReason::StopString(text)));
         }
-        (self.timings.generated_tokens >= self.job.budget).then(|| {
-            End::Reason(if self.job.cut_by_context {
-                FinishReason::ContextFull
-            } else {
-                FinishReason::MaxTokens
-            })
-        })
+        if self.timings.generated_tokens < self.job.budget {
+            return None;
+        }
+        Some(End::Reason(if self.job.cut_by_context {
+            FinishReason::ContextFull
+        } else {
+            FinishReason::MaxTokens
+        }))
     }
 
     /// Releases text that was held back, when the answer ends without a stop string.

@@ -238,7 +238,7 @@ fn pack_layers(
             let (out, tail) = rest.split_at_mut(bytes);
             rest = tail;
             jobs.push(Job {
-                tensor: view.clone(),
+                tensor: view,
                 rows: start..end,
                 cols,
                 out,

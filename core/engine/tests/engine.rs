@@ -1,4 +1,5 @@
 //! Requests and answers, end to end on the embedded model.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside test functions")]
 
 mod common;
 

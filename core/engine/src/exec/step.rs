@@ -625,14 +625,13 @@ impl Step<'_> {
         let b = self.buffers;
         let (vocab, hidden) = (self.model.recipe.vocab, self.model.recipe.hidden);
         let tokens = b.wanted.len();
-        let input = match &b.last_q {
+        let input = if let Some(q) = &b.last_q {
             // SAFETY: written in the phase before, only read in this one.
-            None => HeadInput::F32 {
-                x: unsafe { b.last.data.read(0, tokens * hidden) },
-                tokens,
-            },
+            HeadInput::Int8(unsafe { q.rows(tokens) })
+        } else {
             // SAFETY: as above.
-            Some(q) => HeadInput::Int8(unsafe { q.rows(tokens) }),
+            let x = unsafe { b.last.data.read(0, tokens * hidden) };
+            HeadInput::F32 { x, tokens }
         };
         let range = tile * TILE_ROWS..vocab.min((tile + 1) * TILE_ROWS);
         // SAFETY: the tile belongs to this unit alone.
