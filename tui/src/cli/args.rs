@@ -1,0 +1,320 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use tritone_engine::sample::Sampling;
+
+use super::bench::BenchArgs;
+use super::failure::Usage;
+use super::synth::SynthArgs;
+
+const AFTER_HELP: &str = "\
+Examples:
+  tritone                                        chat with the built-in model
+  tritone --model bitnet-2b4t.gguf               chat with a downloaded one
+  tritone run \"What is the capital of Peru?\"     one answer
+  git diff | tritone run \"Review this change.\"   a file or a pipe after the prompt
+  tritone inspect bitnet-2b4t.gguf               what is in a file, and what it takes to run it
+
+Exit codes:
+  0    done; also when the reader of a pipe went away
+  1    failed, or a check found a fault
+  2    wrong arguments or settings
+  3    the model cannot be loaded, for example because it does not fit the memory limit
+  4    the request is not possible, for example because the prompt does not fit the context
+  130  cancelled with Ctrl+C
+
+Environment:
+  TRITONE_MODEL, TRITONE_PROFILE and TRITONE_DISABLE_KERNELS (names to leave out) work like flags;
+  NO_COLOR turns colours off.";
+
+/// Chat with 1.58-bit language models in the terminal.
+///
+/// Without a command, opens the chat. Without a model, uses the small one that is built in.
+#[derive(Debug, Parser)]
+#[command(name = "tritone", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// For all commands.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Chat in the terminal; the same as no command, with more options.
+    Chat(ChatArgs),
+    /// Print one answer.
+    Run(RunArgs),
+    /// Show what is in a model file, and what it takes to run it.
+    Inspect(InspectArgs),
+    /// Write the logits of every position to a file, to compare engines.
+    Logits(LogitsArgs),
+    /// List kernels: found, refused, why, and how well they suit this processor.
+    Kernels(KernelsArgs),
+    /// Measure speed, and how much of what this machine can reach it is.
+    Bench(BenchArgs),
+    /// Write a model of a published shape with random weights, for measurements.
+    Synth(SynthArgs),
+}
+
+/// For all commands.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct CommonArgs {
+    /// Model file (GGUF); the built-in model if there is none.
+    #[arg(
+        long,
+        short = 'm',
+        global = true,
+        value_name = "FILE",
+        env = "TRITONE_MODEL"
+    )]
+    pub(crate) model: Option<PathBuf>,
+    /// Kernel by name, or `auto` for the best one here; `tritone kernels` lists them.
+    #[arg(long, short = 'k', global = true, value_name = "NAME")]
+    pub(crate) kernel: Option<String>,
+    /// Threads; lowered to what this process may use, and that is said.
+    #[arg(long, short = 't', global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Profile: mobile, edge, server, cloud, or the path of a profile file. Left out, one is
+    /// chosen for this machine.
+    #[arg(long, short = 'p', global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Context in tokens: prompt and answer together.
+    #[arg(long, short = 'c', global = true, value_name = "TOKENS")]
+    pub(crate) ctx: Option<u64>,
+    /// Seed of the choice between likely tokens [default: 0]. The same seed gives the same answer
+    /// on every kernel, thread count and machine.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Directory with kernel plugins, searched first; may be given more than once.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Stored form of the output head: f16, q8, q6 or q4.
+    #[arg(long, global = true, value_name = "TYPE")]
+    pub(crate) head: Option<String>,
+    /// Memory limit in MiB. What does not fit is refused before loading, with a breakdown.
+    #[arg(long, global = true, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
+    /// Log what happens inside: error, warn, info, debug or trace, also by module
+    /// (`info,tritone_loader=debug`).
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+    /// File for the log, which is appended to; standard error if there is none.
+    #[arg(long, global = true, value_name = "FILE", requires = "log")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct SamplingArgs {
+    /// Always take the most likely token.
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p"])]
+    greedy: bool,
+    /// Spread of the choice [default: 0.6]; 0 always takes the most likely token.
+    #[arg(long, value_name = "X")]
+    temperature: Option<f32>,
+    /// Choose among the N most likely tokens; 0 is all [default: 0].
+    #[arg(long, value_name = "N")]
+    top_k: Option<u32>,
+    /// Choose among the most likely tokens whose probabilities add up to this [default: 0.9].
+    #[arg(long, value_name = "X")]
+    top_p: Option<f32>,
+    /// Leave out tokens less likely than this times the most likely one [default: 0].
+    #[arg(long, value_name = "X")]
+    min_p: Option<f32>,
+    /// Make tokens that came up less likely; 1 does nothing [default: 1].
+    #[arg(long, value_name = "X")]
+    repetition_penalty: Option<f32>,
+    /// Take this off a token's logit every time it came up [default: 0].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    frequency_penalty: Option<f32>,
+    /// Take this off a token's logit once if it came up [default: 0].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    presence_penalty: Option<f32>,
+    /// Add VALUE to the logit of token ID (`--logit-bias 220=-inf` bans it); may be given more
+    /// than once.
+    #[arg(long, value_name = "ID=VALUE", value_parser = logit_bias)]
+    logit_bias: Vec<(u32, f32)>,
+}
+
+fn logit_bias(text: &str) -> Result<(u32, f32), String> {
+    let (id, value) = text
+        .split_once('=')
+        .ok_or("expected ID=VALUE, such as 220=-5")?;
+    let id = id
+        .trim()
+        .parse()
+        .map_err(|_| format!("'{id}' is no token id"))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| format!("'{value}' is no number"))?;
+    Ok((id, value))
+}
+
+impl SamplingArgs {
+    /// The settings these flags make.
+    ///
+    /// # Errors
+    /// When one is outside its range.
+    pub(crate) fn sampling(&self, common: &CommonArgs) -> anyhow::Result<Sampling> {
+        let base = if self.greedy {
+            Sampling::greedy()
+        } else {
+            Sampling::default()
+        };
+        let sampling = Sampling {
+            temperature: self.temperature.unwrap_or(base.temperature),
+            top_k: self.top_k.unwrap_or(base.top_k),
+            top_p: self.top_p.unwrap_or(base.top_p),
+            min_p: self.min_p.unwrap_or(base.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
+            frequency_penalty: self.frequency_penalty.unwrap_or(base.frequency_penalty),
+            presence_penalty: self.presence_penalty.unwrap_or(base.presence_penalty),
+            seed: common.seed.unwrap_or(base.seed),
+            logit_bias: self.logit_bias.clone(),
+            ..base
+        };
+        sampling
+            .validate()
+            .map_err(|error| Usage(error.to_string()))?;
+        Ok(sampling)
+    }
+}
+
+/// `tritone chat`
+#[derive(Debug, Default, Args)]
+pub(crate) struct ChatArgs {
+    /// System prompt to begin with.
+    #[arg(long, short = 's', value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// Most tokens of an answer; left out, what fits the context.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// How tokens are chosen.
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  tritone run \"What is the capital of Peru?\"
+  echo \"What is 7 + 5?\" | tritone run
+  tritone run \"Summarise this file.\" < notes.txt
+  tritone run --json --max-tokens 100 \"Tell me a story.\" | jq -r .text
+  tritone run --raw \"Once upon a time\"
+
+With the seed left alone the answer is the same every time; `--seed` asks for another one.";
+
+/// `tritone run`
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// What to ask; `-` or nothing reads standard input. When both are there, the input follows
+    /// the prompt after an empty line.
+    pub(crate) prompt: Option<String>,
+    /// System prompt.
+    #[arg(long, short = 's', value_name = "TEXT", conflicts_with = "raw")]
+    pub(crate) system: Option<String>,
+    /// Continue the text as it stands, without the model's chat template.
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Most tokens of the answer; left out, what fits the context.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// End the answer before this text; may be given more than once.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) stop: Vec<String>,
+    /// Go on after the model has ended its turn (for measurements).
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
+    /// Print one JSON object: text, why it ended, usage, timings, model, kernel, notices.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print counts and speeds to standard error afterwards.
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// How tokens are chosen.
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+/// `tritone inspect`
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Model file; left out, the one of `--model`, or the built-in one.
+    pub(crate) file: Option<PathBuf>,
+    /// List the tensors, too.
+    #[arg(long)]
+    pub(crate) tensors: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const LOGITS_HELP: &str = "\
+The file holds two tensors: \"logits\", f32 [positions, vocabulary], row i being what the model
+says after token i, and \"tokens\", u32 [positions].
+
+Example:
+  tritone logits --model m.gguf --prompt \"Hello\" --out hello.safetensors";
+
+/// `tritone logits`
+#[derive(Debug, Args)]
+#[command(after_help = LOGITS_HELP)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["tokens", "prompt"]))]
+pub(crate) struct LogitsArgs {
+    /// JSON file with an array of token ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Text; read as the beginning of a document unless `--chat` is given.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Put the prompt into the model's chat template.
+    #[arg(long, requires = "prompt", action = ArgAction::SetTrue)]
+    pub(crate) chat: bool,
+    /// File to write (safetensors); an older one is replaced when all is done.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Tokens of one step; changes the speed, never the result.
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) chunk: u32,
+}
+
+/// `tritone kernels`
+#[derive(Debug, Args)]
+pub(crate) struct KernelsArgs {
+    /// Run the conformance suite over the usable kernels, or over the one named: every operation
+    /// has to give the bits of the scalar kernel.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) check: Option<String>,
+    /// Check more cases and full-size shapes: minutes.
+    #[arg(long, requires = "check")]
+    pub(crate) full: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,78 @@
+//! Files that are there completely or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that takes its name when it is complete. Until then it lies next to it under another
+/// name, which goes away when the writer is dropped.
+pub(crate) struct AtomicFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Option<BufWriter<File>>,
+}
+
+impl AtomicFile {
+    /// Begins a file that will be called `path`.
+    ///
+    /// # Errors
+    /// When `path` names no file, or the directory cannot be written.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not the name of a file",
+            ));
+        };
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.part", std::process::id()));
+        let temporary = path.with_file_name(hidden);
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
+        let file = Some(BufWriter::with_capacity(1 << 20, file));
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            file,
+        })
+    }
+
+    /// Gives the file its name, replacing an older one, once it is on the disk.
+    ///
+    /// # Errors
+    /// What the system says; there is no new file then.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+            let moved = file
+                .and_then(|file| file.sync_all())
+                .and_then(|()| fs::rename(&self.temporary, &self.path));
+            if moved.is_err() {
+                let _ = fs::remove_file(&self.temporary);
+            }
+            return moved;
+        }
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}

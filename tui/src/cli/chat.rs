@@ -1,0 +1,108 @@
+//! `tritone` and `tritone chat`: the conversation in the terminal.
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tritone_engine::{EngineStatus, GenerateError, LoadProgress, Request};
+
+use super::args::{ChatArgs, CommonArgs};
+use super::console::Console;
+use super::failure::Usage;
+use super::setup::Setup;
+use crate::app::backend::{
+    Backend, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
+};
+use crate::term;
+
+/// Holds a conversation.
+pub(crate) fn run(
+    args: &ChatArgs,
+    common: &CommonArgs,
+    console: &Console,
+) -> anyhow::Result<ExitCode> {
+    for (stream, name) in [
+        (io::stdin().is_terminal(), "standard input"),
+        (io::stdout().is_terminal(), "standard output"),
+    ] {
+        if !stream {
+            let why = format!(
+                "the chat needs a terminal, but {name} is not one; for one answer in a script or \
+                 pipe there is `tritone run [PROMPT]`"
+            );
+            return Err(Usage(why).into());
+        }
+    }
+    let sampling = args.sampling.sampling(common)?;
+    let setup = Setup::new(common)?;
+    let terminal = term::Setup {
+        profile: setup.profile().name.clone(),
+        machine: setup.machine.clone(),
+        sampling,
+        system: args.system.clone(),
+        max_tokens: args.max_tokens,
+        color: console.color(),
+        notes: setup.notes.clone(),
+        loader: Box::new(move |progress| load(&setup, progress)),
+    };
+    Ok(ExitCode::from(term::run(terminal)?.exit_status()))
+}
+
+fn load(
+    setup: &Setup,
+    progress: &mut dyn FnMut(LoadProgress) -> bool,
+) -> Result<Arc<dyn Backend>, String> {
+    let (engine, notices) = setup.load(progress).map_err(|error| error.to_string())?;
+    let option = |found: &tritone_loader::Found| {
+        let facts = &found.facts;
+        Some(KernelOption {
+            name: facts.name.clone(),
+            detail: format!("{}, score {}", facts.isa, found.score.rank),
+            kernel: Arc::clone(found.kernel()?),
+        })
+    };
+    let kernels = setup.registry.kernels().iter().filter_map(option).collect();
+    Ok(Arc::new(Noted {
+        backend: EngineBackend::new(engine, kernels),
+        notices,
+    }))
+}
+
+/// A backend whose model card also says what was decided before the engine saw the model.
+struct Noted {
+    backend: EngineBackend,
+    notices: Vec<String>,
+}
+
+impl Backend for Noted {
+    fn model(&self) -> ModelCard {
+        ModelCard {
+            notices: self.notices.clone(),
+            ..self.backend.model()
+        }
+    }
+
+    fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
+        self.backend.generate(request)
+    }
+
+    fn status(&self) -> EngineStatus {
+        self.backend.status()
+    }
+
+    fn threads(&self) -> usize {
+        self.backend.threads()
+    }
+
+    fn kernel_name(&self) -> String {
+        self.backend.kernel_name()
+    }
+
+    fn kernels(&self) -> Vec<KernelChoice> {
+        self.backend.kernels()
+    }
+
+    fn set_kernel(&self, name: &str) -> Result<(), String> {
+        self.backend.set_kernel(name)
+    }
+}

@@ -1,0 +1,316 @@
+//! `tritone inspect`: what is in a model file, and what it takes to run it.
+//!
+//! Metadata and tensors are shown for every sound GGUF file; a model that cannot be run here is
+//! shown with the reason.
+
+mod metadata;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use tritone_engine::{Capacity, LoadError, MemoryPlan, Model, ModelSource, Recipe, human_bytes};
+use tritone_formats::{GgufFile, TensorView};
+
+use super::args::{CommonArgs, InspectArgs};
+use super::console::{Console, visible};
+use super::setup::{Planned, Setup, source};
+
+type Gguf = GgufFile<Cow<'static, [u8]>>;
+
+/// A model that can be run, and what it takes.
+struct Runnable {
+    model: Model,
+    context: usize,
+    planned: Planned,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    args: &InspectArgs,
+    common: &CommonArgs,
+    console: &Console,
+) -> anyhow::Result<ExitCode> {
+    let mut setup = Setup::new(common)?;
+    if let Some(path) = &args.file {
+        setup.source = source(Some(path));
+    }
+    let (name, file) = open(&setup.source)?;
+    let runnable = setup.open().map(|model| {
+        let context = setup.context(&model);
+        let chunk = setup.profile().prefill_chunk;
+        let planned = setup.plan(&model, Capacity::new(context, 1, chunk));
+        Runnable {
+            model,
+            context,
+            planned,
+        }
+    });
+    let mut notes = setup.notes.clone();
+    if let Ok(runnable) = &runnable {
+        notes.extend(runnable.planned.note.clone());
+        notes.extend(runnable.model.notices().iter().cloned());
+    }
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{:#}", object(&name, &file, &setup, &runnable, &notes))?;
+    } else {
+        let text = text(&name, &file, &setup, &runnable, args.tensors);
+        out.write_all(visible(&text).as_bytes())?;
+        out.flush()?;
+        for note in &notes {
+            console.note(note);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file's header, whatever model is in it.
+fn open(source: &ModelSource) -> Result<(String, Gguf), LoadError> {
+    let (name, bytes) = match source {
+        ModelSource::Embedded { name, bytes } => ((*name).to_owned(), Cow::Borrowed(*bytes)),
+        ModelSource::File(path) => {
+            let bytes = read(path).map_err(|source| LoadError::Open {
+                path: path.clone(),
+                source,
+            })?;
+            (path.display().to_string(), Cow::Owned(bytes))
+        }
+    };
+    match GgufFile::new(bytes) {
+        Ok(file) => Ok((name, file)),
+        Err(source) => Err(LoadError::Format {
+            model: name,
+            source,
+        }),
+    }
+}
+
+/// A regular file's bytes; a file that does not fit into memory is refused, not read.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    let length = usize::try_from(meta.len()).map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length.saturating_add(1))?;
+    file.take(meta.len()).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Tensors and bytes of every tensor type.
+fn types(file: &Gguf) -> BTreeMap<&'static str, (usize, u64)> {
+    let mut types = BTreeMap::new();
+    for tensor in file.tensors() {
+        let (count, bytes): &mut (usize, u64) = types.entry(tensor.ty().name()).or_default();
+        *count += 1;
+        *bytes += tensor.byte_range().len() as u64;
+    }
+    types
+}
+
+fn line(label: &str, value: &str) -> String {
+    format!("{label:<12}{value}\n")
+}
+
+/// The report for people.
+fn text(
+    name: &str,
+    file: &Gguf,
+    setup: &Setup,
+    runnable: &Result<Runnable, LoadError>,
+    tensors: bool,
+) -> String {
+    let size = human_bytes(file.bytes().len() as u64);
+    let keys: Vec<_> = file.metadata().collect();
+    let mut text = line("file", &format!("{name} ({size})"));
+    text += &line(
+        "format",
+        &format!(
+            "GGUF version {}, alignment {}, {} keys, {} tensors",
+            file.version(),
+            file.alignment(),
+            keys.len(),
+            file.tensors().len()
+        ),
+    );
+    for (ty, (count, bytes)) in types(file) {
+        text += &line(
+            "",
+            &format!("{count} tensors of {ty}, {}", human_bytes(bytes)),
+        );
+    }
+    match runnable {
+        Ok(runnable) => text += &recipe_text(runnable, setup),
+        Err(error) => text += &line("model", &format!("cannot be run: {error}")),
+    }
+    text.push_str("\nMetadata\n");
+    let width = keys
+        .iter()
+        .map(|(key, _)| key.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(48);
+    for (key, value) in keys {
+        let key = metadata::escaped(key, 96);
+        text.push_str(&format!("  {key:<width$}  {}\n", metadata::text(&value)));
+    }
+    if tensors {
+        text.push_str("\nTensors\n");
+        for tensor in file.tensors() {
+            text += &tensor_text(&tensor);
+        }
+    }
+    text
+}
+
+fn tensor_text(tensor: &TensorView<'_>) -> String {
+    let shape: Vec<_> = tensor.dims().iter().map(usize::to_string).collect();
+    format!(
+        "  {:<32}  {:<6}  {:<16}  {} bytes\n",
+        metadata::escaped(tensor.name(), 96),
+        tensor.ty().name(),
+        shape.join(" x "),
+        tensor.byte_range().len()
+    )
+}
+
+fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
+    let recipe = runnable.model.recipe();
+    let profile = setup.profile();
+    let mut text = line(
+        "model",
+        &format!(
+            "{} ({}), {:.2} million weights",
+            recipe.name,
+            recipe.architecture,
+            recipe.parameters() as f64 / 1e6
+        ),
+    );
+    text += &line(
+        "",
+        &format!(
+            "{} layers of {} (feed-forward {}), {} heads of {} with {} for keys and values",
+            recipe.layers,
+            recipe.hidden,
+            recipe.ffn,
+            recipe.heads,
+            recipe.head_dim,
+            recipe.kv_heads
+        ),
+    );
+    text += &line(
+        "",
+        &format!(
+            "{} tokens, trained for a context of {}",
+            recipe.vocab, recipe.trained_context
+        ),
+    );
+    let kernel = &setup.kernel.facts().name;
+    text += &line(
+        "runs with",
+        &format!(
+            "kernel {kernel}, {} threads, profile {}, context {}",
+            setup.threads, profile.name, runnable.context
+        ),
+    );
+    match &runnable.planned.plan {
+        Some(plan) => {
+            text += &line("memory", &plan.to_string());
+            let fits = if plan.fits() { "fits" } else { "does not fit" };
+            let limit = human_bytes(runnable.planned.limit);
+            text += &line("", &format!("{fits} the limit of {limit}"));
+        }
+        None => {
+            text += &line(
+                "memory",
+                &format!("kernel {kernel} does not take these shapes"),
+            )
+        }
+    }
+    text
+}
+
+/// The report for programs.
+fn object(
+    name: &str,
+    file: &Gguf,
+    setup: &Setup,
+    runnable: &Result<Runnable, LoadError>,
+    notes: &[String],
+) -> Value {
+    let keys: serde_json::Map<String, Value> = file
+        .metadata()
+        .map(|(key, value)| (key.to_owned(), metadata::json(&value)))
+        .collect();
+    let tensor = |tensor: TensorView<'_>| {
+        json!({
+            "name": tensor.name(),
+            "type": tensor.ty().name(),
+            "shape": tensor.dims(),
+            "offset": tensor.byte_range().start,
+            "bytes": tensor.byte_range().len(),
+        })
+    };
+    let (model, cannot_run) = match runnable {
+        Ok(runnable) => (Some(model_json(runnable, setup)), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    json!({
+        "file": name,
+        "bytes": file.bytes().len(),
+        "gguf_version": file.version(),
+        "alignment": file.alignment(),
+        "metadata": keys,
+        "tensors": file.tensors().map(tensor).collect::<Vec<_>>(),
+        "model": model,
+        "cannot_run": cannot_run,
+        "notices": notes,
+    })
+}
+
+fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
+    let recipe: &Recipe = runnable.model.recipe();
+    let plan = |plan: &MemoryPlan| {
+        json!({
+            "weights": plan.weights,
+            "head": plan.head,
+            "kv": plan.kv,
+            "scratch": plan.scratch,
+            "program": plan.program,
+            "total": plan.total(),
+            "limit": plan.limit,
+            "fits": plan.fits(),
+            "fitting_context": plan.fitting_context,
+        })
+    };
+    json!({
+        "name": recipe.name,
+        "architecture": recipe.architecture,
+        "parameters": recipe.parameters(),
+        "layers": recipe.layers,
+        "hidden": recipe.hidden,
+        "ffn": recipe.ffn,
+        "heads": recipe.heads,
+        "kv_heads": recipe.kv_heads,
+        "head_dim": recipe.head_dim,
+        "vocab": recipe.vocab,
+        "trained_context": recipe.trained_context,
+        "tied_head": recipe.tied_head,
+        "context": runnable.context,
+        "kernel": setup.kernel.facts().name,
+        "threads": setup.threads,
+        "profile": setup.profile().name,
+        "head_type": setup.profile().head.as_str(),
+        "memory": runnable.planned.plan.as_ref().map(plan),
+    })
+}

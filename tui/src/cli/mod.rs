@@ -1,0 +1,55 @@
+//! The command line: one module a command, and what they share.
+//!
+//! Results go to standard output and nothing else does; notes, progress and errors go to standard
+//! error. Escape codes are written to terminals only.
+
+mod args;
+mod atomic;
+mod bench;
+mod chat;
+mod console;
+mod failure;
+mod inspect;
+mod interrupt;
+mod kernels;
+mod logging;
+mod logits;
+mod run;
+mod setup;
+mod synth;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use console::Console;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(cli.common.color);
+    match dispatch(&cli, &console) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error, &console),
+    }
+}
+
+fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
+    let common = &cli.common;
+    logging::start(
+        common,
+        console,
+        matches!(cli.command, None | Some(Command::Chat(_))),
+    )?;
+    match &cli.command {
+        None => chat::run(&args::ChatArgs::default(), common, console),
+        Some(Command::Chat(args)) => chat::run(args, common, console),
+        Some(Command::Run(args)) => run::run(args, common, console),
+        Some(Command::Inspect(args)) => inspect::run(args, common, console),
+        Some(Command::Logits(args)) => logits::run(args, common, console),
+        Some(Command::Kernels(args)) => kernels::run(args, common, console),
+        Some(Command::Bench(args)) => bench::run(args, common, console),
+        Some(Command::Synth(args)) => synth::run(args, common, console),
+    }
+}

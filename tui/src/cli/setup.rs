@@ -1,0 +1,321 @@
+//! From flags, profile and machine to a loaded model.
+//!
+//! Every value that is lowered, raised or replaced on the way becomes a note for the user.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tritone_abi::{HeadFormat, Kernel};
+use tritone_engine::{
+    Capacity, Engine, EngineOptions, LoadError, LoadProgress, MemoryPlan, Model, ModelSource,
+};
+use tritone_loader::{Options, Registry, Search};
+use tritone_machine::{Machine, choose_threads};
+use tritone_profile::{
+    Head, Layers, Origin, Profile, Resolved, auto_select, process_environment, project_file_path,
+    resolve, user_file_path,
+};
+
+use super::args::CommonArgs;
+use super::console::visible;
+
+/// The model that is compiled in; see `models/tritone-tiny/MODEL_CARD.md`.
+static EMBEDDED: &[u8] = include_bytes!("../../../models/tritone-tiny/tritone-tiny-i2_s.gguf");
+
+/// Most threads a profile names.
+const PROFILE_THREADS: usize = 1024;
+
+/// Everything that is decided before a model is opened.
+pub(crate) struct Setup {
+    /// The machine.
+    pub(crate) machine: Machine,
+    /// The profile with the origin of every value.
+    pub(crate) resolved: Resolved,
+    /// Threads to use.
+    pub(crate) threads: usize,
+    /// All kernels.
+    pub(crate) registry: Registry,
+    /// The kernel to use.
+    pub(crate) kernel: Arc<dyn Kernel>,
+    /// The model to use.
+    pub(crate) source: ModelSource,
+    /// What the user should know.
+    pub(crate) notes: Vec<String>,
+    /// Nobody asked for a profile or a memory limit.
+    limit_is_ours: bool,
+}
+
+/// A memory plan, its limit, and what there is to say about the limit.
+pub(crate) struct Planned {
+    /// The limit in bytes.
+    pub(crate) limit: u64,
+    /// The plan under this limit; `None` when the kernel does not take the model.
+    pub(crate) plan: Option<MemoryPlan>,
+    /// What the user should know.
+    pub(crate) note: Option<String>,
+}
+
+impl Setup {
+    /// Looks at the machine and settles profile, threads and kernel.
+    ///
+    /// # Errors
+    /// A profile or kernel that is not there, or a value out of range.
+    pub(crate) fn new(common: &CommonArgs) -> anyhow::Result<Self> {
+        let machine = Machine::detect();
+        let (resolved, automatic) = profile(common, &machine)?;
+        let mut notes = Vec::new();
+        let threads = threads(common, &resolved, automatic, &machine, &mut notes);
+        let registry = registry(common);
+        for refused in registry.refused() {
+            let path = &refused.path;
+            notes.push(format!("plugin {path:?} was refused: {}", refused.reason));
+        }
+        let kernel = kernel(&registry, &resolved, &mut notes)?;
+        let limit_is_ours = automatic
+            && matches!(
+                origin(&resolved, "memory_mb"),
+                None | Some(Origin::Preset(_))
+            );
+        let source = source(common.model.as_deref());
+        Ok(Self {
+            machine,
+            resolved,
+            threads,
+            registry,
+            kernel,
+            source,
+            notes,
+            limit_is_ours,
+        })
+    }
+
+    /// The profile.
+    pub(crate) fn profile(&self) -> &Profile {
+        self.resolved.profile()
+    }
+
+    /// Opens the model without loading its weights.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or not a model this program runs.
+    pub(crate) fn open(&self) -> Result<Model, LoadError> {
+        Model::open(&self.source)
+    }
+
+    /// The context for `model`: what was asked for, and otherwise no more than it was trained for.
+    pub(crate) fn context(&self, model: &Model) -> usize {
+        let wanted = self.profile().context;
+        match origin(&self.resolved, "context") {
+            Some(Origin::Flag(_) | Origin::Environment(_)) => wanted,
+            _ => wanted.min(model.recipe().trained_context),
+        }
+    }
+
+    /// The stored form of the head.
+    pub(crate) fn head(&self) -> HeadFormat {
+        match self.profile().head {
+            Head::F16 => HeadFormat::F16,
+            Head::Q8 => HeadFormat::Q8,
+            Head::Q6 => HeadFormat::Q6,
+            Head::Q4 => HeadFormat::Q4,
+        }
+    }
+
+    /// Plans the memory for `capacity` and settles the limit.
+    ///
+    /// The limit is the profile's. Only when nobody asked for that limit or profile it is raised to
+    /// what the model needs, if that is at most 80 % of the memory this process may use.
+    pub(crate) fn plan(&self, model: &Model, capacity: Capacity) -> Planned {
+        let make = |limit| {
+            let (kernel, head) = (&*self.kernel, self.head());
+            MemoryPlan::new(
+                model.recipe(),
+                kernel,
+                self.threads,
+                capacity,
+                head,
+                Some(limit),
+            )
+        };
+        let limit = self.profile().memory_bytes();
+        let plan = make(limit);
+        let keep = |plan| Planned {
+            limit,
+            plan,
+            note: None,
+        };
+        let Some(needed) = plan
+            .as_ref()
+            .filter(|plan| !plan.fits())
+            .map(MemoryPlan::total)
+        else {
+            return keep(plan);
+        };
+        let usable = self.machine.memory.usable_bytes().unwrap_or(0);
+        if !self.limit_is_ours || needed > usable / 5 * 4 {
+            return keep(plan);
+        }
+        let mib = needed.div_ceil(1 << 20);
+        let note = format!(
+            "memory limit raised from {} MiB (profile {}, chosen for this machine) to {mib} MiB, \
+             which this model takes; `--memory` or `--profile` sets a limit that is kept",
+            self.profile().memory_mb,
+            self.profile().name,
+        );
+        let limit = mib << 20;
+        Planned {
+            limit,
+            plan: make(limit),
+            note: Some(note),
+        }
+    }
+
+    /// Options to run `model` with `sequences` conversations at a time, and what to say about them.
+    pub(crate) fn options(&self, model: &Model, sequences: usize) -> (EngineOptions, Vec<String>) {
+        let context = self.context(model);
+        let profile = self.profile();
+        let planned = self.plan(
+            model,
+            Capacity::new(context, sequences, profile.prefill_chunk),
+        );
+        let options = EngineOptions {
+            kernel: Arc::clone(&self.kernel),
+            threads: self.threads,
+            context: Some(context),
+            batch: sequences,
+            prefill_chunk: profile.prefill_chunk,
+            head: self.head(),
+            memory_limit: Some(planned.limit),
+        };
+        (options, planned.note.into_iter().collect())
+    }
+
+    /// Loads the model to hold one conversation, and returns it with what there is to say about it.
+    ///
+    /// # Errors
+    /// When the model cannot be opened or does not fit.
+    pub(crate) fn load(
+        &self,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<(Engine, Vec<String>), LoadError> {
+        let (options, mut notes) = self.options(&self.open()?, 1);
+        let engine = Engine::load(&self.source, &options, progress)?;
+        notes.extend(engine.info().notices.iter().cloned());
+        Ok((engine, notes))
+    }
+}
+
+/// The kernels that are linked in, each only where it can be.
+static BUILT_IN: &[&tritone_abi::table::KernelTable] = &[
+    tritone_scalar::TABLE,
+    tritone_avx2::TABLE,
+    tritone_avx512::TABLE,
+];
+
+/// All kernels of this machine, for commands that need no profile or model.
+pub(crate) fn registry(common: &CommonArgs) -> Registry {
+    let search = Search::from_environment(common.plugin_dir.clone());
+    Registry::discover(BUILT_IN, &search, &Options::from_environment())
+}
+
+/// The model that a path names: the built-in one without a path.
+pub(crate) fn source(path: Option<&Path>) -> ModelSource {
+    match path.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => ModelSource::File(path.to_owned()),
+        None => ModelSource::Embedded {
+            name: "tritone-tiny",
+            bytes: EMBEDDED,
+        },
+    }
+}
+
+fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {
+    resolved.origin_of(key).map(|entry| &entry.origin)
+}
+
+/// The profile, and whether it was chosen for the machine because nobody named one.
+fn profile(common: &CommonArgs, machine: &Machine) -> anyhow::Result<(Resolved, bool)> {
+    let memory_mb = machine.memory.usable_bytes().unwrap_or(0) >> 20;
+    let cores = machine.allowed_cores.min(machine.usable_threads);
+    let auto = auto_select(cores, memory_mb);
+    let reason = auto.1.clone();
+    let mut layers = Layers {
+        auto: Some(auto),
+        user_file: user_file_path(&process_environment),
+        project_file: std::env::current_dir()
+            .ok()
+            .map(|dir| project_file_path(&dir)),
+        env: &process_environment,
+        flags: Vec::new(),
+    };
+    // Numbers beyond what a profile may say are lowered below, not refused.
+    let threads = common
+        .threads
+        .filter(|threads| (1..=PROFILE_THREADS).contains(threads));
+    let flags = [
+        ("--threads", "threads", threads.map(|n| n.to_string())),
+        (
+            "--memory",
+            "memory_mb",
+            common.memory.map(|n| n.to_string()),
+        ),
+        ("--ctx", "context", common.ctx.map(|n| n.to_string())),
+        ("--head", "head", common.head.clone()),
+        ("--kernel", "kernel", common.kernel.clone()),
+    ];
+    for (flag, key, value) in flags {
+        if let Some(value) = value {
+            layers = layers.with_flag(flag, key, &value);
+        }
+    }
+    let resolved = resolve(common.profile.as_deref(), &layers)?;
+    let automatic = resolved.chosen() == reason;
+    Ok((resolved, automatic))
+}
+
+/// How many threads to use. A preset that was chosen for the machine is no request, so that
+/// lowering its number is no news.
+fn threads(
+    common: &CommonArgs,
+    resolved: &Resolved,
+    automatic: bool,
+    machine: &Machine,
+    notes: &mut Vec<String>,
+) -> usize {
+    let asked = common.threads.unwrap_or(resolved.profile().threads);
+    let choice = choose_threads(Some(asked), machine);
+    let unasked = automatic
+        && common.threads.is_none()
+        && matches!(origin(resolved, "threads"), None | Some(Origin::Preset(_)));
+    if !unasked {
+        notes.extend(choice.note);
+    }
+    choice.threads
+}
+
+/// The kernel to use. A flag is an order; a profile or the environment only states a preference.
+fn kernel(
+    registry: &Registry,
+    resolved: &Resolved,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Arc<dyn Kernel>> {
+    let name = resolved.profile().kernel.as_str();
+    if name == "auto" {
+        return Ok(registry.best()?);
+    }
+    match registry.by_name(name) {
+        Ok(kernel) => Ok(kernel),
+        Err(error) => match origin(resolved, "kernel") {
+            Some(Origin::Flag(_)) | None => Err(error.into()),
+            Some(from) => {
+                let best = registry.best()?;
+                let used = &best.facts().name;
+                notes.push(format!(
+                    "kernel {used} instead of {} ({from}): {error}",
+                    visible(name)
+                ));
+                Ok(best)
+            }
+        },
+    }
+}
