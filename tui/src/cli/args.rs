@@ -133,19 +133,19 @@ pub(crate) struct SamplingArgs {
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p"])]
     greedy: bool,
     /// Spread of the choice [default: 0.6]; 0 always takes the most likely token.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Choose among the N most likely tokens; 0 is all [default: 0].
     #[arg(long, value_name = "N")]
     top_k: Option<u32>,
     /// Choose among the most likely tokens whose probabilities add up to this [default: 0.9].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Leave out tokens less likely than this times the most likely one [default: 0].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_p: Option<f32>,
     /// Make tokens that came up less likely; 1 does nothing [default: 1].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
     /// Take this off a token's logit every time it came up [default: 0].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]

@@ -319,3 +319,90 @@ fn kernel(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tritone_machine::Memory;
+
+    use super::*;
+
+    /// The setup for a machine with that much memory, with the flags given.
+    fn setup(memory: u64, common: &CommonArgs) -> Setup {
+        let mut setup = Setup::new(common).unwrap();
+        setup.machine.memory = Memory {
+            total_bytes: Some(memory),
+            available_bytes: None,
+            limit: None,
+        };
+        setup
+    }
+
+    #[test]
+    fn only_a_limit_nobody_asked_for_is_raised_and_never_beyond_the_machine() {
+        let asked = CommonArgs {
+            profile: Some("mobile".to_owned()),
+            ..CommonArgs::default()
+        };
+        let mut machine = setup(0, &asked);
+        let model = machine.open().unwrap();
+        let small = Capacity::new(1024, 1, 64);
+        let large = Capacity::new(1 << 18, 1, 64);
+        let needed = machine.plan(&model, large).plan.unwrap().total();
+        assert!(needed > 512 << 20);
+        let enough = needed / 4 * 5 + 8;
+
+        // Asked for: kept.
+        machine.machine.memory.total_bytes = Some(enough);
+        let kept = machine.plan(&model, large);
+        assert_eq!((kept.limit, kept.note), (512 << 20, None));
+        assert!(!kept.plan.unwrap().fits());
+
+        // Chosen for the machine: raised to what is needed, and that is said.
+        machine.limit_is_ours = true;
+        let raised = machine.plan(&model, large);
+        assert_eq!(raised.limit, needed.next_multiple_of(1 << 20));
+        assert!(raised.plan.unwrap().fits());
+        let note = raised.note.unwrap();
+        let said = format!(
+            "from 512 MiB (profile mobile, chosen for this machine) to {} MiB",
+            raised.limit >> 20
+        );
+        assert!(note.contains(&said), "{note}");
+
+        // Not when there is no need, and not when it takes more than 80 % of the machine.
+        assert_eq!(machine.plan(&model, small).limit, 512 << 20);
+        machine.machine.memory.total_bytes = Some(enough - 16);
+        assert_eq!(machine.plan(&model, large).limit, 512 << 20);
+    }
+
+    #[test]
+    fn a_memory_flag_or_a_named_profile_is_a_wish() {
+        let ours = |common: &CommonArgs| Setup::new(common).unwrap().limit_is_ours;
+        let profile = |name: &str| Some(name.to_owned());
+        assert!(!ours(&CommonArgs {
+            memory: Some(512),
+            ..CommonArgs::default()
+        }));
+        assert!(!ours(&CommonArgs {
+            profile: profile("edge"),
+            ..CommonArgs::default()
+        }));
+    }
+
+    #[test]
+    fn a_preset_context_ends_where_the_model_does_but_a_flag_is_kept() {
+        let context = |ctx: Option<u64>| {
+            let profile = Some("cloud".to_owned());
+            let setup = Setup::new(&CommonArgs {
+                profile,
+                ctx,
+                ..CommonArgs::default()
+            })
+            .unwrap();
+            setup.context(&setup.open().unwrap())
+        };
+        assert_eq!(context(None), 1024);
+        assert_eq!(context(Some(2000)), 2000);
+        assert_eq!(context(Some(100)), 100);
+    }
+}

@@ -10,34 +10,33 @@ const MOST_ITEMS: usize = 6;
 
 /// At most `most` characters of `text`, with everything escaped that is not one printable line.
 pub(super) fn escaped(text: &str, most: usize) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(most)
-        .flat_map(char::escape_debug)
-        .collect();
-    let more = text.chars().count().saturating_sub(most);
-    if more > 0 {
-        shown.push_str(&format!("... and {more} more characters"));
+    let (shown, more) = beginning(text, most);
+    match more {
+        0 => shown,
+        _ => format!("{shown}... and {more} more characters"),
     }
-    shown
+}
+
+/// The first `most` characters of `text`, escaped, and how many follow.
+fn beginning(text: &str, most: usize) -> (String, usize) {
+    let mut shown = String::new();
+    for c in text.chars().take(most) {
+        if c == '\'' {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_debug());
+        }
+    }
+    (shown, text.chars().count().saturating_sub(most))
 }
 
 /// A value in a line.
 pub(super) fn text(value: &Value<'_>) -> String {
     match value {
-        Value::Str(bytes) => {
-            let text = String::from_utf8_lossy(bytes);
-            let more = text.chars().count().saturating_sub(MOST_CHARS);
-            let start: String = text
-                .chars()
-                .take(MOST_CHARS)
-                .flat_map(char::escape_debug)
-                .collect();
-            match more {
-                0 => format!("\"{start}\""),
-                _ => format!("\"{start}\" and {more} more characters"),
-            }
-        }
+        Value::Str(bytes) => match beginning(&String::from_utf8_lossy(bytes), MOST_CHARS) {
+            (text, 0) => format!("\"{text}\""),
+            (text, more) => format!("\"{text}\" and {more} more characters"),
+        },
         Value::Array(array) => array_text(array),
         Value::Bool(value) => value.to_string(),
         Value::F32(value) => value.to_string(),
@@ -93,8 +92,8 @@ mod tests {
     #[test]
     fn strings_are_one_harmless_line_of_bounded_length() {
         assert_eq!(
-            text(&Value::Str(b"a\n\x1b[2J\"\xff")),
-            r#""a\n\u{1b}[2J\"�""#
+            text(&Value::Str(b"a'\n\x1b[2J\"\xff")),
+            r#""a'\n\u{1b}[2J\"�""#
         );
         let long = "é".repeat(MOST_CHARS + 3);
         let shown = text(&Value::Str(long.as_bytes()));

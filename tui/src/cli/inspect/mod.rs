@@ -8,13 +8,13 @@ mod metadata;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tritone_engine::{Capacity, LoadError, MemoryPlan, Model, ModelSource, Recipe, human_bytes};
-use tritone_formats::{GgufFile, TensorView};
+use tritone_formats::{GgufError, GgufFile, TensorView};
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
@@ -71,28 +71,34 @@ pub(crate) fn run(
 
 /// The file's header, whatever model is in it.
 fn open(source: &ModelSource) -> Result<(String, Gguf), LoadError> {
-    let (name, bytes) = match source {
-        ModelSource::Embedded { name, bytes } => ((*name).to_owned(), Cow::Borrowed(*bytes)),
+    let (name, file) = match source {
+        ModelSource::Embedded { name, bytes } => {
+            ((*name).to_owned(), GgufFile::new(Cow::Borrowed(*bytes)))
+        }
         ModelSource::File(path) => {
-            let bytes = read(path).map_err(|source| LoadError::Open {
+            let file = read(path).map_err(|source| LoadError::Open {
                 path: path.clone(),
                 source,
             })?;
-            (path.display().to_string(), Cow::Owned(bytes))
+            (path.display().to_string(), file)
         }
     };
-    match GgufFile::new(bytes) {
-        Ok(file) => Ok((name, file)),
-        Err(source) => Err(LoadError::Format {
+    file.map(|file| (name.clone(), file))
+        .map_err(|source| LoadError::Format {
             model: name,
             source,
-        }),
-    }
+        })
 }
 
-/// A regular file's bytes; a file that does not fit into memory is refused, not read.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+/// Bytes at the beginning of a file that usually hold all of the header.
+const HEADER_BYTES: usize = 32 << 20;
+
+/// A file with its header; tensor data is read only as far as it lies near.
+///
+/// The parser checks where tensors lie, but does not look at them. Zeroed memory that nobody
+/// touches is never resident, so the tensors of a large file cost address space only.
+fn read(path: &Path) -> io::Result<Result<Gguf, GgufError>> {
+    let mut file = File::open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::new(
@@ -101,10 +107,22 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         ));
     }
     let length = usize::try_from(meta.len()).map_err(io::Error::other)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length.saturating_add(1))?;
-    file.take(meta.len()).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    // `vec!` ends the process when there is not as much memory, so this asks first.
+    Vec::<u8>::new().try_reserve_exact(length)?;
+    let mut bytes = vec![0; length];
+    let near = length.min(HEADER_BYTES);
+    file.read_exact(&mut bytes[..near])?;
+    let parsed = GgufFile::new(Cow::Owned(bytes));
+    match parsed {
+        Ok(parsed) if parsed.data_offset() <= near => Ok(Ok(parsed)),
+        other if near == length => Ok(other),
+        _ => {
+            let mut bytes = vec![0; length];
+            file.seek(SeekFrom::Start(0))?;
+            file.read_exact(&mut bytes)?;
+            Ok(GgufFile::new(Cow::Owned(bytes)))
+        }
+    }
 }
 
 /// Tensors and bytes of every tensor type.
@@ -143,12 +161,11 @@ fn text(
             file.tensors().len()
         ),
     );
-    for (ty, (count, bytes)) in types(file) {
-        text += &line(
-            "",
-            &format!("{count} tensors of {ty}, {}", human_bytes(bytes)),
-        );
-    }
+    let types: Vec<_> = types(file)
+        .into_iter()
+        .map(|(ty, (count, bytes))| format!("{count} {ty} ({})", human_bytes(bytes)))
+        .collect();
+    text += &line("tensors", &types.join(", "));
     match runnable {
         Ok(runnable) => text += &recipe_text(runnable, setup),
         Err(error) => text += &line("model", &format!("cannot be run: {error}")),

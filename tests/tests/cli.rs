@@ -1,0 +1,13 @@
+//! The command line, as a script meets it: the real binary, its streams and its exit codes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "cli/answers.rs"]
+mod answers;
+#[path = "cli/failures.rs"]
+mod failures;
+#[path = "cli/files.rs"]
+mod files;
+#[path = "cli/kernels.rs"]
+mod kernels;
+#[path = "cli/program.rs"]
+mod program;
