@@ -1,0 +1,317 @@
+//! `tritone synth` and `tritone bench`: files that load, numbers that are there. No time is judged.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tritone_formats::{GgufFile, StrArray, TensorType};
+use tritone_tests::tritone;
+
+/// Runs the program in a directory of its own, without settings from outside.
+fn run<S: AsRef<OsStr>>(directory: &Path, args: &[S]) -> Output {
+    Command::new(tritone())
+        .args(args)
+        .current_dir(directory)
+        .env("HOME", directory)
+        .env("XDG_CONFIG_HOME", directory)
+        .env_remove("TRITONE_MODEL")
+        .env_remove("TRITONE_PROFILE")
+        .env_remove("TRITONE_DISABLE_KERNELS")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Runs the program and returns what it printed.
+fn good(directory: &Path, args: &[&str]) -> String {
+    let output = run(directory, args);
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    text(&output.stdout).to_owned()
+}
+
+/// Runs the program, which must fail, and returns what it said.
+fn bad(directory: &Path, args: &[&str]) -> String {
+    let output = run(directory, args);
+    let errors = text(&output.stderr).to_owned();
+    assert!(!output.status.success(), "{args:?} succeeded");
+    assert!(errors.contains("error:"), "{args:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{args:?}: {errors}");
+    errors
+}
+
+fn synth(directory: &Path, name: &str, more: &[&str]) -> Vec<u8> {
+    let args = [&["synth", "--shape", "tiny", "--out", name], more].concat();
+    good(directory, &args);
+    fs::read(directory.join(name)).unwrap()
+}
+
+#[test]
+fn a_synthetic_model_is_inspected_and_answers() {
+    let directory = TempDir::new().unwrap();
+    let bytes = synth(directory.path(), "m.gguf", &[]);
+    let file = GgufFile::new(bytes).unwrap();
+    assert_eq!(
+        file.require::<&str>("general.architecture").unwrap(),
+        "bitnet-b1.58"
+    );
+    let embedding = file.require_tensor("token_embd.weight").unwrap();
+    assert_eq!(embedding.ty(), TensorType::F16);
+    assert_eq!((embedding.rows(), embedding.columns()), (2048, 256));
+
+    let shown = good(directory.path(), &["inspect", "m.gguf"]);
+    assert!(shown.contains("bitnet-b1.58"), "{shown}");
+    let args = [
+        "run",
+        "--model",
+        "m.gguf",
+        "--max-tokens",
+        "4",
+        "--ignore-eos",
+        "--json",
+        "Hello",
+    ];
+    let answer: Value = serde_json::from_str(&good(directory.path(), &args)).unwrap();
+    assert_eq!(answer["usage"]["completion_tokens"], 4);
+    // Activations that blow up or vanish would give one token for ever, or no number at all.
+    let args = [
+        "logits",
+        "--model",
+        "m.gguf",
+        "--prompt",
+        "Hello there",
+        "--out",
+        "l.safetensors",
+    ];
+    good(directory.path(), &args);
+    let stored = fs::read(directory.path().join("l.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&stored).unwrap();
+    let logits = tensors.tensor("logits").unwrap();
+    let values: Vec<f32> = logits
+        .data()
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    assert!(values.iter().all(|value| value.is_finite()));
+    let spread = values
+        .iter()
+        .fold(0.0f32, |most, value| most.max(value.abs()));
+    assert!((0.1..100.0).contains(&spread), "{spread}");
+}
+
+#[test]
+fn a_vocabulary_is_filled_up_and_keeps_its_special_tokens() {
+    let directory = TempDir::new().unwrap();
+    synth(directory.path(), "small.gguf", &[]);
+    let args = "synth --shape 2b4t-2layer --layers 1 --head q4_0 --vocab-from small.gguf --out m";
+    good(directory.path(), &args.split(' ').collect::<Vec<_>>());
+    let file = GgufFile::new(fs::read(directory.path().join("m")).unwrap()).unwrap();
+    let tokens: StrArray<'_> = file.require("tokenizer.ggml.tokens").unwrap();
+    assert_eq!(tokens.len(), 128_256);
+    let types: Vec<i32> = file.require("tokenizer.ggml.token_type").unwrap();
+    assert_eq!(types.len(), 128_256);
+    assert_eq!(types[128_255], 5);
+    let eot: u32 = file.require("tokenizer.ggml.eot_token_id").unwrap();
+    assert_eq!(tokens.iter().nth(eot as usize).unwrap(), b"<|eot_id|>");
+    assert_eq!(types[eot as usize], 3);
+    let embedding = file.require_tensor("token_embd.weight").unwrap();
+    assert_eq!(embedding.ty(), TensorType::Q4_0);
+    // 1 layer of 11 tensors, embedding and last norm.
+    assert_eq!(file.tensors().len(), 13);
+    assert_eq!(file.require::<u32>("bitnet-b1.58.block_count").unwrap(), 1);
+
+    let refused = bad(
+        directory.path(),
+        &["synth", "--shape", "tiny", "--vocab-from", "m"],
+    );
+    assert!(refused.contains("128256 tokens"), "{refused}");
+}
+
+#[test]
+fn the_seed_decides_the_bytes() {
+    let directory = TempDir::new().unwrap();
+    let first = synth(directory.path(), "a", &["--seed", "1"]);
+    let again = synth(directory.path(), "b", &["--seed", "1"]);
+    let other = synth(directory.path(), "c", &["--seed", "2"]);
+    assert!(first == again, "the same seed gave other bytes");
+    assert_eq!(first.len(), other.len());
+    let differing = first.iter().zip(&other).filter(|(a, b)| a != b).count();
+    assert!(differing > first.len() / 4, "{differing} bytes differ");
+}
+
+#[test]
+fn fewer_layers_are_the_first_ones() {
+    let directory = TempDir::new().unwrap();
+    let all = GgufFile::new(synth(directory.path(), "all", &[])).unwrap();
+    let two = GgufFile::new(synth(directory.path(), "two", &["--layers", "2"])).unwrap();
+    let bytes = |file: &GgufFile<Vec<u8>>, name: &str| {
+        let range = file.require_tensor(name).unwrap().byte_range();
+        file.bytes()[range].to_vec()
+    };
+    let name = "blk.1.ffn_down.weight";
+    assert!(bytes(&all, name) == bytes(&two, name));
+    assert!(bytes(&all, name) != bytes(&all, "blk.0.ffn_down.weight"));
+    assert!(two.tensor("blk.2.ffn_down.weight").is_none());
+}
+
+#[test]
+fn a_file_is_replaced_only_when_forced() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("m.gguf"), "mine").unwrap();
+    let args = ["synth", "--shape", "tiny", "--out", "m.gguf"];
+    let refused = bad(directory.path(), &args);
+    assert!(refused.contains("--force"), "{refused}");
+    assert_eq!(fs::read(directory.path().join("m.gguf")).unwrap(), b"mine");
+
+    synth(directory.path(), "m.gguf", &["--force"]);
+    assert!(fs::metadata(directory.path().join("m.gguf")).unwrap().len() > 1 << 20);
+    let left: Vec<_> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().contains("part"))
+        .collect();
+    assert!(left.is_empty(), "left over: {left:?}");
+
+    let refused = bad(
+        directory.path(),
+        &["synth", "--shape", "tiny", "--out", "no/such/dir/m"],
+    );
+    assert!(refused.contains("no/such/dir/m"), "{refused}");
+}
+
+/// Options that keep a measurement short.
+const SHORT: [&str; 7] = [
+    "bench",
+    "--prompt=24",
+    "--generate=4",
+    "--repeat=2",
+    "--read-buffer=16",
+    "--context=0,16",
+    "--threads=1",
+];
+
+/// Median of a measured number.
+fn median(value: &Value) -> f64 {
+    let median = value["median"].as_f64();
+    let median = median.unwrap_or_else(|| panic!("not measured: {value}"));
+    assert_eq!(value["samples"].as_array().unwrap().len(), 2, "{value}");
+    assert!(value["min"].as_f64().unwrap() <= median, "{value}");
+    assert!(value["max"].as_f64().unwrap() >= median, "{value}");
+    median
+}
+
+#[test]
+fn a_benchmark_gives_rates_limits_and_shares() {
+    let directory = TempDir::new().unwrap();
+    let report: Value =
+        serde_json::from_str(&good(directory.path(), &[&SHORT[..], &["--json"]].concat())).unwrap();
+    assert_eq!(report["model"]["ternary_macs_per_token"], 4_718_592);
+    assert_eq!(report["model"]["layers"], 6);
+    assert_eq!(report["interrupted"], false);
+    assert!(report["unix_time"].as_u64().unwrap() > 0);
+    assert!(report["machine"]["logical_cpus"].as_u64().unwrap() > 0);
+    for key in ["name", "version", "build_id", "isa", "layout"] {
+        assert!(!report["kernel"][key].as_str().unwrap().is_empty(), "{key}");
+    }
+
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1);
+    let result = &results[0];
+    assert_eq!(result["threads"], 1);
+    let prefill = &result["prefill"];
+    assert_eq!(prefill["tokens"], 24);
+    let work = median(&prefill["gmac_per_s"]) / median(&prefill["tokens_per_s"]);
+    assert!((work / 4_718_592e-9 - 1.0).abs() < 1e-6, "{work}");
+
+    let streamed = report["model"]["weights_bytes"].as_f64().unwrap()
+        + report["model"]["head_bytes"].as_f64().unwrap();
+    let decode = result["decode"].as_array().unwrap();
+    let contexts: Vec<_> = decode
+        .iter()
+        .map(|decode| decode["context"].as_u64())
+        .collect();
+    assert_eq!(contexts, [Some(0), Some(16)]);
+    for decode in decode {
+        // 3072 bytes of keys and values a position; four tokens see 2.5 more than the context.
+        let seen = decode["context"].as_f64().unwrap() + 2.5;
+        let bytes = decode["bytes_per_token"].as_f64().unwrap();
+        assert_eq!(bytes, streamed + 3072.0 * seen);
+        let moved = median(&decode["gb_per_s"]) / median(&decode["tokens_per_s"]);
+        assert!((moved / bytes * 1e9 - 1.0).abs() < 1e-6, "{moved}");
+    }
+
+    // A kernel may lack the measuring loops; then the reason stands where the share would.
+    let probes = [
+        (&result["read_gb_per_s"], &decode[0]["share_of_read"]),
+        (&result["int8_gmac_per_s"], &prefill["share_of_int8"]),
+    ];
+    for (limit, share) in probes {
+        match limit["missing"].as_str() {
+            Some(why) => assert_eq!(share["missing"].as_str(), Some(why)),
+            None => assert!(
+                median(limit) > 0.0 && median(share) > 0.0,
+                "{limit} {share}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn the_scalar_kernel_measures_both_limits() {
+    let directory = TempDir::new().unwrap();
+    let more = ["--kernel", "scalar", "--json", "out.json"];
+    let table = good(directory.path(), &[&SHORT[..], &more].concat());
+    let stored = fs::read_to_string(directory.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(report["kernel"]["name"], "scalar");
+    let result = &report["results"][0];
+    assert!(median(&result["read_gb_per_s"]) > 0.0);
+    assert!(median(&result["int8_gmac_per_s"]) > 0.0);
+    let share = median(&result["prefill"]["share_of_int8"]);
+    let rate = median(&result["prefill"]["gmac_per_s"]);
+    assert!(share > 0.0 && rate > 0.0);
+    assert!(median(&result["decode"][1]["share_of_read"]) > 0.0);
+    assert_eq!(result["best_prefetch_bytes"].as_array().unwrap().len(), 2);
+    for word in [
+        "1 thread",
+        "read",
+        "int8 peak",
+        "prefill 24",
+        "decode at 0",
+        "decode at 16",
+    ] {
+        assert!(table.contains(word), "{word} is missing in:\n{table}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let refused = bad(
+        directory.path(),
+        &["bench", "--ctx", "64", "--prompt", "65"],
+    );
+    assert!(refused.contains("65 tokens"), "{refused}");
+    let refused = bad(directory.path(), &["bench", "--model", "no-such-file.gguf"]);
+    assert!(refused.contains("no-such-file.gguf"), "{refused}");
+    let args = [
+        "bench",
+        "--context",
+        "4000000",
+        "--memory",
+        "512",
+        "--read-buffer",
+        "1",
+    ];
+    let refused = bad(directory.path(), &args);
+    assert!(refused.contains("limit"), "{refused}");
+}

@@ -1,0 +1,307 @@
+//! `tritone synth`: a model of a published shape with random weights.
+//!
+//! Speed does not depend on what the weights say, so a file made here measures what a download
+//! would.
+
+mod random;
+mod shape;
+mod vocabulary;
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use tritone_engine::{ModelSource, human_bytes};
+use tritone_formats::write::{GgufBody, GgufWriter};
+use tritone_formats::{GgufFile, TensorType, codec};
+
+use super::args::CommonArgs;
+use super::atomic::AtomicFile;
+use super::console::{Console, Progress};
+use super::failure::{CANCELLED, Usage};
+use super::interrupt::Interrupt;
+use super::setup;
+use random::Stream;
+use shape::{Content, SHAPES, Shape, Tensor};
+
+const EXAMPLES: &str = "\
+Common options that count here: --seed decides the weights, --head the type of the embedding, which
+is the output head as well: f16 (the default), q8_0, q6_k or q4_0.
+
+Example:
+  tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf";
+
+/// `tritone synth`
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SynthArgs {
+    /// Shape of the model.
+    #[arg(long, default_value = "2b4t", value_parser = shape_parser())]
+    shape: Shape,
+    /// Layers, if not as many as the shape has.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    layers: Option<u16>,
+    /// File to write [default: synthetic-SHAPE.gguf].
+    #[arg(long, short = 'o', value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    force: bool,
+    /// Take the vocabulary of this model file, not the built-in model's. A vocabulary smaller than
+    /// the shape's is filled up with tokens nobody uses.
+    #[arg(long, value_name = "FILE")]
+    vocab_from: Option<PathBuf>,
+}
+
+fn shape_parser() -> impl TypedValueParser<Value = Shape> {
+    let values = SHAPES.map(|shape| PossibleValue::new(shape.name).help(shape.summary));
+    PossibleValuesParser::new(values).try_map(|name| {
+        let shape = SHAPES.into_iter().find(|shape| shape.name == name);
+        shape.ok_or("no such shape")
+    })
+}
+
+/// The type of the embedding that `--head` names, by llama.cpp's names or the short ones.
+fn embedding(head: Option<&str>) -> anyhow::Result<TensorType> {
+    match head.unwrap_or("f16") {
+        "f16" => Ok(TensorType::F16),
+        "q8_0" | "q8" => Ok(TensorType::Q8_0),
+        "q6_k" | "q6" => Ok(TensorType::Q6K),
+        "q4_0" | "q4" => Ok(TensorType::Q4_0),
+        other => {
+            let why = format!("--head {other:?} cannot be written; f16, q8_0, q6_k and q4_0 can");
+            Err(Usage(why).into())
+        }
+    }
+}
+
+/// Standard deviation of embeddings: what published models start their training with.
+const EMBEDDING_SIGMA: f32 = 0.02;
+/// Bytes of ternary codes that are made at a time.
+const PART: usize = 1 << 20;
+/// Most bytes of a file that are read for its vocabulary.
+const HEADER_BYTES: usize = 96 << 20;
+
+/// Runs the command.
+pub(crate) fn run(
+    args: &SynthArgs,
+    common: &CommonArgs,
+    console: &Console,
+) -> anyhow::Result<ExitCode> {
+    let mut shape = args.shape;
+    if let Some(layers) = args.layers {
+        shape.layers = layers.into();
+    }
+    let tensors = shape.tensors(embedding(common.head.as_deref())?);
+    let mut plan = GgufWriter::new();
+    shape.describe(&mut plan)?;
+    plan_vocabulary(args, &shape, &mut plan)?;
+    Shape::plan(&tensors, &mut plan)?;
+
+    let default = || format!("synthetic-{}.gguf", shape.name).into();
+    let target: PathBuf = args.out.clone().unwrap_or_else(default);
+    refuse_existing(&target, args.force)?;
+    let size = plan.file_len();
+    check_space(&target, size)?;
+    let interrupt = Interrupt::listen()?;
+    let started = Instant::now();
+    let writing = || format!("cannot write '{}'", target.display());
+    let file = AtomicFile::create(&target).with_context(writing)?;
+    let mut writer = Writer {
+        body: plan.begin(file).with_context(writing)?,
+        seed: common.seed.unwrap_or(0),
+        meter: Meter {
+            line: console.progress(),
+            started,
+            done: 0,
+            total: size,
+        },
+        interrupt: &interrupt,
+    };
+    for tensor in &tensors {
+        if !writer.write(tensor).with_context(writing)? {
+            return Ok(ExitCode::from(CANCELLED));
+        }
+    }
+    let Writer { body, meter, .. } = writer;
+    let file = body.finish().with_context(writing)?;
+    refuse_existing(&target, args.force)?;
+    file.finish().with_context(writing)?;
+    drop(meter);
+
+    writeln!(
+        io::stdout(),
+        "{}: {} with {} layers, {} in {:.1} s; random weights, for measurements only",
+        target.display(),
+        shape.name,
+        shape.layers,
+        human_bytes(size),
+        started.elapsed().as_secs_f64(),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_existing(target: &Path, force: bool) -> anyhow::Result<()> {
+    let there = target.symlink_metadata().is_ok();
+    anyhow::ensure!(
+        force || !there,
+        "'{}' is there already; --force replaces it",
+        target.display()
+    );
+    Ok(())
+}
+
+/// Says at once what would fail after a while. File systems that cannot tell are believed to have
+/// room.
+fn check_space(target: &Path, size: u64) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let directory = target.parent().filter(|path| !path.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        if let Ok(state) = rustix::fs::statvfs(directory) {
+            let free = state.f_bavail.saturating_mul(state.f_frsize);
+            anyhow::ensure!(
+                state.f_blocks == 0 || free >= size,
+                "'{}' needs {}, but there are only {} free",
+                target.display(),
+                human_bytes(size),
+                human_bytes(free),
+            );
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (target, size);
+    Ok(())
+}
+
+fn plan_vocabulary(args: &SynthArgs, shape: &Shape, plan: &mut GgufWriter) -> anyhow::Result<()> {
+    match setup::source(args.vocab_from.as_deref()) {
+        ModelSource::Embedded { bytes, .. } => {
+            vocabulary::plan(&GgufFile::new(bytes)?, shape.vocab, plan)
+        }
+        ModelSource::File(path) => read_header(&path)
+            .and_then(|base| vocabulary::plan(&base, shape.vocab, plan))
+            .with_context(|| format!("cannot take the vocabulary of '{}'", path.display())),
+    }
+}
+
+/// A model file without its tensor data.
+fn read_header(path: &Path) -> anyhow::Result<GgufFile<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let len = usize::try_from(file.metadata()?.len())?;
+    // The parser compares tensors with the length of the file but does not look at them. Zeroed
+    // memory that nobody touches is never resident, so they cost address space only.
+    let mut bytes = vec![0; len];
+    let header = len.min(HEADER_BYTES);
+    file.read_exact(&mut bytes[..header])?;
+    let file = GgufFile::new(bytes)?;
+    anyhow::ensure!(
+        file.data_offset() <= header,
+        "its metadata is longer than {}",
+        human_bytes(HEADER_BYTES as u64)
+    );
+    Ok(file)
+}
+
+/// Fills tensors and writes them out.
+struct Writer<'a> {
+    body: GgufBody<AtomicFile>,
+    seed: u64,
+    meter: Meter,
+    interrupt: &'a Interrupt,
+}
+
+impl Writer<'_> {
+    /// Writes a tensor; `false` when interrupted.
+    fn write(&mut self, tensor: &Tensor) -> anyhow::Result<bool> {
+        let mut random = Stream::new(self.seed, &tensor.name);
+        match tensor.content {
+            Content::Norm => self.put(tensor, &1.0f32.to_le_bytes().repeat(tensor.columns)),
+            Content::Embedding(ty) => {
+                let (mut row, mut bytes) = (vec![0.0; tensor.columns], Vec::new());
+                for _ in 0..tensor.rows {
+                    random.fill_normal(EMBEDDING_SIGMA, &mut row);
+                    bytes.clear();
+                    codec::encode_row(ty, &row, &mut bytes)?;
+                    if !self.put(tensor, &bytes)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Content::Ternary => {
+                let pairs = random::code_pairs();
+                let len = tensor.rows * tensor.columns / 4;
+                let mut part = vec![0; len.min(PART)];
+                for start in (0..len).step_by(PART) {
+                    let codes = &mut part[..(len - start).min(PART)];
+                    random.fill_codes(&pairs, codes);
+                    if !self.put(tensor, codes)? {
+                        return Ok(false);
+                    }
+                }
+                // An output is the sum of so many terms: activations keep their size.
+                let scale = 1.0 / (tensor.columns as f32 * random::DENSITY).sqrt();
+                let mut tail = [0; 32];
+                tail[..4].copy_from_slice(&scale.to_le_bytes());
+                self.put(tensor, &tail)
+            }
+        }
+    }
+
+    fn put(&mut self, tensor: &Tensor, part: &[u8]) -> anyhow::Result<bool> {
+        self.body.write(&tensor.name, part)?;
+        self.meter.advance(part.len());
+        Ok(!self.interrupt.is_pressed())
+    }
+}
+
+/// How far the file has come.
+struct Meter {
+    line: Progress,
+    started: Instant,
+    done: u64,
+    total: u64,
+}
+
+impl Meter {
+    fn advance(&mut self, bytes: usize) {
+        self.done += bytes as u64;
+        let (started, done, total) = (self.started, self.done, self.total.max(1));
+        self.line.show(|| {
+            let rate = done as f64 / started.elapsed().as_secs_f64().max(1e-3);
+            let rest = total.saturating_sub(done) as f64 / rate.max(1.0);
+            format!(
+                "{} of {} ({:.0} %), {}/s, {rest:.0} s left",
+                human_bytes(done),
+                human_bytes(total),
+                100.0 * done as f64 / total as f64,
+                human_bytes(rate as u64),
+            )
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_named_as_elsewhere() {
+        assert_eq!(embedding(None).unwrap(), TensorType::F16);
+        assert_eq!(embedding(Some("q6_k")).unwrap(), TensorType::Q6K);
+        assert_eq!(embedding(Some("q6")).unwrap(), TensorType::Q6K);
+        assert!(embedding(Some("i2_s")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_fit_is_refused_at_once() {
+        let target = std::env::temp_dir().join("never-written.gguf");
+        assert!(check_space(&target, 1 << 62).is_err());
+        assert!(check_space(&target, 1).is_ok());
+    }
+}
