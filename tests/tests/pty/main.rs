@@ -1,0 +1,196 @@
+//! The real program in a real terminal: what is typed, what is seen, and what is left behind.
+//!
+//! Every test that ends the program checks that the alternate screen is left, bracketed paste is
+//! off, the cursor is shown and the line discipline is what it was.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod terminal;
+
+use terminal::{LEAVE, Terminal};
+
+const ESC: &str = "\x1b";
+const ENTER: &str = "\r";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+
+/// The embedded model goes on for as long as it is asked to, so the answer is long enough to be
+/// stopped in the middle.
+const LONG: &str = "Tell me a story about a fox.";
+
+#[test]
+fn the_embedded_model_answers() {
+    let mut terminal = Terminal::ready();
+    terminal.send("/temp 0\r");
+    terminal.wait_for("the temperature is 0 now");
+    terminal.send("What is the capital of Peru?");
+    terminal.wait_for("> What is the capital of Peru?");
+    terminal.send(ENTER);
+    terminal.wait_for("The capital of Peru is Lima.");
+    let screen = terminal.screen();
+    for part in [
+        "kernel ", "threads", "decode ", "prefill ", "tok/s", "mem ", "MiB",
+    ] {
+        assert!(screen.contains(part), "no {part:?}:\n{screen}");
+    }
+    terminal.send("/quit\r");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn an_answer_can_be_stopped_and_the_chat_goes_on() {
+    let mut terminal = Terminal::ready();
+    terminal.send(LONG);
+    terminal.send(ENTER);
+    // The embedded model is fast: Esc may come after the last token. Either way the screen must
+    // be there for the next question.
+    terminal.wait_for("answering");
+    terminal.send(ESC);
+    terminal.wait_until("the end of the answer", |terminal| {
+        let screen = terminal.screen();
+        !screen.contains("answering") && !screen.contains("stopping")
+    });
+    terminal.send("/clear\r");
+    terminal.wait_for("Enter sends it");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn ctrl_c_twice_quits() {
+    let mut terminal = Terminal::ready();
+    terminal.send(CTRL_C);
+    terminal.wait_for("press Ctrl+C again to quit");
+    terminal.send(CTRL_C);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn the_screen_follows_the_size_of_the_window() {
+    let mut terminal = Terminal::ready();
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    terminal.resize(40, 12);
+    terminal.wait_until("one line of status", |terminal| {
+        let screen = terminal.screen();
+        screen.contains("ctx ") && !screen.contains("threads") && screen.contains("Lima")
+    });
+    terminal.resize(60, 5);
+    terminal.wait_for("terminal too small: need 20x6, have 60x5");
+    terminal.resize(80, 24);
+    terminal.wait_for("threads");
+    assert!(terminal.screen().contains("Lima"));
+    terminal.send("/quit\r");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn signals_that_end_the_program_give_the_terminal_back() {
+    for (name, number) in [("TERM", 15), ("HUP", 1), ("INT", 2)] {
+        let mut terminal = Terminal::ready();
+        terminal.send("text that is lost");
+        terminal.wait_for("text that is lost");
+        terminal.signal(name);
+        assert_eq!(terminal.end().exit_code(), 128 + number, "{name}");
+    }
+}
+
+#[test]
+fn a_signal_in_the_middle_of_an_answer() {
+    let mut terminal = Terminal::ready();
+    terminal.send(LONG);
+    terminal.send(ENTER);
+    terminal.wait_for(&format!("> {LONG}"));
+    terminal.signal("TERM");
+    assert_eq!(terminal.end().exit_code(), 143);
+}
+
+#[test]
+fn stopping_gives_the_terminal_back_and_going_on_takes_it_again() {
+    for stop in ["signal", "key"] {
+        let mut terminal = Terminal::open_in_shell();
+        terminal.wait_for("ctx 0/");
+        terminal.send("half a message");
+        terminal.wait_for("half a message");
+        match stop {
+            "signal" => terminal.signal("TSTP"),
+            _ => terminal.send("\x1a"),
+        }
+        terminal.wait_for("back in the shell");
+        assert!(LEAVE.iter().all(|part| terminal.raw(0).contains(part)));
+        terminal.check_restored();
+        terminal.resize(100, 30);
+        let before = terminal.written();
+        terminal.send(ENTER);
+        terminal.wait_until("the way in", |t| t.raw(before).contains("\x1b[?1049h"));
+        terminal.wait_for("half a message");
+        terminal.send(", the other half");
+        terminal.wait_for("half a message, the other half");
+        terminal.signal("TERM");
+        assert_eq!(terminal.end().exit_code(), 143, "{stop}");
+    }
+}
+
+#[test]
+fn without_a_shell_to_go_back_to_the_program_does_not_stop() {
+    let mut terminal = Terminal::ready();
+    terminal.send("\x1a");
+    terminal.wait_for("there is no shell to go back to");
+    terminal.send("/quit\r");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn a_large_paste_is_text_and_sends_nothing() {
+    let mut terminal = Terminal::ready();
+    let paste = "0123456789abcdef\r".repeat(6_000);
+    terminal.send("\x1b[200~");
+    terminal.send(&paste);
+    terminal.send("the end\x1b[2J of it\x1b[201~");
+    // The escape sequence is shown, not obeyed.
+    terminal.wait_for("the end␛[2J of it");
+    assert!(
+        terminal.screen().contains("ctx 0/"),
+        "something was sent:\n{}",
+        terminal.screen()
+    );
+    terminal.send(CTRL_C);
+    terminal.wait_for("again to quit");
+    terminal.send(CTRL_C);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn three_arrows_at_once_are_the_wheel() {
+    let mut terminal = Terminal::ready();
+    terminal.send("/help\r");
+    terminal.wait_for("Keys and commands");
+    terminal.send("\x1b[B\x1b[B\x1b[B");
+    terminal.wait_gone("Keys and commands");
+    terminal.send("\x1b[A\x1b[A\x1b[A");
+    terminal.wait_for("Keys and commands");
+    terminal.send(ESC);
+    terminal.wait_gone("Keys and commands");
+    terminal.send("/quit\r");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn without_colours_there_are_none() {
+    let mut terminal = Terminal::open_with(|command| command.env("NO_COLOR", "1"));
+    terminal.wait_for("ctx 0/");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    let raw = terminal.raw(0);
+    for color in (30..38).chain(90..98) {
+        assert!(
+            !raw.contains(&format!("\x1b[{color}m")),
+            "colour {color} is used"
+        );
+    }
+    assert!(!raw.contains("\x1b[38;5;"), "an indexed colour is used");
+    terminal.signal("TERM");
+    terminal.end();
+}

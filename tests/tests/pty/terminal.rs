@@ -1,0 +1,246 @@
+//! A program in a terminal that the test can look at and type into.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, PtyPair, PtySize, native_pty_system};
+
+/// Nothing here takes this long unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What leaves the alternate screen, ends bracketed pastes and shows the cursor.
+pub(crate) const LEAVE: [&str; 3] = ["\x1b[?1049l", "\x1b[?2004l", "\x1b[?25h"];
+
+/// The program under test, which a test of another package has to find by itself: next to the
+/// directory of the test executables. Without it (`cargo test -p tritone-tests` alone does not
+/// build it) cargo is asked to build it.
+fn program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let test = std::env::current_exe().unwrap();
+            let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+            let program = profile.join(format!("tritone{}", std::env::consts::EXE_SUFFIX));
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "-p", "tritone", "--bin", "tritone"]);
+            build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+            build.arg("--target-dir").arg(profile.parent().unwrap());
+            if !cfg!(debug_assertions) {
+                build.arg("--release");
+            }
+            assert!(
+                build.status().unwrap().success(),
+                "the program does not build"
+            );
+            program
+        })
+        .clone()
+}
+
+struct Seen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+}
+
+/// The terminal and the program in it.
+pub(crate) struct Terminal {
+    pair: PtyPair,
+    child: Box<dyn Child + Send + Sync>,
+    writer: Box<dyn Write + Send>,
+    seen: Arc<Mutex<Seen>>,
+    /// The terminal's modes before the program began.
+    modes: String,
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize {
+        rows,
+        cols: columns,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+fn nonzero(value: u16) -> NonZeroU16 {
+    NonZeroU16::new(value).unwrap()
+}
+
+impl Terminal {
+    /// Starts the program in a terminal of 80 columns and 24 rows.
+    pub(crate) fn open() -> Self {
+        Self::open_with(|_| {})
+    }
+
+    /// The same, after `change` has had its way with the command.
+    pub(crate) fn open_with(change: impl FnOnce(&mut CommandBuilder)) -> Self {
+        let mut command = CommandBuilder::new(program());
+        change(&mut command);
+        Self::start(command)
+    }
+
+    /// Starts a shell with job control that runs the program; when the program is stopped, the
+    /// shell says so, waits for a line, and lets it go on.
+    pub(crate) fn open_in_shell() -> Self {
+        let mut command = CommandBuilder::new("sh");
+        let script = "\"$0\"; echo back in the shell; read go; fg; exit $?";
+        command.args(["-m", "-c", script]);
+        command.arg(program());
+        Self::start(command)
+    }
+
+    fn start(mut command: CommandBuilder) -> Self {
+        let pair = native_pty_system().openpty(size(80, 24)).unwrap();
+        let modes = format!("{:?}", pair.master.get_termios());
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).unwrap();
+        let writer = pair.master.take_writer().unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let parser = vt100::Parser::new(nonzero(24), nonzero(80), 0);
+        let seen = Arc::new(Mutex::new(Seen {
+            parser,
+            raw: Vec::new(),
+        }));
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let mut seen = shared.lock().unwrap();
+                seen.parser.process(&buffer[..count]);
+                seen.raw.extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self {
+            pair,
+            child,
+            writer,
+            seen,
+            modes,
+        }
+    }
+
+    /// Starts the program and waits until the model is there.
+    pub(crate) fn ready() -> Self {
+        let mut terminal = Self::open();
+        terminal.wait_for("ctx 0/");
+        terminal
+    }
+
+    /// Types `keys`.
+    pub(crate) fn send(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// What is on the screen.
+    pub(crate) fn screen(&self) -> String {
+        self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Everything the program wrote, from byte `start` on.
+    pub(crate) fn raw(&self, start: usize) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap().raw[start..]).into_owned()
+    }
+
+    /// How much the program wrote.
+    pub(crate) fn written(&self) -> usize {
+        self.seen.lock().unwrap().raw.len()
+    }
+
+    /// Waits until `text` is on the screen.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        self.wait_until(text, |terminal| terminal.screen().contains(text));
+    }
+
+    /// Waits until `text` is no longer on the screen.
+    pub(crate) fn wait_gone(&mut self, text: &str) {
+        self.wait_until(&format!("no {text}"), |terminal| {
+            !terminal.screen().contains(text)
+        });
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !holds(self) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited for {what}; on screen:\n{}",
+                self.screen()
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.parser
+            .screen_mut()
+            .set_size(nonzero(rows), nonzero(columns));
+        drop(seen);
+        self.pair.master.resize(size(columns, rows)).unwrap();
+    }
+
+    /// Sends the program a signal, by name.
+    pub(crate) fn signal(&mut self, name: &str) {
+        let id = self.child.process_id().unwrap();
+        // In a shell the program is the shell's only child.
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = children.unwrap_or_default();
+        let id = children
+            .split_whitespace()
+            .next()
+            .map_or(id.to_string(), str::to_owned);
+        let status = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+        assert!(status.success(), "no signal {name} to {id}");
+    }
+
+    /// Waits until the program ends, and checks that it left the terminal as it was.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let mut status = None;
+        let start = Instant::now();
+        while status.is_none() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "no end; on screen:\n{}",
+                self.screen()
+            );
+            thread::sleep(Duration::from_millis(10));
+            status = self.child.try_wait().unwrap();
+        }
+        let last = LEAVE.map(|sequence| {
+            self.wait_until("the way out", |terminal| terminal.raw(0).contains(sequence));
+            self.raw(0).rfind(sequence).unwrap()
+        });
+        let entered = self.raw(0).rfind("\x1b[?1049h").unwrap();
+        assert!(
+            last.iter().all(|&at| at > entered),
+            "{:?}",
+            self.raw(entered)
+        );
+        self.check_restored();
+        status.unwrap()
+    }
+
+    /// Checks that the terminal is as it was before the program.
+    pub(crate) fn check_restored(&self) {
+        let seen = self.seen.lock().unwrap();
+        let screen = seen.parser.screen();
+        assert!(!screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor());
+        assert_eq!(format!("{:?}", self.pair.master.get_termios()), self.modes);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}

@@ -1,0 +1,418 @@
+//! The one table of commands, from which come the keys, the `/` commands, the hints and the help.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+
+use super::state::State;
+
+/// What a command does; [`super::update`] knows how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Send,
+    Newline,
+    Stop,
+    Interrupt,
+    QuitIfEmpty,
+    Help,
+    Regenerate,
+    Clear,
+    System,
+    Kernel,
+    Temperature,
+    Seed,
+    Copy,
+    Stats,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Complete,
+    Redraw,
+    Suspend,
+    Quit,
+}
+
+/// A key with its modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) code: KeyCode,
+    pub(crate) modifiers: KeyModifiers,
+    /// Its name for people.
+    pub(crate) label: &'static str,
+}
+
+const fn key(code: KeyCode, modifiers: KeyModifiers, label: &'static str) -> Key {
+    Key {
+        code,
+        modifiers,
+        label,
+    }
+}
+
+/// One command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Command {
+    pub(crate) action: Action,
+    /// Name after the `/`, and its other names; empty if there is only a key.
+    pub(crate) names: &'static [&'static str],
+    /// What may follow the name.
+    pub(crate) argument: &'static str,
+    pub(crate) keys: &'static [Key],
+    /// What it does, for the help.
+    pub(crate) help: &'static str,
+    /// A word for the line above the input, if it is shown there.
+    pub(crate) hint: Option<&'static str>,
+    /// Whether it can do something now.
+    pub(crate) when: fn(&State) -> bool,
+}
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+const ALT: KeyModifiers = KeyModifiers::ALT;
+const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
+
+fn always(_: &State) -> bool {
+    true
+}
+
+fn idle(state: &State) -> bool {
+    state.run.is_none()
+}
+
+fn answering(state: &State) -> bool {
+    state.run.is_some()
+}
+
+fn said_something(state: &State) -> bool {
+    idle(state) && !state.transcript.entries().is_empty()
+}
+
+fn answered(state: &State) -> bool {
+    state.transcript.last_answer().is_some()
+}
+
+/// All commands, the most used first.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        action: Action::Send,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Enter, NONE, "Enter")],
+        help: "send the message",
+        hint: Some("send"),
+        when: idle,
+    },
+    Command {
+        action: Action::Help,
+        names: &["help"],
+        argument: "",
+        keys: &[key(KeyCode::F(1), NONE, "F1")],
+        help: "show this help",
+        hint: Some("help"),
+        when: always,
+    },
+    Command {
+        action: Action::Newline,
+        names: &[],
+        argument: "",
+        keys: &[
+            key(KeyCode::Enter, ALT, "Alt+Enter"),
+            key(KeyCode::Char('j'), CTRL, "Ctrl+J"),
+            key(KeyCode::Enter, SHIFT, "Shift+Enter"),
+        ],
+        help: "start a new line (Shift+Enter where the terminal tells it from Enter)",
+        hint: Some("new line"),
+        when: idle,
+    },
+    Command {
+        action: Action::Stop,
+        names: &["stop"],
+        argument: "",
+        keys: &[key(KeyCode::Esc, NONE, "Esc")],
+        help: "stop the answer and keep what is written; close this help",
+        hint: Some("stop"),
+        when: answering,
+    },
+    Command {
+        action: Action::Regenerate,
+        names: &["regen", "regenerate"],
+        argument: "",
+        keys: &[key(KeyCode::Char('r'), CTRL, "Ctrl+R")],
+        help: "answer the last message again, with the next seed",
+        hint: None,
+        when: said_something,
+    },
+    Command {
+        action: Action::Clear,
+        names: &["clear", "new"],
+        argument: "",
+        keys: &[],
+        help: "start a new chat",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::System,
+        names: &["system"],
+        argument: "TEXT | off",
+        keys: &[],
+        help: "show, set or remove the system prompt",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Kernel,
+        names: &["kernel"],
+        argument: "NAME",
+        keys: &[],
+        help: "list the kernels, or switch to one, even in the middle of an answer",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Temperature,
+        names: &["temp", "temperature"],
+        argument: "X",
+        keys: &[],
+        help: "show or set the temperature; 0 always takes the likeliest token",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Seed,
+        names: &["seed"],
+        argument: "N",
+        keys: &[],
+        help: "show or set the seed: the same seed gives the same answer",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Copy,
+        names: &["copy"],
+        argument: "",
+        keys: &[],
+        help: "copy the last answer to the clipboard (OSC 52)",
+        hint: None,
+        when: answered,
+    },
+    Command {
+        action: Action::Stats,
+        names: &["stats"],
+        argument: "",
+        keys: &[],
+        help: "counts and times of the last answer, memory of the KV cache",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Complete,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Tab, NONE, "Tab")],
+        help: "complete a / command",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::PageUp,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::PageUp, NONE, "PageUp")],
+        help: "scroll up; the wheel scrolls, too",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::PageDown,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::PageDown, NONE, "PageDown")],
+        help: "scroll down",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Top,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Home, CTRL, "Ctrl+Home")],
+        help: "go to the first message (Home, if the input is empty)",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Bottom,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::End, CTRL, "Ctrl+End")],
+        help: "go to the end and follow the answer (End, if the input is empty)",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Redraw,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('l'), CTRL, "Ctrl+L")],
+        help: "draw the screen anew",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Suspend,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('z'), CTRL, "Ctrl+Z")],
+        help: "back to the shell; `fg` returns",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Interrupt,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('c'), CTRL, "Ctrl+C")],
+        help: "stop the answer; without one, twice quits",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::QuitIfEmpty,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('d'), CTRL, "Ctrl+D")],
+        help: "quit, if the input is empty",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Quit,
+        names: &["quit", "exit", "q", "bye"],
+        argument: "",
+        keys: &[],
+        help: "quit",
+        hint: None,
+        when: always,
+    },
+];
+
+impl Command {
+    /// How it is called: `/system TEXT | off`, or the first key.
+    pub(crate) fn usage(&self) -> String {
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| key.label)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let Some(name) = self.names.first() else {
+            return keys;
+        };
+        let mut usage = format!("/{name}");
+        if !self.argument.is_empty() {
+            usage.push_str(&format!(" {}", self.argument));
+        }
+        if !keys.is_empty() {
+            usage.push_str(&format!(", {keys}"));
+        }
+        usage
+    }
+
+    /// The key to hint at, or the name.
+    pub(crate) fn short(&self) -> String {
+        match (self.keys.first(), self.names.first()) {
+            (_, Some(name)) if self.action == Action::Help => format!("/{name}"),
+            (Some(key), _) => key.label.to_owned(),
+            (None, Some(name)) => format!("/{name}"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// What a sent text is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent<'a> {
+    /// A message for the model.
+    Message(&'a str),
+    /// A command and what follows it.
+    Command(Action, &'a str),
+    /// There is no such command.
+    Unknown(&'a str),
+}
+
+/// Tells messages and commands apart. Two slashes at the start stand for a message that begins
+/// with one.
+pub(crate) fn parse(text: &str) -> Sent<'_> {
+    let text = text.trim();
+    let Some(rest) = text.strip_prefix('/') else {
+        return Sent::Message(text);
+    };
+    if rest.starts_with('/') {
+        return Sent::Message(rest);
+    }
+    let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match COMMANDS
+        .iter()
+        .find(|command| command.names.contains(&name))
+    {
+        Some(command) => Sent::Command(command.action, argument.trim()),
+        None => Sent::Unknown(name),
+    }
+}
+
+/// The commands that `text` may become, if it is the beginning of one.
+pub(crate) fn candidates(text: &str) -> Vec<&'static Command> {
+    let Some(beginning) = text.strip_prefix('/') else {
+        return Vec::new();
+    };
+    COMMANDS
+        .iter()
+        .filter(|command| command.names.iter().any(|name| name.starts_with(beginning)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_and_no_name_means_two_things() {
+        let mut keys = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
+        for command in COMMANDS {
+            keys.extend(command.keys.iter().map(|key| (key.code, key.modifiers)));
+            names.extend(command.names.iter().copied());
+            assert!(
+                !command.usage().is_empty(),
+                "{:?} cannot be called",
+                command.action
+            );
+        }
+        let (key_count, name_count) = (keys.len(), names.len());
+        keys.sort_by_key(|key| format!("{key:?}"));
+        keys.dedup();
+        names.sort();
+        names.dedup();
+        assert_eq!((keys.len(), names.len()), (key_count, name_count));
+    }
+
+    #[test]
+    fn messages_and_commands() {
+        assert_eq!(parse(" hello / there "), Sent::Message("hello / there"));
+        assert_eq!(
+            parse("/system be  brief "),
+            Sent::Command(Action::System, "be  brief")
+        );
+        assert_eq!(parse("/q"), Sent::Command(Action::Quit, ""));
+        assert_eq!(parse("/etc/passwd is what?"), Sent::Unknown("etc/passwd"));
+        assert_eq!(parse("//etc is what?"), Sent::Message("/etc is what?"));
+    }
+
+    #[test]
+    fn beginnings_of_commands() {
+        let names = |text| -> Vec<&str> { candidates(text).iter().map(|c| c.names[0]).collect() };
+        assert_eq!(names("/s"), ["stop", "system", "seed", "stats"]);
+        assert_eq!(names("/sy"), ["system"]);
+        assert!(names("hello").is_empty() && names("/x").is_empty());
+    }
+}

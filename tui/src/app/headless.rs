@@ -1,0 +1,186 @@
+//! A session without a terminal and without an engine, for tests.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use tritone_engine::sample::Sampling;
+use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
+
+use super::backend::{KernelChoice, ModelCard};
+use super::msg::{Effect, Loaded, Msg};
+use super::state::{Setting, State};
+use super::update::update;
+use crate::view;
+
+/// A state, the time, and what it wanted done.
+pub(crate) struct Headless {
+    pub(crate) state: State,
+    pub(crate) effects: Vec<Effect>,
+    now: Duration,
+}
+
+impl Headless {
+    /// A session whose model is still being loaded.
+    pub(crate) fn new(columns: u16, rows: u16) -> Self {
+        let setting = Setting {
+            profile: "edge".to_owned(),
+            cpus: 8,
+            limit: Some("quota"),
+            max_tokens: Some(500),
+            color: true,
+        };
+        let state = State::new(setting, Sampling::default(), None, (columns, rows));
+        Self {
+            state,
+            effects: Vec::new(),
+            now: Duration::ZERO,
+        }
+    }
+
+    /// A session with a model.
+    pub(crate) fn loaded(columns: u16, rows: u16) -> Self {
+        let mut session = Self::new(columns, rows);
+        session.send(Msg::Loaded(Box::new(loaded(&[]))));
+        session.send(Msg::Memory(212 << 20));
+        session
+    }
+
+    /// Lets `millis` pass.
+    pub(crate) fn wait(&mut self, millis: u64) -> &mut Self {
+        self.now += Duration::from_millis(millis);
+        self
+    }
+
+    pub(crate) fn send(&mut self, msg: Msg) -> &mut Self {
+        self.effects.extend(update(&mut self.state, self.now, msg));
+        self
+    }
+
+    pub(crate) fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) -> &mut Self {
+        self.send(Msg::Key(KeyEvent::new(code, modifiers)))
+    }
+
+    pub(crate) fn key(&mut self, code: KeyCode) -> &mut Self {
+        self.press(code, KeyModifiers::NONE)
+    }
+
+    pub(crate) fn ctrl(&mut self, c: char) -> &mut Self {
+        self.press(KeyCode::Char(c), KeyModifiers::CONTROL)
+    }
+
+    /// Types `text`, key by key.
+    pub(crate) fn write(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            self.key(KeyCode::Char(c));
+        }
+        self
+    }
+
+    /// Types `text` and sends it.
+    pub(crate) fn say(&mut self, text: &str) -> &mut Self {
+        self.write(text).key(KeyCode::Enter)
+    }
+
+    /// The engine read a prompt of `total` tokens up to `done`.
+    pub(crate) fn prefill(&mut self, done: usize, total: usize) -> &mut Self {
+        self.hear(Event::Prefill { done, total })
+    }
+
+    /// The engine wrote `pieces`, one token each, 25 ms apart, after a prompt of 20 tokens.
+    pub(crate) fn tokens(&mut self, pieces: &[&str]) -> &mut Self {
+        for (count, piece) in (1..).zip(pieces) {
+            self.wait(25);
+            let text = (*piece).to_owned();
+            self.hear(Event::Text {
+                text,
+                token: 7,
+                timings: timings(count),
+            });
+        }
+        self
+    }
+
+    /// The engine ended the answer after `count` tokens.
+    pub(crate) fn finish(&mut self, count: usize, reason: FinishReason) -> &mut Self {
+        self.hear(Event::Finished(Finished {
+            reason,
+            timings: timings(count),
+        }))
+    }
+
+    /// The last answer that was begun says something.
+    pub(crate) fn hear(&mut self, event: Event) -> &mut Self {
+        let id = self.state.next_id - 1;
+        self.send(Msg::Answer { id, event })
+    }
+
+    /// Effects since the last call.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The request of the last effects.
+    pub(crate) fn take_request(&mut self) -> Request {
+        let request = self
+            .take_effects()
+            .into_iter()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::Generate { request, .. } => Some(*request),
+                _ => None,
+            });
+        request.expect("an answer was asked for")
+    }
+
+    /// What is on the screen, and where the cursor is.
+    pub(crate) fn screen(&self) -> String {
+        let (columns, rows) = self.state.size;
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        terminal
+            .draw(|frame| view::draw(&self.state, frame))
+            .unwrap();
+        let cursor = terminal.backend().cursor_position();
+        format!(
+            "{}cursor at {},{}\n",
+            terminal.backend(),
+            cursor.x,
+            cursor.y
+        )
+    }
+}
+
+/// A small model with a few notices.
+pub(crate) fn loaded(notices: &[&str]) -> Loaded {
+    let choice = |name: &str, detail: &str| KernelChoice {
+        name: name.to_owned(),
+        detail: detail.to_owned(),
+    };
+    Loaded {
+        model: ModelCard {
+            name: "Tritone Tiny".to_owned(),
+            architecture: "bitnet-b1.58".to_owned(),
+            parameters: 5_250_000,
+            context: 1024,
+            file_bytes: 2 << 20,
+            notices: notices.iter().map(|&notice| notice.to_owned()).collect(),
+        },
+        threads: 2,
+        kernel: "avx2".to_owned(),
+        kernels: vec![
+            choice("avx2", "AVX2, score 20"),
+            choice("scalar", "portable, score 1"),
+        ],
+    }
+}
+
+fn timings(generated_tokens: usize) -> Timings {
+    Timings {
+        prompt_tokens: 20,
+        generated_tokens,
+        prefill: Duration::from_millis(50),
+        decode: Duration::from_millis(25) * u32::try_from(generated_tokens - 1).unwrap(),
+        ..Timings::default()
+    }
+}

@@ -1,0 +1,105 @@
+//! From a key to what it does.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::commands::{Action, COMMANDS};
+use super::state::State;
+use crate::chat::composer::Move;
+
+/// What a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A command of the table.
+    Run(Action),
+    /// A character to write.
+    Insert(char),
+    /// Delete the cluster before the cursor, or after it.
+    Delete {
+        /// Before.
+        back: bool,
+    },
+    /// Delete up to there.
+    DeleteTo(Move),
+    /// Move the cursor.
+    Go(Move),
+    /// What was sent earlier, or later.
+    Recall {
+        /// Earlier.
+        older: bool,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// Reads a key. The table comes first; what it does not know edits the input.
+pub(crate) fn meaning(state: &State, event: KeyEvent) -> Meaning {
+    if event.kind == KeyEventKind::Release {
+        return Meaning::Nothing;
+    }
+    let (code, modifiers) = normal(event);
+    for command in COMMANDS {
+        if command
+            .keys
+            .iter()
+            .any(|key| key.code == code && key.modifiers == modifiers)
+        {
+            let empty = state.composer.text().is_empty();
+            if command.action == Action::QuitIfEmpty && !empty {
+                return Meaning::Delete { back: false };
+            }
+            return Meaning::Run(command.action);
+        }
+    }
+    edit(state, code, modifiers)
+}
+
+/// Shift is part of a character, not a modifier of it.
+fn normal(event: KeyEvent) -> (KeyCode, KeyModifiers) {
+    match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => (
+            KeyCode::Char(c.to_ascii_lowercase()),
+            event.modifiers - KeyModifiers::SHIFT,
+        ),
+        KeyCode::Char(_) => (event.code, event.modifiers - KeyModifiers::SHIFT),
+        _ => (event.code, event.modifiers),
+    }
+}
+
+fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
+    let ctrl = modifiers == KeyModifiers::CONTROL;
+    let alt = modifiers == KeyModifiers::ALT;
+    let word = ctrl || alt;
+    let empty = state.composer.text().is_empty();
+    match code {
+        KeyCode::Char('a') if ctrl => Meaning::Go(Move::LineStart),
+        KeyCode::Char('e') if ctrl => Meaning::Go(Move::LineEnd),
+        KeyCode::Char('b') if ctrl => Meaning::Go(Move::Left),
+        KeyCode::Char('f') if ctrl => Meaning::Go(Move::Right),
+        KeyCode::Char('p') if ctrl => Meaning::Recall { older: true },
+        KeyCode::Char('n') if ctrl => Meaning::Recall { older: false },
+        KeyCode::Char('h') if ctrl => Meaning::Delete { back: true },
+        KeyCode::Char('w') if ctrl => Meaning::DeleteTo(Move::WordLeft),
+        KeyCode::Char('u') if ctrl => Meaning::DeleteTo(Move::LineStart),
+        KeyCode::Char('k') if ctrl => Meaning::DeleteTo(Move::LineEnd),
+        KeyCode::Char('b') if alt => Meaning::Go(Move::WordLeft),
+        KeyCode::Char('f') if alt => Meaning::Go(Move::WordRight),
+        KeyCode::Char('d') if alt => Meaning::DeleteTo(Move::WordRight),
+        // AltGr arrives as Ctrl+Alt on some systems, so both together write, too.
+        KeyCode::Char(c) if !ctrl && !alt => Meaning::Insert(c),
+        KeyCode::Backspace if word => Meaning::DeleteTo(Move::WordLeft),
+        KeyCode::Backspace => Meaning::Delete { back: true },
+        KeyCode::Delete if word => Meaning::DeleteTo(Move::WordRight),
+        KeyCode::Delete => Meaning::Delete { back: false },
+        KeyCode::Left if word => Meaning::Go(Move::WordLeft),
+        KeyCode::Left => Meaning::Go(Move::Left),
+        KeyCode::Right if word => Meaning::Go(Move::WordRight),
+        KeyCode::Right => Meaning::Go(Move::Right),
+        KeyCode::Home if empty => Meaning::Run(Action::Top),
+        KeyCode::Home => Meaning::Go(Move::LineStart),
+        KeyCode::End if empty => Meaning::Run(Action::Bottom),
+        KeyCode::End => Meaning::Go(Move::LineEnd),
+        KeyCode::Up => Meaning::Go(Move::Up),
+        KeyCode::Down => Meaning::Go(Move::Down),
+        _ => Meaning::Nothing,
+    }
+}

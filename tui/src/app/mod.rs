@@ -1,0 +1,19 @@
+//! The terminal program without a terminal: state, messages, and what they do to each other.
+//!
+//! Everything that happens arrives as a `msg::Msg` together with the time it happened at;
+//! `update::update` changes the `state::State` and answers with `msg::Effect`s, which
+//! somebody else carries out. Nothing here does I/O or asks a clock, so a whole session can be
+//! played back in a test. The other direction is as narrow: drawing reads the state and changes
+//! nothing.
+
+mod answer;
+pub mod backend;
+pub(crate) mod commands;
+mod engine;
+#[cfg(test)]
+pub(crate) mod headless;
+mod keys;
+pub(crate) mod meter;
+pub(crate) mod msg;
+pub(crate) mod state;
+pub(crate) mod update;

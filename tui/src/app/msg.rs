@@ -1,0 +1,79 @@
+//! What can happen, and what is then to be done.
+
+use crossterm::event::KeyEvent;
+use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
+
+use super::backend::{KernelChoice, ModelCard};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Msg {
+    /// A key went down.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The wheel was turned by so many lines; down is positive.
+    Wheel(i32),
+    /// The screen has this many columns and rows.
+    Resize(u16, u16),
+    /// Time passed.
+    Tick,
+    /// Resident memory of the process in bytes.
+    Memory(u64),
+    /// Loading has come this far.
+    Loading(LoadProgress),
+    /// The model is there.
+    Loaded(Box<Loaded>),
+    /// There is no model, and why.
+    LoadFailed(String),
+    /// An answer said something.
+    Answer {
+        /// Which answer.
+        id: u64,
+        /// What it said.
+        event: Event,
+    },
+    /// Switching the kernel ended: its name, or why the old one stays.
+    KernelSet(Result<String, String>),
+    /// What the engine was doing when it was asked.
+    Status(EngineStatus),
+    /// A thread other than that of the screen panicked.
+    Panicked(String),
+}
+
+/// A model and what it runs on.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) model: ModelCard,
+    pub(crate) threads: usize,
+    pub(crate) kernel: String,
+    pub(crate) kernels: Vec<KernelChoice>,
+}
+
+/// Something to be done outside.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    /// Begin an answer.
+    Generate {
+        /// Its number; what it says comes back under it.
+        id: u64,
+        /// What is asked.
+        request: Box<Request>,
+    },
+    /// End the running answer.
+    Cancel,
+    /// Stop loading.
+    CancelLoading,
+    /// Switch to the kernel of this name.
+    SetKernel(String),
+    /// Ask the engine what it is doing.
+    AskStatus,
+    /// Put text into the clipboard.
+    Copy(String),
+    /// Draw every cell anew.
+    Redraw,
+    /// Stop the process as Ctrl+Z does.
+    Suspend,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,248 @@
+//! Everything the screen shows.
+
+use std::time::Duration;
+
+use tritone_engine::sample::Sampling;
+use tritone_engine::{LoadProgress, Timings};
+
+use super::backend::{KernelChoice, ModelCard};
+use super::meter::Meter;
+use crate::chat::composer::Composer;
+use crate::chat::transcript::Transcript;
+use crate::view::layout::Areas;
+
+/// What is known before the model is loaded and does not change.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Name of the profile.
+    pub(crate) profile: String,
+    /// CPUs of the machine.
+    pub(crate) cpus: usize,
+    /// Why not all of them can be used: `quota`, `cpuset`.
+    pub(crate) limit: Option<&'static str>,
+    /// Most tokens of an answer.
+    pub(crate) max_tokens: Option<usize>,
+    /// Colours may be used.
+    pub(crate) color: bool,
+}
+
+/// How loading stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Load {
+    /// It is going on.
+    Running {
+        /// How far it has come.
+        progress: Option<LoadProgress>,
+        /// Bytes of this stage.
+        meter: Meter,
+    },
+    /// There is a model.
+    Ready(ModelCard),
+    /// There will be none.
+    Failed(String),
+}
+
+/// What the running answer is doing.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// Reading the prompt.
+    Prefill {
+        /// Tokens read.
+        done: usize,
+        /// Tokens of the prompt, once known.
+        total: Option<usize>,
+    },
+    /// Writing.
+    Decode,
+}
+
+/// The running answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// Its number.
+    pub(crate) id: u64,
+    /// When it was asked for.
+    pub(crate) started: Duration,
+    /// When it last said something.
+    pub(crate) heard: Duration,
+    pub(crate) phase: Phase,
+    /// Prompt tokens by the time on the wall.
+    pub(crate) prefill: Meter,
+    /// Written tokens by the time spent writing.
+    pub(crate) decode: Meter,
+    /// The person wants it to end.
+    pub(crate) cancelled: bool,
+}
+
+/// Rates in tokens a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) decode: Option<f64>,
+    pub(crate) prefill: Option<f64>,
+}
+
+/// Which part of the transcript is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scroll {
+    /// The end, wherever it goes.
+    Follow,
+    /// From this line on.
+    At(usize),
+}
+
+/// The whole state.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) setting: Setting,
+    /// Columns and rows.
+    pub(crate) size: (u16, u16),
+    /// Time of the last message, from the start of the program.
+    pub(crate) now: Duration,
+    pub(crate) load: Load,
+    pub(crate) threads: Option<usize>,
+    pub(crate) kernel: Option<String>,
+    pub(crate) kernels: Vec<KernelChoice>,
+    pub(crate) transcript: Transcript,
+    pub(crate) composer: Composer,
+    pub(crate) scroll: Scroll,
+    /// First line of the help that is seen, while help is open.
+    pub(crate) help: Option<usize>,
+    pub(crate) system: Option<String>,
+    pub(crate) sampling: Sampling,
+    pub(crate) run: Option<Run>,
+    /// A message was sent before the model was there.
+    pub(crate) waiting: bool,
+    /// Counts and times of the last answer.
+    pub(crate) last: Option<Timings>,
+    pub(crate) rates: Rates,
+    /// Tokens of the context in use.
+    pub(crate) context_used: usize,
+    pub(crate) resident: Option<u64>,
+    /// A remark on the line above the input, and when it was made.
+    pub(crate) flash: Option<(String, Duration)>,
+    /// When Ctrl+C was pressed for the first time.
+    pub(crate) quit_armed: Option<Duration>,
+    /// Number of the next answer.
+    pub(crate) next_id: u64,
+    /// How often the last message was answered again; each time has its own seed.
+    pub(crate) repeats: u64,
+    /// Grows when what is drawn may have changed.
+    pub(crate) revision: u64,
+}
+
+impl State {
+    /// The first screen: loading has just begun.
+    pub(crate) fn new(
+        setting: Setting,
+        sampling: Sampling,
+        system: Option<String>,
+        size: (u16, u16),
+    ) -> Self {
+        let mut state = Self {
+            setting,
+            size,
+            now: Duration::ZERO,
+            load: Load::Running {
+                progress: None,
+                meter: Meter::default(),
+            },
+            threads: None,
+            kernel: None,
+            kernels: Vec::new(),
+            transcript: Transcript::new(size.0),
+            composer: Composer::new(size.0),
+            scroll: Scroll::Follow,
+            help: None,
+            system,
+            sampling,
+            run: None,
+            waiting: false,
+            last: None,
+            rates: Rates::default(),
+            context_used: 0,
+            resident: None,
+            flash: None,
+            quit_armed: None,
+            next_id: 1,
+            repeats: 0,
+            revision: 0,
+        };
+        state.resize(size);
+        state
+    }
+
+    /// The model, once it is loaded.
+    pub(crate) fn model(&self) -> Option<&ModelCard> {
+        match &self.load {
+            Load::Ready(model) => Some(model),
+            Load::Running { .. } | Load::Failed(_) => None,
+        }
+    }
+
+    /// Whether something moves on the screen without anybody doing something.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.run.is_some()
+            || matches!(self.load, Load::Running { .. })
+            || self.flash.is_some()
+            || self.quit_armed.is_some()
+    }
+
+    /// The transcript's first line on the screen.
+    pub(crate) fn top(&self) -> usize {
+        match self.scroll {
+            Scroll::Follow => self.last_top(),
+            Scroll::At(top) => top,
+        }
+    }
+
+    /// Lines of the transcript below the screen.
+    pub(crate) fn lines_below(&self) -> usize {
+        self.last_top().saturating_sub(self.top())
+    }
+
+    /// Moves the view by so many lines; the end is followed once it is reached.
+    pub(crate) fn scroll_by(&mut self, lines: i64) {
+        let target = i64::try_from(self.top())
+            .unwrap_or(i64::MAX)
+            .saturating_add(lines);
+        self.scroll_to(usize::try_from(target).unwrap_or(0));
+    }
+
+    /// Puts line `top` at the top of the view.
+    pub(crate) fn scroll_to(&mut self, top: usize) {
+        self.scroll = if top >= self.last_top() {
+            Scroll::Follow
+        } else {
+            Scroll::At(top)
+        };
+    }
+
+    /// Takes over a new size of the screen; what is read stays in view.
+    pub(crate) fn resize(&mut self, size: (u16, u16)) {
+        let anchor = match self.scroll {
+            Scroll::Follow => None,
+            Scroll::At(top) => Some(self.transcript.anchor(top)),
+        };
+        self.size = size;
+        self.transcript.set_width(size.0);
+        self.composer
+            .set_width(crate::view::layout::composer_width(size.0));
+        if let Some(anchor) = anchor {
+            self.scroll_to(self.transcript.line_of(anchor));
+        }
+    }
+
+    /// Makes a remark on the line above the input.
+    pub(crate) fn remark(&mut self, text: impl Into<String>) {
+        self.flash = Some((text.into(), self.now));
+    }
+
+    fn last_top(&self) -> usize {
+        let seen = usize::from(Areas::of(self).transcript.height);
+        // The blank line under the last entry need not be seen.
+        self.transcript
+            .height()
+            .saturating_sub(1)
+            .saturating_sub(seen)
+    }
+}

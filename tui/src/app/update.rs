@@ -1,0 +1,526 @@
+//! What a message does to the state.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use tritone_engine::sample::Sampling;
+use tritone_engine::{EngineStatus, LoadProgress, Timings};
+
+use super::answer;
+use super::commands::{self, Action, COMMANDS, Sent};
+use super::keys::{self, Meaning};
+use super::meter::Meter;
+use super::msg::{Effect, Loaded, Msg};
+use super::state::{Load, Phase, State};
+use crate::chat::composer::Move;
+use crate::chat::transcript::{Kind, Transcript};
+use crate::view::format;
+use crate::view::layout::Areas;
+
+/// How long a remark stays, and how long the first Ctrl+C counts.
+const REMARK: Duration = Duration::from_secs(3);
+
+/// Lines that a page leaves of the one before.
+const OVERLAP: u16 = 2;
+
+/// Most bytes for the clipboard: terminals take no more than about 100 000 characters of base64.
+const MOST_COPIED: usize = 74_000;
+
+/// Applies `msg`, which came at time `now`, and says what is to be done.
+pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> {
+    state.now = now;
+    let mut changed = true;
+    let effects = match msg {
+        Msg::Key(event) => key(state, event),
+        Msg::Paste(text) => {
+            disarm(state);
+            if state.help.is_none() {
+                state.composer.insert(&text);
+            }
+            Vec::new()
+        }
+        Msg::Wheel(lines) => {
+            scroll(state, i64::from(lines));
+            Vec::new()
+        }
+        Msg::Resize(columns, rows) => {
+            state.resize((columns, rows));
+            Vec::new()
+        }
+        Msg::Tick => {
+            changed = tick(state);
+            Vec::new()
+        }
+        Msg::Memory(bytes) => {
+            changed = state.resident.map(format::bytes) != Some(format::bytes(bytes));
+            state.resident = Some(bytes);
+            Vec::new()
+        }
+        Msg::Loading(progress) => {
+            loading(state, progress);
+            Vec::new()
+        }
+        Msg::Loaded(loaded) => load_done(state, *loaded),
+        Msg::LoadFailed(why) => {
+            state.transcript.push(Kind::Error, why.clone());
+            state.load = Load::Failed(why);
+            give_back(state);
+            Vec::new()
+        }
+        Msg::Answer { id, event } => {
+            answer::heard(state, id, event);
+            Vec::new()
+        }
+        Msg::KernelSet(result) => {
+            state.flash = None;
+            match result {
+                Ok(name) => {
+                    state
+                        .transcript
+                        .push(Kind::Note, format!("the kernel is {name} now"));
+                    state.kernel = Some(name);
+                }
+                Err(why) => state.transcript.push(Kind::Error, why),
+            }
+            Vec::new()
+        }
+        Msg::Status(status) => {
+            let text = stats(state, status);
+            state.transcript.push(Kind::Note, text);
+            Vec::new()
+        }
+        Msg::Panicked(what) => {
+            let text = format!(
+                "a thread of the program failed: {what}. What is written stands; \
+                                if no answer comes any more, quit and start again"
+            );
+            state.transcript.push(Kind::Error, text);
+            Vec::new()
+        }
+    };
+    state.revision += u64::from(changed);
+    effects
+}
+
+fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
+    if event.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    let meaning = keys::meaning(state, event);
+    if meaning != Meaning::Run(Action::Interrupt) {
+        disarm(state);
+    }
+    if state.help.is_some() {
+        return key_in_help(state, event, meaning);
+    }
+    let composer = &mut state.composer;
+    match meaning {
+        Meaning::Run(action) => return run(state, action, ""),
+        Meaning::Insert(c) => composer.insert(c.encode_utf8(&mut [0; 4])),
+        Meaning::Delete { back: true } => composer.delete_back(),
+        Meaning::Delete { back: false } => composer.delete_on(),
+        Meaning::DeleteTo(to) => composer.delete_to(to),
+        // At the edges of the text the arrows go through what was sent.
+        Meaning::Go(Move::Up) => {
+            let _ = composer.go(Move::Up) || composer.recall_older();
+        }
+        Meaning::Go(Move::Down) => {
+            let _ = composer.go(Move::Down) || composer.recall_newer();
+        }
+        Meaning::Go(to) => {
+            composer.go(to);
+        }
+        Meaning::Recall { older: true } => {
+            composer.recall_older();
+        }
+        Meaning::Recall { older: false } => {
+            composer.recall_newer();
+        }
+        Meaning::Nothing => {}
+    }
+    Vec::new()
+}
+
+fn key_in_help(state: &mut State, event: KeyEvent, meaning: Meaning) -> Vec<Effect> {
+    match (event.code, meaning) {
+        (KeyCode::Up, _) => scroll(state, -1),
+        (KeyCode::Down, _) => scroll(state, 1),
+        (KeyCode::Home, _) => scroll(state, i64::MIN / 2),
+        (KeyCode::End, _) => scroll(state, i64::MAX / 2),
+        (_, Meaning::Run(action @ (Action::PageUp | Action::PageDown))) => {
+            return run(state, action, "");
+        }
+        (_, Meaning::Run(action @ (Action::Interrupt | Action::Suspend | Action::Redraw))) => {
+            state.help = None;
+            return run(state, action, "");
+        }
+        (KeyCode::Esc | KeyCode::Enter | KeyCode::Char(_) | KeyCode::F(_), _) => state.help = None,
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Carries out a command.
+fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
+    match action {
+        Action::Send => return send(state),
+        Action::Newline => state.composer.insert("\n"),
+        Action::Stop => return stop(state),
+        Action::Interrupt => return interrupt(state),
+        Action::Help => state.help = Some(0),
+        Action::Regenerate => return answer::again(state),
+        Action::Clear => return clear(state),
+        Action::System => system(state, argument),
+        Action::Kernel => return kernel(state, argument),
+        Action::Temperature => temperature(state, argument),
+        Action::Seed => seed(state, argument),
+        Action::Copy => return copy(state),
+        Action::Stats => return vec![Effect::AskStatus],
+        Action::PageUp => scroll(state, -page(state)),
+        Action::PageDown => scroll(state, page(state)),
+        Action::Top => scroll(state, i64::MIN / 2),
+        Action::Bottom => scroll(state, i64::MAX / 2),
+        Action::Complete => complete(state),
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit | Action::QuitIfEmpty => return quit(state),
+    }
+    Vec::new()
+}
+
+fn send(state: &mut State) -> Vec<Effect> {
+    if state.composer.is_blank() {
+        return Vec::new();
+    }
+    let text = state.composer.text().to_owned();
+    match commands::parse(&text) {
+        Sent::Command(action, argument) => {
+            state.composer.take();
+            run(state, action, argument)
+        }
+        Sent::Unknown(name) => {
+            let name = crate::chat::glyph::fit(name, 20);
+            state.remark(format!(
+                "no command /{name}; /help lists them, // begins a message"
+            ));
+            Vec::new()
+        }
+        Sent::Message(message) => {
+            if state.run.is_some() || state.waiting {
+                state.remark("an answer is on its way: Esc stops it");
+                return Vec::new();
+            }
+            if matches!(state.load, Load::Failed(_)) {
+                state.remark("there is no model; the message stays here. /quit leaves");
+                return Vec::new();
+            }
+            state.transcript.push(Kind::User, message);
+            state.composer.take();
+            state.repeats = 0;
+            answer::begin(state)
+        }
+    }
+}
+
+fn stop(state: &mut State) -> Vec<Effect> {
+    match (&mut state.run, &state.load) {
+        (Some(run), _) => {
+            run.cancelled = true;
+            vec![Effect::Cancel]
+        }
+        (None, Load::Running { .. }) if state.waiting => {
+            give_back(state);
+            Vec::new()
+        }
+        (None, Load::Running { .. }) => quit(state),
+        (None, _) => Vec::new(),
+    }
+}
+
+fn interrupt(state: &mut State) -> Vec<Effect> {
+    if state.run.as_ref().is_some_and(|run| !run.cancelled) {
+        return stop(state);
+    }
+    if state.quit_armed.is_some() || matches!(state.load, Load::Running { .. }) {
+        return quit(state);
+    }
+    state.quit_armed = Some(state.now);
+    Vec::new()
+}
+
+fn quit(state: &State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if state.run.is_some() {
+        effects.push(Effect::Cancel);
+    }
+    if matches!(state.load, Load::Running { .. }) {
+        effects.push(Effect::CancelLoading);
+    }
+    effects.push(Effect::Quit);
+    effects
+}
+
+/// A message that waits for the model goes back into the input, if there is room.
+fn give_back(state: &mut State) {
+    state.waiting = false;
+    if state.composer.text().is_empty()
+        && let Some(text) = state.transcript.take_last_user()
+    {
+        state.composer.set(text);
+    }
+}
+
+fn clear(state: &mut State) -> Vec<Effect> {
+    let running = state.run.take().is_some();
+    state.waiting = false;
+    state.transcript = Transcript::new(state.size.0);
+    state.scroll_to(usize::MAX);
+    state.last = None;
+    state.rates = super::state::Rates::default();
+    state.context_used = 0;
+    if running {
+        vec![Effect::Cancel]
+    } else {
+        Vec::new()
+    }
+}
+
+fn system(state: &mut State, argument: &str) {
+    let text = match argument {
+        "" => match &state.system {
+            Some(system) => format!("the system prompt is: {system}"),
+            None => "there is no system prompt; /system TEXT sets one".to_owned(),
+        },
+        "off" => {
+            state.system = None;
+            "the system prompt is removed from the next message on".to_owned()
+        }
+        text => {
+            state.system = Some(text.to_owned());
+            format!("the system prompt from the next message on: {text}")
+        }
+    };
+    state.transcript.push(Kind::Note, text);
+}
+
+fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
+    if !argument.is_empty() && state.model().is_some() {
+        state.remark(format!("switching to {argument}"));
+        return vec![Effect::SetKernel(argument.to_owned())];
+    }
+    if state.kernels.is_empty() {
+        state.remark("the kernels are known once the model is loaded");
+        return Vec::new();
+    }
+    let mut text = String::from("kernels, /kernel NAME switches:");
+    for choice in &state.kernels {
+        let mark = if state.kernel.as_ref() == Some(&choice.name) {
+            '*'
+        } else {
+            ' '
+        };
+        text.push_str(&format!("\n{mark} {}  {}", choice.name, choice.detail));
+    }
+    state.transcript.push(Kind::Note, text);
+    Vec::new()
+}
+
+fn temperature(state: &mut State, argument: &str) {
+    if argument.is_empty() {
+        state.remark(format!("the temperature is {}", state.sampling.temperature));
+        return;
+    }
+    let Ok(temperature) = argument.parse::<f32>() else {
+        state.remark("a temperature is a number, such as /temp 0.7");
+        return;
+    };
+    let new = Sampling {
+        temperature,
+        ..state.sampling.clone()
+    };
+    match new.validate() {
+        Ok(()) => {
+            state.sampling = new;
+            state.remark(format!("the temperature is {temperature} now"));
+        }
+        Err(error) => state.remark(error.to_string()),
+    }
+}
+
+fn seed(state: &mut State, argument: &str) {
+    match argument.parse::<u64>() {
+        Ok(value) => {
+            state.sampling.seed = value;
+            state.remark(format!("the seed is {value} now"));
+        }
+        _ if argument.is_empty() => state.remark(format!("the seed is {}", state.sampling.seed)),
+        _ => state.remark("a seed is a whole number, such as /seed 42"),
+    }
+}
+
+fn copy(state: &mut State) -> Vec<Effect> {
+    let Some(text) = state.transcript.last_answer().map(str::to_owned) else {
+        state.remark("there is no answer to copy yet");
+        return Vec::new();
+    };
+    if text.len() > MOST_COPIED {
+        state.remark("the answer is too long for the terminal's clipboard");
+        return Vec::new();
+    }
+    state.remark(format!(
+        "sent {} characters to the clipboard",
+        text.chars().count()
+    ));
+    vec![Effect::Copy(text)]
+}
+
+fn complete(state: &mut State) {
+    let text = state.composer.text();
+    let beginning = text.strip_prefix('/').unwrap_or_default().to_owned();
+    let found = commands::candidates(text);
+    let mut names = found.iter().filter_map(|command| {
+        command
+            .names
+            .iter()
+            .find(|name| name.starts_with(&beginning))
+            .copied()
+    });
+    let Some(first) = names.next() else { return };
+    let common = names.fold(first, |common, name| {
+        let same = common
+            .bytes()
+            .zip(name.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        &common[..same]
+    });
+    let space = if found.len() == 1 && !found[0].argument.is_empty() {
+        " "
+    } else {
+        ""
+    };
+    if common.len() >= beginning.len() {
+        state.composer.set(format!("/{common}{space}"));
+    }
+}
+
+fn page(state: &State) -> i64 {
+    let areas = Areas::of(state);
+    let height = if state.help.is_some() {
+        areas.help.height
+    } else {
+        areas.transcript.height
+    };
+    i64::from(height.saturating_sub(OVERLAP).max(1))
+}
+
+/// Scrolls what is in front.
+fn scroll(state: &mut State, lines: i64) {
+    let Some(top) = state.help else {
+        state.scroll_by(lines);
+        return;
+    };
+    let rows = crate::view::help::height(state.size.0);
+    let last = rows.saturating_sub(usize::from(Areas::of(state).help.height));
+    let target = i64::try_from(top).unwrap_or(i64::MAX).saturating_add(lines);
+    state.help = Some(usize::try_from(target).unwrap_or(0).min(last));
+}
+
+fn disarm(state: &mut State) {
+    state.quit_armed = None;
+}
+
+/// Says whether something on the screen depends on the time that passed.
+fn tick(state: &mut State) -> bool {
+    let busy = state.is_busy();
+    let now = state.now;
+    state.quit_armed = state
+        .quit_armed
+        .filter(|since| now.saturating_sub(*since) < REMARK);
+    state.flash = state
+        .flash
+        .take()
+        .filter(|(_, since)| now.saturating_sub(*since) < REMARK);
+    answer::silence(state);
+    busy
+}
+
+fn loading(state: &mut State, new: LoadProgress) {
+    if let Load::Running { progress, meter } = &mut state.load {
+        if progress.is_none_or(|old| old.stage != new.stage) {
+            *meter = Meter::default();
+        }
+        meter.record(state.now, new.done);
+        *progress = Some(new);
+    }
+}
+
+fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
+    for notice in &loaded.model.notices {
+        state.transcript.push(Kind::Note, notice.clone());
+    }
+    state.load = Load::Ready(loaded.model);
+    state.threads = Some(loaded.threads);
+    state.kernel = Some(loaded.kernel);
+    state.kernels = loaded.kernels;
+    if std::mem::take(&mut state.waiting) {
+        answer::begin(state)
+    } else {
+        Vec::new()
+    }
+}
+
+fn stats(state: &State, status: EngineStatus) -> String {
+    let mut lines = Vec::new();
+    match &state.last {
+        Some(timings) => lines.extend(answer_stats(timings)),
+        None => lines.push("no answer yet".to_owned()),
+    }
+    if let Some(run) = &state.run {
+        let doing = match run.phase {
+            Phase::Prefill { .. } => "reading",
+            Phase::Decode => "writing",
+        };
+        lines.push(format!("an answer is running: {doing}"));
+    }
+    let bytes = |pages: usize| format::bytes((pages * status.kv_page_bytes) as u64);
+    lines.push(format!(
+        "KV cache: {} of {} pages, {} of {}",
+        status.kv_pages_used,
+        status.kv_pages,
+        bytes(status.kv_pages_used),
+        bytes(status.kv_pages),
+    ));
+    lines.join("\n")
+}
+
+fn answer_stats(timings: &Timings) -> [String; 3] {
+    [
+        format!(
+            "prompt: {} tokens, {} of them from the cache, {} tok/s",
+            timings.prompt_tokens,
+            timings.cached_tokens,
+            format::rate(timings.prefill_rate()),
+        ),
+        format!(
+            "answer: {} tokens, {} tok/s",
+            timings.generated_tokens,
+            format::rate(timings.decode_rate()),
+        ),
+        format!(
+            "first token after {}",
+            format::duration(timings.first_token)
+        ),
+    ]
+}
+
+/// The commands to hint at now.
+pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str)> {
+    COMMANDS
+        .iter()
+        .filter(|command| (command.when)(state))
+        .filter_map(|command| Some((command.short(), command.hint?)))
+}
+
+#[cfg(test)]
+mod tests;

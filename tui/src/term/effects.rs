@@ -1,0 +1,188 @@
+//! Work for the engine, each piece on a thread of its own, so that the screen never waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tritone_engine::{Cancel, Event, GenerateError, Request};
+
+use super::Loader;
+use crate::app::backend::Backend;
+use crate::app::msg::{Loaded, Msg};
+
+/// Shortest time between two reports of loading.
+const REPORT: Duration = Duration::from_millis(50);
+
+/// Does what the state cannot do itself; what comes of it arrives as messages.
+pub(super) struct Worker {
+    sender: UnboundedSender<Msg>,
+    backend: Arc<OnceLock<Arc<dyn Backend>>>,
+    stop_loading: Arc<AtomicBool>,
+    answer: Arc<Stop>,
+}
+
+/// Ends an answer, also one whose engine does not know of it yet.
+#[derive(Default)]
+struct Stop(Mutex<(bool, Option<Cancel>)>);
+
+impl Stop {
+    fn stop(&self) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0 = true;
+        if let Some(cancel) = &inner.1 {
+            cancel.cancel();
+        }
+    }
+
+    fn arm(&self, cancel: Cancel) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.0 {
+            cancel.cancel();
+        }
+        inner.1 = Some(cancel);
+    }
+}
+
+impl Worker {
+    /// Begins to load the model.
+    pub(super) fn start(sender: UnboundedSender<Msg>, loader: Loader) -> Self {
+        let worker = Self {
+            sender,
+            backend: Arc::default(),
+            stop_loading: Arc::default(),
+            answer: Arc::default(),
+        };
+        let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
+        let stop = Arc::clone(&worker.stop_loading);
+        worker.spawn("load", Msg::LoadFailed, move || {
+            load(loader, &sender, &slot, &stop)
+        });
+        worker
+    }
+
+    /// Gives up loading.
+    pub(super) fn stop_loading(&self) {
+        self.stop_loading.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins an answer.
+    pub(super) fn generate(&mut self, id: u64, request: Request) {
+        let Some(backend) = self.backend.get().map(Arc::clone) else {
+            return;
+        };
+        self.answer = Arc::default();
+        let (sender, stop) = (self.sender.clone(), Arc::clone(&self.answer));
+        let failed = move |why| Msg::Answer {
+            id,
+            event: Event::Failed(GenerateError::Text(why)),
+        };
+        self.spawn("answer", failed, move || {
+            answer(&*backend, request, id, &sender, &stop)
+        });
+    }
+
+    /// Ends the last answer that was begun.
+    pub(super) fn cancel(&self) {
+        self.answer.stop();
+    }
+
+    /// Switches the kernel.
+    pub(super) fn set_kernel(&self, name: String) {
+        let Some(backend) = self.backend.get().map(Arc::clone) else {
+            return;
+        };
+        let sender = self.sender.clone();
+        self.spawn(
+            "kernel",
+            |why| Msg::KernelSet(Err(why)),
+            move || {
+                let result = backend.set_kernel(&name).map(|()| backend.kernel_name());
+                let _ = sender.send(Msg::KernelSet(result));
+            },
+        );
+    }
+
+    /// Asks what the engine is doing.
+    pub(super) fn ask_status(&self) {
+        let status = self.backend.get().map(|backend| backend.status());
+        let _ = self.sender.send(Msg::Status(status.unwrap_or_default()));
+    }
+
+    fn spawn(
+        &self,
+        name: &str,
+        failed: impl FnOnce(String) -> Msg,
+        work: impl FnOnce() + Send + 'static,
+    ) {
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+            let _ = self
+                .sender
+                .send(failed(format!("cannot start a thread: {error}")));
+        }
+    }
+}
+
+/// Nobody listens once the session is over, so failing to send is no failure.
+fn load(
+    loader: Loader,
+    sender: &UnboundedSender<Msg>,
+    slot: &OnceLock<Arc<dyn Backend>>,
+    stop: &AtomicBool,
+) {
+    let mut reported: Option<(&'static str, Instant)> = None;
+    let result = loader(&mut |progress| {
+        let now = Instant::now();
+        let known = |(stage, at): (&'static str, Instant)| {
+            stage == progress.stage && now.saturating_duration_since(at) < REPORT
+        };
+        if !reported.is_some_and(known) {
+            reported = Some((progress.stage, now));
+            let _ = sender.send(Msg::Loading(progress));
+        }
+        !stop.load(Ordering::Relaxed)
+    });
+    let message = match result {
+        Ok(backend) => {
+            let loaded = Loaded {
+                model: backend.model(),
+                threads: backend.threads(),
+                kernel: backend.kernel_name(),
+                kernels: backend.kernels(),
+            };
+            let _ = slot.set(backend);
+            Msg::Loaded(Box::new(loaded))
+        }
+        Err(why) => Msg::LoadFailed(why),
+    };
+    let _ = sender.send(message);
+}
+
+fn answer(
+    backend: &dyn Backend,
+    request: Request,
+    id: u64,
+    sender: &UnboundedSender<Msg>,
+    stop: &Stop,
+) {
+    let send = |event| sender.send(Msg::Answer { id, event }).is_ok();
+    let mut source = match backend.generate(request) {
+        Ok(source) => source,
+        Err(error) => {
+            send(Event::Failed(error));
+            return;
+        }
+    };
+    stop.arm(source.cancel_handle());
+    while let Some(event) = source.next_event() {
+        let last = matches!(event, Event::Finished(_) | Event::Failed(_));
+        if !send(event) || last {
+            return;
+        }
+    }
+    send(Event::Failed(GenerateError::Stopped));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The loop: messages in, pictures out.
+
+use std::io::{BufWriter, Stdout, stdout};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, EventStream};
+use futures_util::{FutureExt as _, StreamExt as _};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::effects::Worker;
+use super::frames::Frames;
+use super::guard::{Guard, give_back};
+use super::signals::{Signals, Wish};
+use super::{Outcome, Setup, TermError, clipboard, input, panics};
+use crate::app::msg::{Effect, Msg};
+use crate::app::state::{Load, State};
+use crate::app::update::update;
+use crate::chat::transcript::Kind;
+use crate::view;
+
+/// Bytes of a picture that are collected before they are written.
+const BUFFER: usize = 1 << 16;
+
+/// Most events and most messages that are taken at once, so that neither kind starves the other
+/// and a picture comes in between.
+const BATCH: usize = 4096;
+
+/// Time between two ticks while something moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Time between two looks at the memory.
+const MEMORY: Duration = Duration::from_secs(1);
+
+/// The signal of a terminal that is gone.
+const HANG_UP: i32 = 1;
+
+/// Holds a session.
+pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
+    let (sender, receiver) = unbounded_channel();
+    let signals = Signals::listen()?;
+    let previous = panics::install(sender.clone());
+    let setting = setup.setting();
+    let result = async {
+        let guard = Guard::enter()?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
+        let mut terminal = Terminal::new(backend)?;
+        let size = blank(&mut terminal)?;
+        let mut state = State::new(setting, setup.sampling, setup.system, size);
+        for note in setup.notes {
+            state.transcript.push(Kind::Note, note);
+        }
+        let now = Instant::now();
+        let session = Session {
+            guard,
+            terminal,
+            state,
+            worker: Worker::start(sender, setup.loader),
+            receiver,
+            signals,
+            input: Some(EventStream::new()),
+            frames: Frames::new(now),
+            start: now,
+        };
+        session.hold().await
+    }
+    .await;
+    previous.restore();
+    result
+}
+
+type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// Clears the screen and returns how many columns and rows it has. `Terminal::clear` would ask the
+/// terminal where the cursor is, and fail with those that do not say.
+fn blank(terminal: &mut Screen) -> Result<(u16, u16), TermError> {
+    let size = terminal.size()?;
+    terminal.resize(Rect::from((Position::ORIGIN, size)))?;
+    Ok((size.width, size.height))
+}
+
+/// The next event; `None` when there will be none any more.
+async fn next_event(input: &mut Option<EventStream>) -> Option<std::io::Result<Event>> {
+    match input {
+        Some(input) => input.next().await,
+        None => None,
+    }
+}
+
+struct Session {
+    /// Before the guard, so that what it still holds is written before the screen is left.
+    terminal: Screen,
+    guard: Guard,
+    state: State,
+    worker: Worker,
+    receiver: UnboundedReceiver<Msg>,
+    signals: Signals,
+    /// Absent while the program is stopped.
+    input: Option<EventStream>,
+    frames: Frames,
+    start: Instant,
+}
+
+impl Session {
+    async fn hold(mut self) -> Result<Outcome, TermError> {
+        let mut ticks = interval(TICK);
+        let mut looks = interval(MEMORY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = self.draw_if_due()?;
+            let mut events = Vec::new();
+            let mut messages = Vec::new();
+            tokio::select! {
+                wish = self.signals.next() => match wish {
+                    Wish::End(number) => return Ok(Outcome::Signal(number)),
+                    Wish::Stop => self.pause(false).await?,
+                },
+                event = next_event(&mut self.input) => match event {
+                    Some(Ok(event)) => events.push(event),
+                    Some(Err(_)) | None => return Ok(Outcome::Signal(HANG_UP)),
+                },
+                Some(message) = self.receiver.recv() => messages.push(message),
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
+                _ = ticks.tick(), if self.state.is_busy() => messages.push(Msg::Tick),
+                _ = looks.tick() => {
+                    messages.extend(tritone_machine::resident_bytes().map(Msg::Memory));
+                }
+            }
+            self.collect(&mut events, &mut messages);
+            let mut all = input::messages(events);
+            all.append(&mut messages);
+            for message in all {
+                if let Some(outcome) = self.apply(message).await? {
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Draws if it is time to, or says when it will be.
+    fn draw_if_due(&mut self) -> Result<Option<Instant>, TermError> {
+        let now = Instant::now();
+        let due = self.frames.due(self.state.revision);
+        if due.is_none_or(|due| due > now) {
+            return Ok(due);
+        }
+        let state = &self.state;
+        self.terminal.draw(|frame| view::draw(state, frame))?;
+        self.frames.drawn(now, state.revision);
+        Ok(None)
+    }
+
+    /// Takes everything that has arrived.
+    fn collect(&mut self, events: &mut Vec<Event>, messages: &mut Vec<Msg>) {
+        while events.len() < BATCH
+            && let Some(Some(Ok(event))) = next_event(&mut self.input).now_or_never()
+        {
+            events.push(event);
+        }
+        while messages.len() < BATCH
+            && let Ok(message) = self.receiver.try_recv()
+        {
+            messages.push(message);
+        }
+    }
+
+    /// Applies a message; `Some` is the end.
+    async fn apply(
+        &mut self,
+        message: Msg,
+    ) -> Result<Option<Result<Outcome, TermError>>, TermError> {
+        for effect in update(&mut self.state, self.start.elapsed(), message) {
+            match effect {
+                Effect::Generate { id, request } => self.worker.generate(id, *request),
+                Effect::Cancel => self.worker.cancel(),
+                Effect::CancelLoading => self.worker.stop_loading(),
+                Effect::SetKernel(name) => self.worker.set_kernel(name),
+                Effect::AskStatus => self.worker.ask_status(),
+                Effect::Copy(text) => clipboard::copy(self.terminal.backend_mut(), &text)?,
+                Effect::Redraw => {
+                    blank(&mut self.terminal)?;
+                    self.frames.spoiled();
+                }
+                Effect::Suspend => self.pause(true).await?,
+                Effect::Quit => {
+                    let end = match &self.state.load {
+                        Load::Failed(why) => Err(TermError::Load(why.clone())),
+                        Load::Running { .. } | Load::Ready(_) => Ok(Outcome::Quit),
+                    };
+                    return Ok(Some(end));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops the program until it is told to go on, with the terminal given back meanwhile.
+    ///
+    /// The terminal goes first: once another process of the job has stopped, the shell may have
+    /// taken it. The input is read by a thread that must not see what is typed into the shell, and
+    /// that holds a lock which the next stream needs, so it ends before that one begins.
+    async fn pause(&mut self, whole_job: bool) -> Result<(), TermError> {
+        if !self.signals.has_shell() {
+            self.state
+                .remark("there is no shell to go back to; /quit leaves");
+            self.state.revision += 1;
+            return Ok(());
+        }
+        self.input = None;
+        give_back();
+        if whole_job {
+            self.signals.stop_job().await?;
+        }
+        self.signals.stop()?;
+        self.guard.take()?;
+        self.input = Some(EventStream::new());
+        let (columns, rows) = blank(&mut self.terminal)?;
+        self.frames.spoiled();
+        update(
+            &mut self.state,
+            self.start.elapsed(),
+            Msg::Resize(columns, rows),
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Signals: those that end the program and those that stop it for a while.
+
+use std::io;
+
+/// What a signal wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// The program should end; this signal said so.
+    End(i32),
+    /// The program should stop until it is told to go on.
+    Stop,
+}
+
+#[cfg(unix)]
+pub(super) use unix::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use rustix::process::{
+        Signal as Number, getpgrp, getpid, getsid, kill_current_process_group, kill_process,
+    };
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use super::{Wish, io};
+
+    /// The signals that are listened to. They do nothing by themselves from then on.
+    pub(in super::super) struct Signals {
+        terminate: Signal,
+        interrupt: Signal,
+        hang_up: Signal,
+        stop: Signal,
+    }
+
+    impl Signals {
+        pub(in super::super) fn listen() -> io::Result<Self> {
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hang_up: signal(SignalKind::hangup())?,
+                stop: signal(SignalKind::from_raw(Number::TSTP.as_raw()))?,
+            })
+        }
+
+        /// Waits for the next signal.
+        pub(in super::super) async fn next(&mut self) -> Wish {
+            tokio::select! {
+                _ = self.terminate.recv() => Wish::End(Number::TERM.as_raw()),
+                _ = self.interrupt.recv() => Wish::End(Number::INT.as_raw()),
+                _ = self.hang_up.recv() => Wish::End(Number::HUP.as_raw()),
+                _ = self.stop.recv() => Wish::Stop,
+            }
+        }
+
+        /// Whether a shell could make this process go on. A shell with job control leads the
+        /// session and gives every job a group of its own; without one the program would stop
+        /// for ever.
+        pub(in super::super) fn has_shell(&self) -> bool {
+            getsid(None).is_ok_and(|session| session != getpgrp())
+        }
+
+        /// Stops the other processes of the job, as Ctrl+Z does where it is not read as a key.
+        /// This process gets the signal as well; when it has come, [`stop`](Self::stop) follows.
+        pub(in super::super) async fn stop_job(&mut self) -> io::Result<()> {
+            kill_current_process_group(Number::TSTP)?;
+            let _ = self.stop.recv().await;
+            Ok(())
+        }
+
+        /// Stops this process; returns when it goes on.
+        pub(in super::super) fn stop(&self) -> io::Result<()> {
+            Ok(kill_process(getpid(), Number::STOP)?)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) use elsewhere::Signals;
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::{Wish, io};
+
+    /// Only the interruption from outside is known here.
+    pub(in super::super) struct Signals;
+
+    impl Signals {
+        pub(in super::super) fn listen() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        /// Waits for an interruption.
+        pub(in super::super) async fn next(&mut self) -> Wish {
+            match tokio::signal::ctrl_c().await {
+                Ok(()) => Wish::End(2),
+                Err(_) => std::future::pending().await,
+            }
+        }
+
+        /// There are no jobs here.
+        pub(in super::super) fn has_shell(&self) -> bool {
+            false
+        }
+
+        /// There are no jobs here.
+        pub(in super::super) async fn stop_job(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        /// There is no stopping here.
+        pub(in super::super) fn stop(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Drawing. Everything here reads the state and changes nothing.
+//!
+//! Only the 16 colours of the terminal's own palette are used, on its own background, and none
+//! where colours are not wanted; what a colour says is also said in words.
+
+pub(crate) mod format;
+pub(crate) mod help;
+pub(crate) mod layout;
+mod rule;
+mod strip;
+mod theme;
+mod transcript;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use crate::app::state::{Load, State};
+use crate::chat::glyph::{self, Glyph, clusters};
+use crate::chat::wrap::Wrapped;
+use layout::{Areas, MIN_COLUMNS, MIN_ROWS};
+use theme::Theme;
+
+/// Draws the whole screen and puts the cursor into the input.
+pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
+    let theme = Theme::new(state.setting.color);
+    let area = frame.area();
+    let areas = Areas::of(state);
+    let buffer = frame.buffer_mut();
+    if areas.too_small {
+        too_small(area, buffer);
+        return;
+    }
+    transcript::draw(state, theme, areas.transcript, buffer);
+    rule::draw(state, theme, areas.rule, buffer);
+    strip::draw(state, theme, areas.strip, buffer);
+    let cursor = composer(state, theme, areas.composer, buffer);
+    match state.help {
+        Some(top) => help::draw(top, theme, areas.help, buffer),
+        None => frame.set_cursor_position(cursor),
+    }
+}
+
+/// Draws the input and returns where the cursor belongs.
+fn composer(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) -> Position {
+    let (cursor_row, cursor_column) = state.composer.cursor_cell();
+    let top = (cursor_row + 1).saturating_sub(usize::from(area.height));
+    put(
+        buffer,
+        area,
+        0,
+        0,
+        if top == 0 { ">" } else { "^" },
+        theme.strong(),
+    );
+    if state.composer.text().is_empty() {
+        let invitation = match state.load {
+            Load::Running { .. } => "write your message; it is sent when the model is there",
+            Load::Ready(_) | Load::Failed(_) => "write a message",
+        };
+        put(buffer, area, layout::PROMPT, 0, invitation, theme.dim());
+    }
+    for (row, text) in (0..area.height).zip(state.composer.rows().skip(top)) {
+        put(buffer, area, layout::PROMPT, row, text, theme.text());
+    }
+    let row = u16::try_from(cursor_row - top).unwrap_or(0);
+    Position::new(area.x + layout::PROMPT + cursor_column, area.y + row)
+}
+
+fn too_small(area: Rect, buffer: &mut Buffer) {
+    let (width, height) = (area.width, area.height);
+    let text = format!("terminal too small: need {MIN_COLUMNS}x{MIN_ROWS}, have {width}x{height}");
+    let wrapped = Wrapped::new(&text, width);
+    for (row, line) in (0..height).zip(wrapped.rows()) {
+        put(
+            buffer,
+            area,
+            0,
+            row,
+            &text[line.start..line.end],
+            Style::new(),
+        );
+    }
+}
+
+/// Draws `text` into `area`, `column` and `row` from its corner, and returns the column behind it.
+/// What does not fit is left out.
+///
+/// This is the only way by which text gets onto the screen.
+fn put(buffer: &mut Buffer, area: Rect, column: u16, row: u16, text: &str, style: Style) -> u16 {
+    let mut column = column;
+    if row >= area.height {
+        return column;
+    }
+    for (_, cluster) in clusters(text, 0) {
+        let Glyph::Cells { symbol, width } = Glyph::of(cluster) else {
+            continue;
+        };
+        if column.saturating_add(width) > area.width {
+            break;
+        }
+        buffer.set_stringn(
+            area.x + column,
+            area.y + row,
+            symbol,
+            usize::from(width),
+            style,
+        );
+        column += width;
+    }
+    column
+}
+
+/// Shortens `text` to `cells`, with an ellipsis if something is lost.
+fn shorten(text: &str, cells: usize) -> String {
+    if glyph::width(text) <= cells {
+        return text.to_owned();
+    }
+    match cells.checked_sub(1) {
+        Some(cells) => format!("{}…", glyph::fit(text, cells)),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

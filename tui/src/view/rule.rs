@@ -1,0 +1,154 @@
+//! The line between the conversation and the input: what is going on, and what can be done.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::format;
+use super::theme::Theme;
+use super::{put, shorten};
+use crate::app::commands;
+use crate::app::meter::Meter;
+use crate::app::state::{Load, Phase, Run, State};
+use crate::app::update::hints;
+use crate::chat::glyph::width;
+
+/// Cells of line on both sides of a text.
+const EDGE: usize = 2;
+
+/// Draws the line.
+pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    put(
+        buffer,
+        area,
+        0,
+        0,
+        &"─".repeat(usize::from(area.width)),
+        theme.dim(),
+    );
+    let room = usize::from(area.width).saturating_sub(2 * EDGE + 2);
+    let (left, style) = activity(state, theme, room);
+    let left = shorten(&left, room);
+    if !left.is_empty() {
+        put(buffer, area, 2, 0, &format!(" {left} "), style);
+    }
+    let taken = if left.is_empty() {
+        0
+    } else {
+        width(&left) + EDGE + 2
+    };
+    let right = choices(state, room.saturating_sub(taken));
+    if !right.is_empty() {
+        let start = usize::from(area.width).saturating_sub(width(&right) + EDGE + 2);
+        let start = u16::try_from(start).unwrap_or(0);
+        put(buffer, area, start, 0, &format!(" {right} "), theme.dim());
+    }
+}
+
+/// The most pressing thing to say.
+fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
+    if state.quit_armed.is_some() {
+        return ("press Ctrl+C again to quit".to_owned(), theme.warning());
+    }
+    if let Some((text, _)) = &state.flash {
+        return (text.clone(), theme.warning());
+    }
+    if let Load::Running { progress, meter } = &state.load {
+        let Some(progress) = progress else {
+            return ("opening the model".to_owned(), theme.active());
+        };
+        let percent = format::percent(progress.done, progress.total);
+        let speed = meter
+            .rate()
+            .map(|rate| format!(" {}/s", format::bytes(rate as u64)));
+        let speed = speed.unwrap_or_default();
+        let eta = eta(meter, progress.total);
+        let head = format!("{} {percent} %", progress.stage);
+        let choices = [format!("{head}{speed}{eta}"), format!("{head}{eta}"), head];
+        return (roomiest(choices, room), theme.active());
+    }
+    if let Some(run) = &state.run {
+        return (answer(state, run, room), theme.active());
+    }
+    match state.lines_below() {
+        0 if matches!(state.load, Load::Failed(_)) => ("no model".to_owned(), theme.error()),
+        0 => (String::new(), theme.text()),
+        lines => (format!("{lines} more lines below"), theme.warning()),
+    }
+}
+
+fn answer(state: &State, run: &Run, room: usize) -> String {
+    let elapsed = format::seconds(state.now.saturating_sub(run.started));
+    let text = match &run.phase {
+        _ if run.cancelled => "stopping".to_owned(),
+        Phase::Decode => format!("answering {elapsed} s"),
+        Phase::Prefill { total: None, .. } => format!("reading the prompt {elapsed} s"),
+        Phase::Prefill {
+            done,
+            total: Some(total),
+        } => {
+            let percent = format::percent(*done as u64, *total as u64);
+            let speed = run
+                .prefill
+                .rate()
+                .map(|rate| format!(" {} tok/s", format::rate(rate)));
+            let speed = speed.unwrap_or_default();
+            let eta = eta(&run.prefill, *total as u64);
+            let head = format!("reading {done}/{total} tokens {percent} %");
+            let short = format!("reading {percent} %{eta}");
+            roomiest(
+                [format!("{head}{speed}{eta}"), format!("{head}{eta}"), short],
+                room,
+            )
+        }
+    };
+    match state.lines_below() {
+        0 => text,
+        lines => format!("{text}, {lines} more lines below"),
+    }
+}
+
+/// ` ETA 0:03`, once it can be told.
+fn eta(meter: &Meter, total: u64) -> String {
+    let remaining = meter.remaining(total);
+    remaining
+        .map(|time| format!(" ETA {}", format::clock(time)))
+        .unwrap_or_default()
+}
+
+/// The first text that fits, or the last one.
+fn roomiest<const N: usize>(texts: [String; N], room: usize) -> String {
+    let mut texts = texts.into_iter();
+    let mut text = texts.next().unwrap_or_default();
+    for next in texts {
+        if width(&text) <= room {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+/// Hints, or the commands that the input may become; as many as fit.
+fn choices(state: &State, room: usize) -> String {
+    let found = commands::candidates(state.composer.text());
+    let parts: Vec<String> = match found.as_slice() {
+        [] => hints(state)
+            .map(|(key, what)| match key.strip_prefix('/') {
+                Some(_) => key,
+                None => format!("{key} {what}"),
+            })
+            .collect(),
+        [only] => vec![only.usage(), only.help.to_owned()],
+        several => several.iter().map(|c| format!("/{}", c.names[0])).collect(),
+    };
+    let mut text = String::new();
+    for part in parts {
+        let separator = if text.is_empty() { "" } else { " · " };
+        if width(&text) + width(separator) + width(&part) <= room {
+            text.push_str(separator);
+            text.push_str(&part);
+        }
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! The status: what runs, how fast, and what it takes.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::format;
+use super::theme::Theme;
+use super::{put, shorten};
+use crate::app::state::{Load, Phase, State};
+use crate::chat::glyph::width;
+
+const SEPARATOR: &str = " · ";
+
+/// Share of the context, in per cent, from which on it is shown as a warning.
+const NEARLY_FULL: u64 = 90;
+
+/// A piece of the status. The higher the rank, the sooner it is left out for want of room.
+struct Piece {
+    rank: u8,
+    text: String,
+    style: Style,
+}
+
+/// Draws the status into one or two lines.
+pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let piece = |rank, text: String, style| Piece { rank, text, style };
+    let name = || match &state.load {
+        Load::Ready(model) => model.name.clone(),
+        Load::Running { .. } => "loading".to_owned(),
+        Load::Failed(_) => "no model".to_owned(),
+    };
+    let kernel = format!("kernel {}", state.kernel.as_deref().unwrap_or("-"));
+    let memory = match state.resident {
+        Some(bytes) => format!("mem {}", format::bytes(bytes)),
+        None => "mem -".to_owned(),
+    };
+    let (context, context_style) = context(state, theme);
+    let busy = |phase: fn(&Phase) -> bool| match &state.run {
+        Some(run) if phase(&run.phase) => theme.active(),
+        _ => theme.text(),
+    };
+    let decode_style = busy(|phase| matches!(phase, Phase::Decode));
+    let prefill_style = busy(|phase| matches!(phase, Phase::Prefill { .. }));
+    let (decode, prefill) = (state.rates.decode, state.rates.prefill);
+    if area.height < 2 {
+        let reading = state
+            .run
+            .as_ref()
+            .is_some_and(|r| matches!(r.phase, Phase::Prefill { .. }));
+        let (rate, style) = if reading {
+            (prefill, prefill_style)
+        } else {
+            (decode, decode_style)
+        };
+        let line = vec![
+            piece(1, name(), theme.strong()),
+            piece(0, speed("", rate), style),
+            piece(2, context, context_style),
+            piece(3, memory, theme.text()),
+            piece(4, kernel, theme.text()),
+        ];
+        return write(line, theme, area, 0, buffer);
+    }
+    let first = vec![
+        piece(0, name(), theme.strong()),
+        piece(
+            3,
+            format!("profile {}", state.setting.profile),
+            theme.text(),
+        ),
+        piece(1, kernel, theme.text()),
+        piece(2, threads(state), theme.text()),
+    ];
+    let second = vec![
+        piece(0, speed("decode ", decode), decode_style),
+        piece(2, speed("prefill ", prefill), prefill_style),
+        piece(1, context, context_style),
+        piece(3, memory, theme.text()),
+    ];
+    write(first, theme, area, 0, buffer);
+    write(second, theme, area, 1, buffer);
+}
+
+fn speed(label: &str, rate: Option<f64>) -> String {
+    match rate {
+        Some(rate) => format!("{label}{} tok/s", format::rate(rate)),
+        None => format!("{label}- tok/s"),
+    }
+}
+
+/// `2 of 8 threads (quota)`.
+fn threads(state: &State) -> String {
+    let limit = state
+        .setting
+        .limit
+        .map(|limit| format!(" ({limit})"))
+        .unwrap_or_default();
+    match state.threads {
+        Some(threads) => format!("{threads} of {} threads{limit}", state.setting.cpus),
+        None => format!("{} CPUs{limit}", state.setting.cpus),
+    }
+}
+
+fn context(state: &State, theme: Theme) -> (String, Style) {
+    let Some(model) = state.model() else {
+        return ("ctx -".to_owned(), theme.text());
+    };
+    let (used, limit) = (state.context_used as u64, model.context as u64);
+    let percent = format::percent(used, limit);
+    let style = if percent >= NEARLY_FULL {
+        theme.warning()
+    } else {
+        theme.text()
+    };
+    let share = if state.size.0 < 60 {
+        String::new()
+    } else {
+        format!(" ({percent} %)")
+    };
+    (format!("ctx {used}/{limit}{share}"), style)
+}
+
+/// Writes what fits; the name is shortened before anything of the first two ranks goes.
+fn write(mut pieces: Vec<Piece>, theme: Theme, area: Rect, row: u16, buffer: &mut Buffer) {
+    let room = usize::from(area.width);
+    let needed = |pieces: &[Piece]| {
+        pieces.iter().map(|piece| width(&piece.text)).sum::<usize>()
+            + width(SEPARATOR) * pieces.len().saturating_sub(1)
+    };
+    while needed(&pieces) > room && pieces.iter().any(|piece| piece.rank > 2) {
+        let last = pieces.iter().map(|piece| piece.rank).max();
+        pieces.retain(|piece| Some(piece.rank) != last);
+    }
+    if let Some(over) = needed(&pieces).checked_sub(room)
+        && let Some(name) = pieces.first_mut()
+    {
+        let kept = width(&name.text).saturating_sub(over).max(4);
+        name.text = shorten(&name.text, kept);
+    }
+    while needed(&pieces) > room && pieces.len() > 1 {
+        let last = pieces.iter().map(|piece| piece.rank).max();
+        pieces.retain(|piece| Some(piece.rank) != last);
+    }
+    let mut column = 0;
+    for (at, piece) in pieces.iter().enumerate() {
+        if at > 0 {
+            column = put(buffer, area, column, row, SEPARATOR, theme.dim());
+        }
+        column = put(buffer, area, column, row, &piece.text, piece.style);
+    }
+}

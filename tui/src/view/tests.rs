@@ -1,0 +1,164 @@
+use crossterm::event::KeyCode;
+use tritone_engine::{Event, FinishReason, GenerateError, LoadProgress};
+
+use crate::app::headless::{Headless, loaded};
+use crate::app::msg::Msg;
+
+const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
+
+/// Plays `script` at every size and compares the screens with those on record.
+fn at_all_sizes(name: &str, script: impl Fn(&mut Headless)) {
+    for (columns, rows) in SIZES {
+        let mut session = Headless::loaded(columns, rows);
+        script(&mut session);
+        insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), session.screen());
+    }
+}
+
+#[test]
+fn empty_start() {
+    at_all_sizes("empty", |_| {});
+}
+
+#[test]
+fn loading() {
+    for (columns, rows) in SIZES {
+        let mut session = Headless::new(columns, rows);
+        let progress = |done| {
+            Msg::Loading(LoadProgress {
+                stage: "packing weights",
+                done,
+                total: 4 << 30,
+            })
+        };
+        session
+            .send(progress(0))
+            .wait(1000)
+            .send(progress(1_800_000_000));
+        session.write("already typing");
+        insta::assert_snapshot!(format!("loading_{columns}x{rows}"), session.screen());
+    }
+}
+
+#[test]
+fn streaming() {
+    at_all_sizes("streaming", |session| {
+        session.send(Msg::Loaded(Box::new(loaded(&[
+            "the chat template was replaced",
+        ]))));
+        session.say("What is the capital of Peru?");
+        session
+            .prefill(20, 20)
+            .tokens(&["The", " capital", " of", " Peru", " is", " Lima."]);
+        session
+            .finish(6, FinishReason::EndOfTurn)
+            .say("Tell me a story about a fox.");
+        session.prefill(20, 20);
+        session.tokens(&[
+            "Once", " upon", " a", " time", " there", " was", " a", " fox",
+        ]);
+        session.tokens(&[
+            " who", " lived", " in", " the", " wood,", " alone,", " and", " slept",
+        ]);
+    });
+}
+
+#[test]
+fn stopped_and_typing() {
+    at_all_sizes("stopped", |session| {
+        session
+            .say("Tell me a story.")
+            .tokens(&["Once", " upon"])
+            .key(KeyCode::Esc);
+        session.finish(2, FinishReason::Cancelled);
+        session.write("first line").ctrl('j').write("second line");
+    });
+}
+
+#[test]
+fn scrolled() {
+    at_all_sizes("scrolled", |session| {
+        let long: String = (1..=80)
+            .map(|line| format!("{line}. the quick brown fox\n"))
+            .collect();
+        session
+            .say("Count.")
+            .tokens(&[&long])
+            .finish(80, FinishReason::EndOfTurn);
+        session.key(KeyCode::PageUp).send(Msg::Wheel(-3));
+    });
+}
+
+#[test]
+fn wide_characters() {
+    at_all_sizes("wide", |session| {
+        session.say("日本語で答えてください。");
+        session.tokens(&[
+            "はい、日本語で答えます。これは長い文章なので、画面の右端で折り返されます。",
+            "どの文字も半分に切れてはいけません。\n",
+            "Emoji: 👩\u{200d}🚀 👨\u{200d}👩\u{200d}👧\u{200d}👦 🇩🇪 ❤\u{fe0f} e\u{301}\n",
+            "Controls: \u{1b}[31mred\u{1b}[0m \u{7}bell\ttab\r\nnext",
+        ]);
+        session
+            .finish(4, FinishReason::EndOfTurn)
+            .write("漢字👩\u{200d}🚀");
+    });
+}
+
+#[test]
+fn help() {
+    at_all_sizes("help", |session| {
+        session.key(KeyCode::F(1));
+    });
+    let mut session = Headless::loaded(40, 12);
+    session.key(KeyCode::F(1)).key(KeyCode::End);
+    insta::assert_snapshot!("help_end_40x12", session.screen());
+}
+
+#[test]
+fn errors() {
+    at_all_sizes("error", |session| {
+        session.say("A very long message.");
+        session.hear(Event::Failed(GenerateError::PromptTooLong {
+            prompt: 2000,
+            context: 1024,
+        }));
+    });
+}
+
+#[test]
+fn commands_to_choose_from() {
+    at_all_sizes("commands", |session| {
+        session.write("/s");
+    });
+}
+
+#[test]
+fn too_small() {
+    for (columns, rows) in [(19, 24), (80, 5), (20, 6), (1, 1)] {
+        let session = Headless::loaded(columns, rows);
+        insta::assert_snapshot!(format!("small_{columns}x{rows}"), session.screen());
+    }
+}
+
+#[test]
+fn without_colours_there_are_none() {
+    let mut session = Headless::loaded(80, 24);
+    session.say("hi").tokens(&["Hello"]).ctrl('c').ctrl('c');
+    session.hear(Event::Failed(GenerateError::Stopped));
+    let colours = |session: &Headless| {
+        let backend = ratatui::backend::TestBackend::new(80, 24);
+        let mut terminal = ratatui::Terminal::new(backend).unwrap();
+        terminal
+            .draw(|frame| super::draw(&session.state, frame))
+            .unwrap();
+        let cells = terminal.backend().buffer().content();
+        cells
+            .iter()
+            .filter(|cell| cell.fg != ratatui::style::Color::Reset)
+            .count()
+    };
+    assert!(colours(&session) > 0);
+    session.state.setting.color = false;
+    assert_eq!(colours(&session), 0);
+}

@@ -1,0 +1,76 @@
+//! The conversation.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::format;
+use super::theme::Theme;
+use super::{put, shorten};
+use crate::app::state::{Load, State};
+use crate::chat::glyph::width;
+use crate::chat::transcript::{AnswerState, INDENT, Kind, Line};
+
+/// Draws the lines that are seen and, until something is said, a greeting below the notes.
+pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let entries = state.transcript.entries();
+    if !entries.iter().any(|entry| entry.kind == Kind::User) {
+        let notes = u16::try_from(state.transcript.height()).unwrap_or(u16::MAX);
+        for (row, text) in (notes..area.height).zip(greeting(state)) {
+            put(buffer, area, INDENT, row, &text, theme.dim());
+        }
+    }
+    for (row, line) in (0..area.height).zip(state.transcript.lines(state.top())) {
+        match line {
+            Line::Blank => {}
+            Line::Mark(mark) => {
+                put(buffer, area, INDENT, row, mark, theme.dim());
+            }
+            Line::Text { entry, text, first } => {
+                let style = match entry.kind {
+                    Kind::User => theme.user(),
+                    Kind::Answer(_) => theme.text(),
+                    Kind::Note => theme.dim(),
+                    Kind::Error => theme.error(),
+                };
+                if first && entry.kind == Kind::User {
+                    put(buffer, area, 0, row, ">", style);
+                }
+                let waits = entry.kind == Kind::Answer(AnswerState::Running);
+                let text = if waits && entry.text.is_empty() {
+                    "…"
+                } else {
+                    text
+                };
+                put(buffer, area, INDENT, row, text, style);
+            }
+        }
+    }
+}
+
+/// At most three lines: what this is, how to begin, where to read more.
+fn greeting(state: &State) -> [String; 3] {
+    let room = usize::from(state.size.0.saturating_sub(INDENT));
+    let first = match &state.load {
+        Load::Ready(model) => {
+            let short = format!(
+                "{}, {} parameters",
+                model.name,
+                format::parameters(model.parameters)
+            );
+            let long = format!("{short}, {}, context {}", model.architecture, model.context);
+            if width(&long) <= room {
+                long
+            } else {
+                shorten(&short, room)
+            }
+        }
+        Load::Running { .. } => "The model is being loaded.".to_owned(),
+        Load::Failed(_) => "There is no model.".to_owned(),
+    };
+    let others = [
+        "Write a message, Enter sends it.",
+        "/help shows keys and commands.",
+    ];
+    let [second, third] = others.map(|text| shorten(text, room));
+    [first, second, third]
+}
