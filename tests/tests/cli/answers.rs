@@ -260,12 +260,27 @@ fn an_interrupt_keeps_the_partial_answer() {
     let mut out = child.stdout.take().unwrap();
     let mut begin = [0; 8];
     out.read_exact(&mut begin).unwrap();
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
+    let id = child.id().to_string();
+    let signal = |name: &str, id: &str| {
+        std::process::Command::new("kill")
+            .args([name, id])
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(signal("-INT", &id));
+    // A program that does not listen is ended, so that the test fails instead of waiting.
+    let (done, over) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        use std::sync::mpsc::RecvTimeoutError::Timeout;
+        if over.recv_timeout(std::time::Duration::from_secs(120)) == Err(Timeout) {
+            signal("-KILL", &id);
+        }
+    });
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
-    assert!(rest.ends_with('\n'), "{rest:?}");
+    drop(done);
+    watch.join().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(rest.ends_with('\n'), "{rest:?}");
 }

@@ -256,8 +256,11 @@ fn logits_depend_on_nothing_but_the_tokens() {
     };
     let first = data(&["--kernel", "scalar", "--threads", "1"]);
     assert!(first.0.len() > 8);
-    assert_eq!(first, data(&["--chunk", "1"]));
-    assert_eq!(first, data(&["--chunk", "7", "--threads", "2"]));
+    assert!(first == data(&["--chunk", "1"]), "chunks of 1");
+    assert!(
+        first == data(&["--chunk", "7", "--threads", "2"]),
+        "chunks of 7, 2 threads"
+    );
     assert!(data(&["--chat"]).0.len() > first.0.len());
 }
 
@@ -278,6 +281,10 @@ fn logits_of_bad_input_leave_no_file() {
     fails("[1, 99999999]", &["token 99999999 at position 1"]);
     let nowhere = dir.path().join("none/out.safetensors");
     write_logits(&nowhere, &["--prompt", "a"]).fails(1, &["cannot write"]);
+    // Refused when the file has been begun.
+    fs::write(&ids, format!("{:?}", [1; 4096])).unwrap();
+    let large = ["--tokens", text(&ids), "--chunk", "4096", "--memory", "64"];
+    write_logits(&out, &large).fails(3, &["does not fit the memory limit"]);
     let left: Vec<_> = fs::read_dir(dir.path())
         .unwrap()
         .map(|e| e.unwrap().file_name())
