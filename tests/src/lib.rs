@@ -4,8 +4,6 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
 /// The directory of the repository.
 #[must_use]
@@ -21,51 +19,27 @@ pub fn tiny() -> PathBuf {
     repository().join("models/tritone-tiny")
 }
 
-/// The program, built like this test: same profile, same target directory. Cargo is asked once a
-/// process, and does nothing when the binary is fresh.
+/// The program. Cargo builds it for the tests of its package and says where it is; anything else
+/// (an example) takes the one in the same target directory.
 ///
 /// # Panics
-/// When the program cannot be built or is not where it should be.
+/// When it is not there.
 #[must_use]
 pub fn tritone() -> PathBuf {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(build).clone()
-}
-
-fn build() -> PathBuf {
-    // target/PROFILE/deps/TEST
-    let test = env::current_exe().unwrap_or_default();
-    let Some(out) = test.parent().and_then(Path::parent) else {
-        panic!("{} is not in a target directory", test.display());
-    };
-    let directory = out.file_name().unwrap_or_default();
-    let profile = if directory == "debug" {
-        "dev".as_ref()
-    } else {
-        directory
-    };
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(repository())
-        .args(["build", "--quiet", "--package", "tritone", "--bin"]);
-    cargo.arg("tritone").arg("--profile").arg(profile);
-    // Under --target there is one more directory.
-    let above = out.parent().unwrap_or(out);
-    let target = match above.file_name().and_then(|name| name.to_str()) {
-        Some(triple)
-            if triple.split('-').count() >= 3 && above.join("../CACHEDIR.TAG").exists() =>
-        {
-            cargo.args(["--target", triple]);
-            above.parent().unwrap_or(above)
-        }
-        _ => above,
-    };
-    cargo.arg("--target-dir").arg(target);
-    match cargo.status() {
-        Ok(status) if status.success() => {}
-        other => panic!("{cargo:?} failed: {other:?}"),
-    }
-    let program = out.join(format!("tritone{}", env::consts::EXE_SUFFIX));
-    assert!(program.is_file(), "{} was not built", program.display());
+    let built = env::var_os("CARGO_BIN_EXE_tritone").map(PathBuf::from);
+    let program = built.unwrap_or_else(|| {
+        // target/PROFILE/examples/EXAMPLE
+        let this = env::current_exe().unwrap_or_default();
+        let out = this
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""));
+        out.join(format!("tritone{}", env::consts::EXE_SUFFIX))
+    });
+    assert!(
+        program.is_file(),
+        "{} is not there: run `cargo build -p tritone` (with the same profile) first",
+        program.display()
+    );
     program
 }

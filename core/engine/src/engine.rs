@@ -92,7 +92,18 @@ impl Engine {
         options: &EngineOptions,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Self, LoadError> {
-        let model = Arc::new(Model::open(source)?);
+        Self::start(Arc::new(Model::open(source)?), options, progress)
+    }
+
+    /// [`load`](Self::load) for a model that is already open.
+    ///
+    /// # Errors
+    /// When the model does not fit; see [`LoadError`].
+    pub fn start(
+        model: Arc<Model>,
+        options: &EngineOptions,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Self, LoadError> {
         let trained = model.recipe.trained_context;
         let context = options
             .context

@@ -39,6 +39,17 @@ impl Capacity {
             kv_pages: pages(context).saturating_add(pages(context.min(512)) * (batch - 1)),
         }
     }
+
+    /// The same batch and chunk with another context.
+    #[must_use]
+    pub fn with_context(&self, context: usize) -> Self {
+        let chunk = self.rows.saturating_sub(self.batch - 1);
+        let logit_rows = self.logit_rows;
+        Self {
+            logit_rows,
+            ..Self::new(context, self.batch, chunk)
+        }
+    }
 }
 
 /// Bytes of everything a model keeps in memory while it runs.
@@ -98,12 +109,19 @@ impl MemoryPlan {
             limit,
             fitting_context: None,
         };
-        if let Some(limit) = limit.filter(|limit| plan.total() > *limit) {
-            let others = plan.total() - plan.kv;
-            let pages = usize::try_from(limit.saturating_sub(others) / page).ok()?;
-            let extra = capacity.kv_pages - capacity.context.div_ceil(PAGE_TOKENS);
-            plan.fitting_context =
-                Some(pages.saturating_sub(extra) * PAGE_TOKENS).filter(|context| *context > 0);
+        if !plan.fits() {
+            // Everything shrinks with the context, so the largest that fits can be bisected.
+            let fits = |pages: usize| {
+                let smaller = capacity.with_context(pages * PAGE_TOKENS);
+                Self::new(recipe, kernel, threads, smaller, head_format, None)
+                    .is_some_and(|plan| limit.is_none_or(|limit| plan.total() <= limit))
+            };
+            let (mut most, mut not) = (0, capacity.context.div_ceil(PAGE_TOKENS));
+            while most + 1 < not {
+                let middle = most.midpoint(not);
+                *(if fits(middle) { &mut most } else { &mut not }) = middle;
+            }
+            plan.fitting_context = Some(most * PAGE_TOKENS).filter(|context| *context > 0);
         }
         Some(plan)
     }
@@ -157,13 +175,17 @@ pub(crate) fn scratch_need(recipe: &Recipe, capacity: &Capacity) -> ScratchNeed 
     }
 }
 
-/// Bytes for people: `1.2 GB`, `345 MB`, `12 kB`.
+/// Bytes for people, in the units that limits are given in: `1.21 GiB`, `345 MiB`, `12 KiB`.
 #[must_use]
 pub fn human_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    const KIB: f64 = 1024.0;
+    let bytes = bytes as f64;
+    if bytes < KIB * KIB {
+        format!("{:.0} KiB", bytes / KIB)
+    } else if bytes < KIB * KIB * KIB {
+        format!("{:.0} MiB", bytes / KIB / KIB)
+    } else {
+        format!("{:.2} GiB", bytes / KIB / KIB / KIB)
     }
 }
 

@@ -1,5 +1,9 @@
 //! Requests and answers, end to end on the embedded model.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "test code outside test functions"
+)]
 
 mod common;
 

@@ -4,7 +4,11 @@
 //! "right" means: relative L2 error at most 2 %, the same argmax wherever the two largest logits
 //! are more than 1.5 apart, and the same greedy tokens up to the first smaller gap. A wrong
 //! scale, norm, rotation or packing is off by 30 % and more.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "test code outside test functions"
+)]
 
 mod common;
 

@@ -1,6 +1,10 @@
 //! One answer: the same bits on every kernel, with every number of threads, for every way a
 //! prompt is cut and every batch it runs in.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "test code outside test functions"
+)]
 
 mod common;
 

@@ -133,6 +133,27 @@ fn stopping_gives_the_terminal_back_and_going_on_takes_it_again() {
     }
 }
 
+/// The shell's death takes the terminal away without a signal to its jobs.
+#[test]
+fn the_end_of_the_terminal_ends_the_program() {
+    let mut terminal = Terminal::open_in_shell();
+    terminal.wait_for("ctx 0/");
+    let stat = format!("/proc/{}/stat", terminal.process());
+    // A process that nobody has asked about yet is a zombie.
+    let lives = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(lives());
+    terminal.kill_shell();
+    drop(terminal);
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while lives() {
+        assert!(
+            std::time::Instant::now() < patience,
+            "{stat} is still there"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn without_a_shell_to_go_back_to_the_program_does_not_stop() {
     let mut terminal = Terminal::ready();

@@ -2,9 +2,8 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,32 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What leaves the alternate screen, ends bracketed pastes and shows the cursor.
 pub(crate) const LEAVE: [&str; 3] = ["\x1b[?1049l", "\x1b[?2004l", "\x1b[?25h"];
-
-/// The program under test, which a test of another package has to find by itself: next to the
-/// directory of the test executables. Without it (`cargo test -p tritone-tests` alone does not
-/// build it) cargo is asked to build it.
-fn program() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let test = std::env::current_exe().unwrap();
-            let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-            let program = profile.join(format!("tritone{}", std::env::consts::EXE_SUFFIX));
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "-p", "tritone", "--bin", "tritone"]);
-            build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-            build.arg("--target-dir").arg(profile.parent().unwrap());
-            if !cfg!(debug_assertions) {
-                build.arg("--release");
-            }
-            assert!(
-                build.status().unwrap().success(),
-                "the program does not build"
-            );
-            program
-        })
-        .clone()
-}
 
 struct Seen {
     parser: vt100::Parser,
@@ -78,7 +51,7 @@ impl Terminal {
 
     /// The same, after `change` has had its way with the command.
     pub(crate) fn open_with(change: impl FnOnce(&mut CommandBuilder)) -> Self {
-        let mut command = CommandBuilder::new(program());
+        let mut command = CommandBuilder::new(tritone_tests::tritone());
         change(&mut command);
         Self::start(command)
     }
@@ -89,7 +62,7 @@ impl Terminal {
         let mut command = CommandBuilder::new("sh");
         let script = "\"$0\"; echo back in the shell; read go; fg; exit $?";
         command.args(["-m", "-c", script]);
-        command.arg(program());
+        command.arg(tritone_tests::tritone());
         Self::start(command)
     }
 
@@ -186,16 +159,24 @@ impl Terminal {
         self.pair.master.resize(size(columns, rows)).unwrap();
     }
 
-    /// Sends the program a signal, by name.
-    pub(crate) fn signal(&mut self, name: &str) {
+    /// The program's process. In a shell it is the shell's only child.
+    pub(crate) fn process(&self) -> u32 {
         let id = self.child.process_id().unwrap();
-        // In a shell the program is the shell's only child.
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let children = children.unwrap_or_default();
-        let id = children
-            .split_whitespace()
-            .next()
-            .map_or(id.to_string(), str::to_owned);
+        let first = children.split_whitespace().next();
+        first.map_or(id, |child| child.parse().unwrap())
+    }
+
+    /// Ends the shell at once, with no time to tell its jobs.
+    pub(crate) fn kill_shell(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends the program a signal, by name.
+    pub(crate) fn signal(&mut self, name: &str) {
+        let id = self.process().to_string();
         let status = Command::new("kill")
             .args(["-s", name, &id])
             .status()

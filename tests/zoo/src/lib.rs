@@ -74,15 +74,15 @@ macro_rules! abort_when_opened {
     () => {
         #[used]
         #[cfg_attr(
-                                            target_os = "macos",
-                                            // SAFETY: the section holds pointers to functions like this one.
-                                            unsafe(link_section = "__DATA,__mod_init_func")
-                                        )]
+                                                    target_os = "macos",
+                                                    // SAFETY: the section holds pointers to functions like this one.
+                                                    unsafe(link_section = "__DATA,__mod_init_func")
+                                                )]
         #[cfg_attr(
-                                            not(target_os = "macos"),
-                                            // SAFETY: the section holds pointers to functions like this one.
-                                            unsafe(link_section = ".init_array")
-                                        )]
+                                                    not(target_os = "macos"),
+                                                    // SAFETY: the section holds pointers to functions like this one.
+                                                    unsafe(link_section = ".init_array")
+                                                )]
         static ABORT_WHEN_OPENED: extern "C" fn() = $crate::abort_now;
     };
 }

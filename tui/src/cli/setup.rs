@@ -198,8 +198,9 @@ impl Setup {
         &self,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<(Engine, Vec<String>), LoadError> {
-        let (options, mut notes) = self.options(&self.open()?, 1);
-        let engine = Engine::load(&self.source, &options, progress)?;
+        let model = Arc::new(self.open()?);
+        let (options, mut notes) = self.options(&model, 1);
+        let engine = Engine::start(model, &options, progress)?;
         notes.extend(engine.info().notices.iter().cloned());
         Ok((engine, notes))
     }

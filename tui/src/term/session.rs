@@ -42,6 +42,7 @@ const HANG_UP: i32 = 1;
 pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
     let (sender, receiver) = unbounded_channel();
     let signals = Signals::listen()?;
+    Signals::insist()?;
     let previous = panics::install(sender.clone());
     let setting = setup.setting();
     let result = async {

@@ -16,12 +16,31 @@ pub(super) use unix::Signals;
 
 #[cfg(unix)]
 mod unix {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{
         Signal as Number, getpgrp, getpid, getsid, kill_current_process_group, kill_process,
     };
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
     use super::{Wish, io};
+    use crate::term::guard::give_back;
+
+    /// How long the loop may take to end after a signal.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+    /// Waits until the terminal is hung up.
+    async fn terminal_gone() {
+        let input = io::stdin();
+        loop {
+            tokio::time::sleep(PATIENCE).await;
+            let mut ready = [PollFd::new(&input, PollFlags::empty())];
+            let polled = poll(&mut ready, Some(&Timespec::default()));
+            let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+            if polled.is_ok() && ready[0].revents().intersects(gone) {
+                return;
+            }
+        }
+    }
 
     /// The signals that are listened to. They do nothing by themselves from then on.
     pub(in super::super) struct Signals {
@@ -39,6 +58,33 @@ mod unix {
                 hang_up: signal(SignalKind::hangup())?,
                 stop: signal(SignalKind::from_raw(Number::TSTP.as_raw()))?,
             })
+        }
+
+        /// Sees to it that the program ends after a signal, or when the terminal is gone, even if
+        /// the loop cannot: at the end of its input the thread that reads the keys goes round and
+        /// round with a lock in its hand, and a job of a shell that died is not told by a signal.
+        pub(in super::super) fn insist() -> io::Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let watch = async {
+                let mut signals = Self::listen()?;
+                let number = loop {
+                    tokio::select! {
+                        wish = signals.next() => if let Wish::End(number) = wish {
+                            break number;
+                        },
+                        () = terminal_gone() => break Number::HUP.as_raw(),
+                    }
+                };
+                tokio::time::sleep(PATIENCE).await;
+                give_back();
+                std::process::exit(128 + number)
+            };
+            std::thread::Builder::new()
+                .name("tritone-signals".to_owned())
+                .spawn(move || -> io::Result<()> { runtime.block_on(watch) })?;
+            Ok(())
         }
 
         /// Waits for the next signal.
@@ -86,6 +132,11 @@ mod elsewhere {
     impl Signals {
         pub(in super::super) fn listen() -> io::Result<Self> {
             Ok(Self)
+        }
+
+        /// The system's own way of ending a program is enough here.
+        pub(in super::super) fn insist() -> io::Result<()> {
+            Ok(())
         }
 
         /// Waits for an interruption.

@@ -1,6 +1,10 @@
 //! What the engine's integration tests share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "test code outside test functions"
+)]
 #![allow(
     unsafe_code,
     reason = "wrapping the tables of statically linked kernels"
