@@ -33,8 +33,8 @@ impl KvShape {
     }
 }
 
-/// Pages of one sequence, in order of position. They return to the cache through
-/// [`KvCache::release`].
+/// Pages of one sequence, in order of position: from [`Runner::reserve`](crate::Runner::reserve),
+/// back through [`Runner::release`](crate::Runner::release).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pages(Vec<u32>);
 
