@@ -6,7 +6,7 @@ use tritone_abi::{HeadFormat, Kernel};
 
 use crate::api::LoadProgress;
 use crate::error::{LoadError, StepError};
-use crate::exec::step::{Buffers, Slice, Step};
+use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::Team;
 use crate::exec::{KvCache, KvShape, Pages, RopeTable};
 use crate::model::Model;
@@ -188,8 +188,14 @@ impl Runner {
     pub fn step(&mut self, batch: &[Slice<'_>]) -> Result<(), StepError> {
         self.check(batch)?;
         self.buffers.prepare(batch);
+        let embedding = self
+            .model
+            .file
+            .tensor("token_embd.weight")
+            .ok_or(NO_EMBEDDING)?;
         let step = Step {
             model: &self.model,
+            embedding,
             weights: &self.weights,
             kernel: &*self.options.kernel,
             cache: &self.cache,

@@ -195,6 +195,7 @@ fn pack_layers(
         source,
     };
     let mut matrices = Vec::new();
+    let mut views = Vec::new();
     let mut total = 0u64;
     for layer in 0..recipe.layers {
         for (name, rows, cols) in recipe.matrices() {
@@ -218,14 +219,12 @@ fn pack_layers(
                 cols,
                 scale: ternary.scale(),
             });
+            views.push(view);
         }
     }
 
-    let names = recipe.matrices().map(|(name, ..)| name);
     let mut jobs = Vec::new();
-    for (i, matrix) in matrices.iter_mut().enumerate() {
-        let name = format!("blk.{}.{}.weight", i / names.len(), names[i % names.len()]);
-        let view = tensor(model, &name, matrix.rows, matrix.cols)?;
+    for (matrix, view) in matrices.iter_mut().zip(views) {
         let (rows, cols) = (matrix.rows, matrix.cols);
         let mut rest = matrix.data.as_mut_slice();
         for start in (0..rows).step_by(JOB_ROWS) {

@@ -33,6 +33,7 @@ use tritone_abi::{
     Activations, AttendArgs, HeadFormat, HeadInput, Kernel, KernelError, KvPage, MatOut,
     QuantizedRow, TernaryMatrix, head, padded_stride,
 };
+use tritone_formats::TensorView;
 
 use super::kv::{KvCache, Pages};
 use super::rope::RopeTable;
@@ -78,6 +79,10 @@ impl Slice<'_> {
         }
     }
 }
+
+/// The embedding, or a row of it, is not what it was when the model was opened.
+pub(crate) const NO_EMBEDDING: KernelError =
+    KernelError::BadArgument("an embedding row cannot be read");
 
 /// Tokens of one slice that one attention unit takes together.
 const ATTEND_TOKENS: usize = 16;
@@ -343,6 +348,8 @@ impl Buffers {
 /// Everything a step reads.
 pub(crate) struct Step<'a> {
     pub(crate) model: &'a Model,
+    /// Rows of the embedding, one a token.
+    pub(crate) embedding: TensorView<'a>,
     pub(crate) weights: &'a Weights,
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) cache: &'a KvCache,
@@ -457,12 +464,8 @@ impl Step<'_> {
         let token = self.buffers.rows[row].token as usize;
         // SAFETY: the row belongs to this unit.
         let x = unsafe { self.buffers.x.write(row) };
-        let table = self.model.file.tensor("token_embd.weight");
-        let read = table.map(|table| table.decode_row(token, x));
-        match read {
-            Some(Ok(())) => Ok(()),
-            _ => Err(KernelError::BadArgument("an embedding row cannot be read")),
-        }
+        let read = self.embedding.decode_row(token, x);
+        read.map_err(|_| NO_EMBEDDING)
     }
 
     /// `x += result` (unless it is the first layer), norm and quantise.
