@@ -7,9 +7,6 @@ use core::ptr::NonNull;
 use crate::error::KernelError;
 use crate::layout::LayoutId;
 
-/// Positions in one page of the KV cache, and the length of one attention chunk.
-pub const PAGE_TOKENS: usize = 64;
-
 /// Bytes between two rows of int8 activations: `cols` rounded up to 64.
 #[must_use]
 pub const fn padded_stride(cols: usize) -> usize {
@@ -343,143 +340,6 @@ impl RopeArgs<'_> {
     }
 }
 
-/// One page of the KV cache for one layer and KV head: [`PAGE_TOKENS`] positions in binary16.
-///
-/// Keys lie transposed, `[head_dim][64]`, so that a vector of scores needs no horizontal sum;
-/// values lie `[64][head_dim]`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct KvPage<'a> {
-    k: NonNull<u16>,
-    v: NonNull<u16>,
-    head_dim: usize,
-    cells: PhantomData<&'a [u16]>,
-}
-
-// SAFETY: a page is a pair of shared borrows of plain integers.
-unsafe impl Send for KvPage<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for KvPage<'_> {}
-
-impl<'a> KvPage<'a> {
-    /// A page of heads of `head_dim` values.
-    ///
-    /// # Errors
-    /// When a slice is not `head_dim * 64` long.
-    pub fn new(k: &'a [u16], v: &'a [u16], head_dim: usize) -> Result<Self, KernelError> {
-        let want = head_dim.checked_mul(PAGE_TOKENS);
-        if head_dim == 0 || want != Some(k.len()) || want != Some(v.len()) {
-            return Err(KernelError::BadArgument(
-                "a KV page is head_dim x 64 values",
-            ));
-        }
-        let k = NonNull::from(k).cast();
-        let v = NonNull::from(v).cast();
-        Ok(Self {
-            k,
-            v,
-            head_dim,
-            cells: PhantomData,
-        })
-    }
-
-    /// Values in a head.
-    #[inline]
-    #[must_use]
-    pub fn head_dim(&self) -> usize {
-        self.head_dim
-    }
-
-    /// Keys `[head_dim][64]`.
-    #[inline]
-    #[must_use]
-    pub fn k(&self) -> &'a [u16] {
-        // SAFETY: the page was built from a slice of this length that lives for `'a`.
-        unsafe { core::slice::from_raw_parts(self.k.as_ptr(), self.head_dim * PAGE_TOKENS) }
-    }
-
-    /// Values `[64][head_dim]`.
-    #[inline]
-    #[must_use]
-    pub fn v(&self) -> &'a [u16] {
-        // SAFETY: the page was built from a slice of this length that lives for `'a`.
-        unsafe { core::slice::from_raw_parts(self.v.as_ptr(), self.head_dim * PAGE_TOKENS) }
-    }
-}
-
-/// Attention of the query heads that share one KV head, for one or more consecutive tokens of
-/// one sequence.
-///
-/// Token `t` sees positions `start(t) .. len + t` with `start(t) = len + t - window` (0 without a
-/// window). For every query head, over chunks of 64 positions aligned to multiples of 64:
-///
-/// * score `s[j] = (fold over d increasing: acc = fma(q[d], k[j][d], acc), from 0) * scale`;
-/// * `m = max(s)` over the visible `j`, `p[j] = exp(s[j] - m)`, 0 for the others;
-/// * `l`: lane `i` of 16 adds `p[i]`, `p[i + 16]`, `p[i + 32]`, `p[i + 48]` in this order, then
-///   the tree of [`sum_lanes`](crate::numerics::sum_lanes);
-/// * `o[d] = fold over visible j increasing: acc = fma(p[j], v[j][d], acc)`, from 0;
-/// * the first chunk starts the running `(M, L, O)`; each further one is merged in order:
-///   `N = max(M, m)`, `a = exp(M - N)`, `b = exp(m - N)`, `L = fma(L, a, l * b)`,
-///   `O[d] = fma(O[d], a, o[d] * b)`, `M = N`.
-///
-/// The result is `O[d] * (1 / L)`. Splitting the chunks over threads and merging in order gives
-/// the same bits (online softmax: Milakov & Gimelshein 2018; chunks: FlashDecoding).
-#[derive(Clone, Copy, Debug)]
-pub struct AttendArgs<'a> {
-    /// `tokens` rows of `q_stride` floats; the heads of this group lie together at the start of
-    /// each row (the last row may end after them).
-    pub q: &'a [f32],
-    /// Floats between two query rows.
-    pub q_stride: usize,
-    /// Consecutive tokens.
-    pub tokens: usize,
-    /// Query heads that share the KV head.
-    pub heads: usize,
-    /// Values in a head.
-    pub head_dim: usize,
-    /// Pages of this layer and KV head, in order of position.
-    pub pages: &'a [KvPage<'a>],
-    /// Positions visible to the first token, its own included: at least 1.
-    pub len: usize,
-    /// Positions a token may look back, its own included; 0 for all.
-    pub window: usize,
-    /// Usually `1 / sqrt(head_dim)`.
-    pub scale: f32,
-}
-
-impl AttendArgs<'_> {
-    /// Checks that queries, pages and output fit the shape.
-    ///
-    /// # Errors
-    /// Names the rule that is broken.
-    pub fn check(&self, out: &MatOut<'_>) -> Result<(), KernelError> {
-        let bad = |rule| Err(KernelError::BadArgument(rule));
-        let Some(width) = self.heads.checked_mul(self.head_dim) else {
-            return bad("attention shape overflows");
-        };
-        if width == 0 || self.tokens == 0 || self.len == 0 {
-            return bad("attention needs a head, a token and a position");
-        }
-        let need = (self.tokens - 1)
-            .checked_mul(self.q_stride)
-            .and_then(|n| n.checked_add(width));
-        if self.q_stride < width || need.is_none_or(|n| n > self.q.len()) {
-            return bad("queries do not fit the shape");
-        }
-        let positions = self.len.checked_add(self.tokens - 1);
-        if positions.is_none_or(|n| n.div_ceil(PAGE_TOKENS) > self.pages.len()) {
-            return bad("too few KV pages for the positions");
-        }
-        if self.pages.iter().any(|page| page.head_dim != self.head_dim) {
-            return bad("KV pages are of another head size");
-        }
-        if out.tokens() != self.tokens || out.range().len() != width {
-            return bad("attention output does not fit the shape");
-        }
-        Ok(())
-    }
-}
-
 /// Canonical ternary rows to be packed; see [`layout`](crate::layout) for their format.
 #[derive(Clone, Copy, Debug)]
 pub struct PackArgs<'a> {
@@ -547,33 +407,5 @@ mod tests {
         assert!(w(32, 96, group(64, &scales)).check().is_err());
         assert!(w(0, 64, WeightScales::Tensor(1.0)).check().is_err());
         assert!(w(1, 131_073, WeightScales::Tensor(1.0)).check().is_err());
-
-        let page = [0u16; 8 * PAGE_TOKENS];
-        let pages = [KvPage::new(&page, &page, 8).unwrap()];
-        assert!(KvPage::new(&page, &page[1..], 8).is_err());
-        let q = [0.0f32; 16];
-        let mut buffer = [0.0f32; 16];
-        let out = MatOut::new(&mut buffer, 16, 0..16).unwrap();
-        let args = |len, head_dim| AttendArgs {
-            q: &q,
-            q_stride: 16,
-            tokens: 1,
-            heads: 16 / head_dim,
-            head_dim,
-            pages: &pages,
-            len,
-            window: 0,
-            scale: 1.0,
-        };
-        assert!(args(64, 8).check(&out).is_ok());
-        assert!(
-            args(65, 8).check(&out).is_err(),
-            "one page holds 64 positions"
-        );
-        assert!(args(0, 8).check(&out).is_err());
-        assert!(
-            args(64, 4).check(&out).is_err(),
-            "pages of another head size"
-        );
     }
 }

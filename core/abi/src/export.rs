@@ -8,16 +8,18 @@ use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::args::{
-    Activations, AttendArgs, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, RopeStyle,
-    ScratchNeed, TernaryMatrix, WeightScales,
+    Activations, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, RopeStyle, ScratchNeed,
+    TernaryMatrix, WeightScales,
 };
+use crate::attend::{AttendArgs, check_merge};
 use crate::error::{KernelError, Status};
 use crate::head::{HeadFormat, HeadInput, HeadMatrix};
-use crate::kernel::{Kernel, Score};
+use crate::kernel::{Kernel, Norm, Score};
 use crate::layout::LayoutId;
 use crate::table::{
-    ActivationsRaw, AttendRaw, GateRaw, HeadRaw, MatmulRaw, NormRaw, OutRaw, PackRaw, ProbeRaw,
-    QuantizeRaw, RawSlice, RawSliceMut, RopeRaw, ScoreOut, text,
+    ActivationsRaw, AttendRaw, GateQuantizeRaw, GateRaw, HeadRaw, MatmulRaw, MergeRaw,
+    NormQuantizeRaw, NormRaw, OutRaw, PackRaw, ProbeRaw, QuantizeRaw, RawSlice, RawSliceMut,
+    RopeRaw, ScoreOut, text,
 };
 
 type Outcome = Result<(), KernelError>;
@@ -282,12 +284,7 @@ pub unsafe fn quantize<K: Kernel>(kernel: &K, args: *const QuantizeRaw) -> Statu
         // SAFETY: promised by the caller.
         let x = unsafe { a.x.get() }?;
         // SAFETY: promised by the caller.
-        let q = unsafe { a.q.get() }?;
-        // SAFETY: promised by the caller.
-        let scales = unsafe { a.scales.get() }?;
-        // SAFETY: promised by the caller.
-        let sums = unsafe { a.sums.get() }?;
-        let mut out = QuantizedRow { q, scales, sums };
+        let mut out = unsafe { quantized_row(a.q, a.scales, a.sums) }?;
         out.check(x.len(), a.group)?;
         kernel.quantize(x, a.group, &mut out)
     })
@@ -349,18 +346,22 @@ pub unsafe fn rope<K: Kernel>(kernel: &K, args: *const RopeRaw) -> Status {
     })
 }
 
+fn gate_kind(number: u32) -> Result<GateKind, KernelError> {
+    Ok(match number {
+        0 => GateKind::Relu2,
+        1 => GateKind::Silu,
+        2 => GateKind::GeluTanh,
+        _ => return Err(KernelError::Unsupported("gate")),
+    })
+}
+
 /// # Safety
 /// As for [`pack`].
 pub unsafe fn gate<K: Kernel>(kernel: &K, args: *const GateRaw) -> Status {
     guard("gate", || {
         // SAFETY: promised by the caller.
         let a = unsafe { arguments(args) }?;
-        let kind = match a.kind {
-            0 => GateKind::Relu2,
-            1 => GateKind::Silu,
-            2 => GateKind::GeluTanh,
-            _ => return Err(KernelError::Unsupported("gate")),
-        };
+        let kind = gate_kind(a.kind)?;
         // SAFETY: promised by the caller.
         let g = unsafe { a.gate.get() }?;
         // SAFETY: promised by the caller.
@@ -393,13 +394,95 @@ pub unsafe fn attend<K: Kernel>(kernel: &K, args: *const AttendRaw<'static>) -> 
             heads: a.heads,
             head_dim: a.head_dim,
             pages,
+            first: a.first,
             len: a.len,
             window: a.window,
             scale: a.scale,
+            partial: a.partial != 0,
         };
         attend.check(&out)?;
         kernel.attend(&attend, &mut out, scratch)
     })
+}
+
+/// # Safety
+/// As for [`pack`].
+pub unsafe fn attend_merge<K: Kernel>(kernel: &K, args: *const MergeRaw) -> Status {
+    guard("attend_merge", || {
+        // SAFETY: promised by the caller.
+        let a = unsafe { arguments(args) }?;
+        // SAFETY: promised by the caller.
+        let acc = unsafe { a.acc.get() }?;
+        // SAFETY: promised by the caller.
+        let next = unsafe { a.next.get() }?;
+        check_merge(a.heads, a.head_dim, acc.len(), next.len())?;
+        kernel.attend_merge(a.heads, a.head_dim, acc, next)
+    })
+}
+
+/// # Safety
+/// As for [`pack`].
+pub unsafe fn norm_quantize<K: Kernel>(kernel: &K, args: *const NormQuantizeRaw) -> Status {
+    guard("norm_quantize", || {
+        // SAFETY: promised by the caller.
+        let a = unsafe { arguments(args) }?;
+        // SAFETY: promised by the caller.
+        let x = unsafe { a.x.get() }?;
+        // SAFETY: promised by the caller.
+        let weight = unsafe { a.weight.get() }?;
+        // SAFETY: promised by the caller.
+        let work = unsafe { a.work.get() }?;
+        // SAFETY: promised by the caller.
+        let mut out = unsafe { quantized_row(a.q, a.scales, a.sums) }?;
+        check_lengths(x.len(), [weight.len(), work.len()])?;
+        out.check(x.len(), a.group)?;
+        let norm = Norm { weight, eps: a.eps };
+        kernel.norm_quantize(x, norm, work, a.group, &mut out)
+    })
+}
+
+/// # Safety
+/// As for [`pack`].
+pub unsafe fn gate_quantize<K: Kernel>(kernel: &K, args: *const GateQuantizeRaw) -> Status {
+    guard("gate_quantize", || {
+        // SAFETY: promised by the caller.
+        let a = unsafe { arguments(args) }?;
+        let kind = gate_kind(a.kind)?;
+        // SAFETY: promised by the caller.
+        let gate = unsafe { a.gate.get() }?;
+        // SAFETY: promised by the caller.
+        let up = unsafe { a.up.get() }?;
+        // SAFETY: promised by the caller.
+        let weight = unsafe { a.weight.get() }?;
+        // SAFETY: promised by the caller.
+        let work = unsafe { a.work.get() }?;
+        // SAFETY: promised by the caller.
+        let mut out = unsafe { quantized_row(a.q, a.scales, a.sums) }?;
+        let norm = (!weight.is_empty()).then_some(Norm { weight, eps: a.eps });
+        check_lengths(gate.len(), [up.len(), work.len()])?;
+        if norm.is_some() {
+            check_lengths(gate.len(), [weight.len(), gate.len()])?;
+        }
+        out.check(gate.len(), a.group)?;
+        kernel.gate_quantize((kind, gate, up), norm, work, a.group, &mut out)
+    })
+}
+
+/// # Safety
+/// The slices fulfil [`RawSliceMut::get`].
+unsafe fn quantized_row<'a>(
+    q: RawSliceMut<i8>,
+    scales: RawSliceMut<f32>,
+    sums: RawSliceMut<i32>,
+) -> Result<QuantizedRow<'a>, KernelError> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        Ok(QuantizedRow {
+            q: q.get()?,
+            scales: scales.get()?,
+            sums: sums.get()?,
+        })
+    }
 }
 
 /// # Safety
@@ -508,6 +591,21 @@ macro_rules! export_kernel {
             } else {
                 None
             },
+            attend_merge: if $ops.contains($crate::Ops::ATTEND) {
+                Some(shims::attend_merge)
+            } else {
+                None
+            },
+            norm_quantize: if $ops.contains($crate::Ops::FUSED) {
+                Some(shims::norm_quantize)
+            } else {
+                None
+            },
+            gate_quantize: if $ops.contains($crate::Ops::FUSED) {
+                Some(shims::gate_quantize)
+            } else {
+                None
+            },
         };
 
         /// [`KernelTable`](tritone_abi::table::KernelTable) for linking this plugin statically.
@@ -530,6 +628,9 @@ macro_rules! export_kernel {
             $crate::export_kernel!(@shim attend, *const table::AttendRaw<'static>, Status);
             $crate::export_kernel!(@shim probe_read, *const table::ProbeRaw, Status);
             $crate::export_kernel!(@shim probe_int8, *const table::ProbeRaw, Status);
+            $crate::export_kernel!(@shim attend_merge, *const table::MergeRaw, Status);
+            $crate::export_kernel!(@shim norm_quantize, *const table::NormQuantizeRaw, Status);
+            $crate::export_kernel!(@shim gate_quantize, *const table::GateQuantizeRaw, Status);
 
             pub(super) extern "C" fn packed_bytes(rows: usize, cols: usize) -> usize {
                 export::packed_bytes(&KERNEL, rows, cols)

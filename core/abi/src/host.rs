@@ -1,17 +1,19 @@
 //! The host's side of the boundary: a C table as a [`Kernel`].
 
 use crate::args::{
-    Activations, AttendArgs, GateKind, KvPage, MatOut, PackArgs, QuantizedRow, RopeArgs,
-    ScratchNeed, TernaryMatrix, WeightScales,
+    Activations, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, ScratchNeed, TernaryMatrix,
+    WeightScales,
 };
+use crate::attend::{AttendArgs, KvPage, check_merge};
 use crate::error::KernelError;
 use crate::export::{check_lengths, check_matmul};
 use crate::head::{HeadInput, HeadMatrix};
-use crate::kernel::{Facts, Kernel, Ops, Score};
+use crate::kernel::{Facts, Kernel, Norm, Ops, Score};
 use crate::layout::LayoutId;
 use crate::table::{
-    ActivationsRaw, AttendRaw, Call, GateRaw, HeadRaw, Header, KernelTable, MatmulRaw, NormRaw,
-    OutRaw, PackRaw, ProbeRaw, QuantizeRaw, RawSlice, RopeRaw, ScoreOut, TABLE_BYTES, text_of,
+    ActivationsRaw, AttendRaw, Call, GateQuantizeRaw, GateRaw, HeadRaw, Header, KernelTable,
+    MatmulRaw, MergeRaw, NormQuantizeRaw, NormRaw, OutRaw, PackRaw, ProbeRaw, QuantizeRaw,
+    RawSlice, RopeRaw, ScoreOut, TABLE_BYTES, text_of,
 };
 use crate::{ABI_VERSION, MAGIC};
 
@@ -160,6 +162,9 @@ impl TableKernel {
             ("rope", Ops::ROPE, table.rope.is_some()),
             ("gate", Ops::GATE, table.gate.is_some()),
             ("attend", Ops::ATTEND, table.attend.is_some()),
+            ("attend_merge", Ops::ATTEND, table.attend_merge.is_some()),
+            ("norm_quantize", Ops::FUSED, table.norm_quantize.is_some()),
+            ("gate_quantize", Ops::FUSED, table.gate_quantize.is_some()),
             ("probe_read", Ops::PROBE, table.probe_read.is_some()),
             ("probe_int8", Ops::PROBE, table.probe_int8.is_some()),
         ];
@@ -417,13 +422,99 @@ impl Kernel for TableKernel {
             heads: args.heads,
             head_dim: args.head_dim,
             pages: pages.into(),
+            first: args.first,
             len: args.len,
             window: args.window,
             scale: args.scale,
+            partial: u32::from(args.partial),
             out: out_raw(out),
             scratch: scratch.into(),
         };
         self.call("attend", self.table.attend, &raw)
+    }
+
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Result<(), KernelError> {
+        check_merge(heads, head_dim, acc.len(), next.len())?;
+        let raw = MergeRaw {
+            size: size_of::<MergeRaw>(),
+            heads,
+            head_dim,
+            acc: acc.into(),
+            next: next.into(),
+        };
+        self.call("attend_merge", self.table.attend_merge, &raw)
+    }
+
+    fn norm_quantize(
+        &self,
+        x: &[f32],
+        norm: Norm<'_>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        check_lengths(x.len(), [norm.weight.len(), work.len()])?;
+        out.check(x.len(), group)?;
+        if self.table.norm_quantize.is_none() {
+            self.rms_norm(x, norm.weight, norm.eps, work)?;
+            return self.quantize(work, group, out);
+        }
+        let raw = NormQuantizeRaw {
+            size: size_of::<NormQuantizeRaw>(),
+            x: x.into(),
+            weight: norm.weight.into(),
+            eps: norm.eps,
+            reserved: 0,
+            work: work.into(),
+            group,
+            q: (&mut *out.q).into(),
+            scales: (&mut *out.scales).into(),
+            sums: (&mut *out.sums).into(),
+        };
+        self.call("norm_quantize", self.table.norm_quantize, &raw)
+    }
+
+    fn gate_quantize(
+        &self,
+        (kind, gate, up): (GateKind, &mut [f32], &[f32]),
+        norm: Option<Norm<'_>>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        check_lengths(gate.len(), [up.len(), work.len()])?;
+        if let Some(norm) = norm {
+            check_lengths(gate.len(), [norm.weight.len(), gate.len()])?;
+        }
+        out.check(gate.len(), group)?;
+        if self.table.gate_quantize.is_none() {
+            self.gate(kind, gate, up, work)?;
+            let Some(norm) = norm else {
+                return self.quantize(work, group, out);
+            };
+            self.rms_norm(work, norm.weight, norm.eps, gate)?;
+            return self.quantize(gate, group, out);
+        }
+        let raw = GateQuantizeRaw {
+            size: size_of::<GateQuantizeRaw>(),
+            kind: kind as u32,
+            eps: norm.map_or(0.0, |norm| norm.eps),
+            gate: gate.into(),
+            up: up.into(),
+            weight: norm.map_or(&[][..], |norm| norm.weight).into(),
+            work: work.into(),
+            group,
+            q: (&mut *out.q).into(),
+            scales: (&mut *out.scales).into(),
+            sums: (&mut *out.sums).into(),
+        };
+        self.call("gate_quantize", self.table.gate_quantize, &raw)
     }
 
     fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {

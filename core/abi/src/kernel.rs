@@ -1,9 +1,9 @@
 //! The shared kernel trait.
 
 use crate::args::{
-    Activations, AttendArgs, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, ScratchNeed,
-    TernaryMatrix,
+    Activations, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, ScratchNeed, TernaryMatrix,
 };
+use crate::attend::AttendArgs;
 use crate::error::KernelError;
 use crate::head::{HeadInput, HeadMatrix};
 use crate::layout::LayoutId;
@@ -26,12 +26,15 @@ impl Ops {
     pub const ROPE: Self = Self(1 << 4);
     /// `gate`.
     pub const GATE: Self = Self(1 << 5);
-    /// `attend`.
+    /// `attend` and `attend_merge`.
     pub const ATTEND: Self = Self(1 << 6);
     /// Everything a step needs.
     pub const ALL: Self = Self(0x7f);
     /// `probe_read` and `probe_int8`: measures of what this instruction set can reach.
     pub const PROBE: Self = Self(1 << 7);
+    /// `norm_quantize` and `gate_quantize`: faster forms of what `rms_norm`, `gate` and `quantize`
+    /// do one after another. A step does without.
+    pub const FUSED: Self = Self(1 << 8);
 
     /// The operations of both.
     #[must_use]
@@ -44,6 +47,15 @@ impl Ops {
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+}
+
+/// A norm to be applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// One weight a value.
+    pub weight: &'a [f32],
+    /// Added to the mean square.
+    pub eps: f32,
 }
 
 /// What a kernel says of itself.
@@ -189,6 +201,55 @@ pub trait Kernel: Send + Sync {
     ) -> Result<(), KernelError> {
         let _ = (args, out, scratch);
         Err(KernelError::Unsupported("attend"))
+    }
+
+    /// Merges the partial result `next` of attention into `acc`, which lies before it:
+    /// [`merge_partial`](crate::merge_partial). Both are rows as [`AttendArgs::partial`] writes
+    /// them.
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Result<(), KernelError> {
+        let _ = (heads, head_dim, acc, next);
+        Err(KernelError::Unsupported("attend_merge"))
+    }
+
+    /// [`rms_norm`](Self::rms_norm) of `x`, then [`quantize`](Self::quantize) of the result: the
+    /// same bits in fewer passes. `work` is as long as `x`; its contents are undefined afterwards.
+    fn norm_quantize(
+        &self,
+        x: &[f32],
+        norm: Norm<'_>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        self.rms_norm(x, norm.weight, norm.eps, work)?;
+        self.quantize(work, group, out)
+    }
+
+    /// [`gate`](Self::gate), then [`rms_norm`](Self::rms_norm) if there is a `norm`, then
+    /// [`quantize`](Self::quantize): the same bits in fewer passes. All slices have one length;
+    /// the contents of `gate` and `work` are undefined afterwards.
+    fn gate_quantize(
+        &self,
+        (kind, gate, up): (GateKind, &mut [f32], &[f32]),
+        norm: Option<Norm<'_>>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        self.gate(kind, gate, up, work)?;
+        match norm {
+            None => self.quantize(work, group, out),
+            Some(norm) => {
+                self.rms_norm(work, norm.weight, norm.eps, gate)?;
+                self.quantize(gate, group, out)
+            }
+        }
     }
 
     /// Reads `data` once, as fast as this instruction set can, and returns the sum of its

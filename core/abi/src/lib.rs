@@ -28,6 +28,7 @@
 )]
 
 mod args;
+mod attend;
 mod error;
 pub mod export;
 pub mod head;
@@ -38,17 +39,20 @@ pub mod numerics;
 pub mod table;
 
 pub use args::{
-    Activations, AttendArgs, GateKind, KvPage, MatOut, PAGE_TOKENS, PackArgs, QuantizedRow,
-    RopeArgs, RopeStyle, ScratchNeed, TernaryMatrix, WeightScales, padded_stride,
+    Activations, GateKind, MatOut, PackArgs, QuantizedRow, RopeArgs, RopeStyle, ScratchNeed,
+    TernaryMatrix, WeightScales, padded_stride,
+};
+pub use attend::{
+    AttendArgs, Cells, KvFormat, KvPage, PAGE_TOKENS, attend_width, check_merge, merge_partial,
 };
 pub use error::{KernelError, Status};
 pub use head::{HeadFormat, HeadInput, HeadMatrix};
-pub use kernel::{Facts, Kernel, Ops, Score};
+pub use kernel::{Facts, Kernel, Norm, Ops, Score};
 pub use layout::LayoutId;
 
 /// Number of the binary contract. It grows when a table or an argument struct changes meaning;
 /// appending a field at the end of a table does not change it.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// First eight bytes of every exported table.
 pub const MAGIC: [u8; 8] = *b"TRITONEK";

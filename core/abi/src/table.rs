@@ -6,7 +6,8 @@
 //! the `size` it knows. The table is plain data: the loader reads its header out of the file
 //! before it opens the library, so no code of a wrong plugin ever runs.
 
-use crate::args::{KvPage, ScratchNeed};
+use crate::args::ScratchNeed;
+use crate::attend::KvPage;
 use crate::error::Status;
 
 /// Fixed-length text, padded with zero bytes.
@@ -304,16 +305,90 @@ pub struct AttendRaw<'a> {
     pub head_dim: usize,
     /// Pages.
     pub pages: RawSlice<KvPage<'a>>,
+    /// Position of the first cell of the pages.
+    pub first: usize,
     /// Positions visible to the first token.
     pub len: usize,
     /// Positions a token looks back, 0 for all.
     pub window: usize,
     /// Factor on the scores.
     pub scale: f32,
+    /// 1: write the running state instead of the result.
+    pub partial: u32,
     /// Rectangle to write.
     pub out: OutRaw,
     /// Working memory.
     pub scratch: RawSliceMut<u8>,
+}
+
+/// Arguments of `attend_merge`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct MergeRaw {
+    /// See [`PackRaw::size`].
+    pub size: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Values in a head.
+    pub head_dim: usize,
+    /// The earlier partial row, in place.
+    pub acc: RawSliceMut<f32>,
+    /// The later one.
+    pub next: RawSlice<f32>,
+}
+
+/// Arguments of `norm_quantize`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NormQuantizeRaw {
+    /// See [`PackRaw::size`].
+    pub size: usize,
+    /// One row.
+    pub x: RawSlice<f32>,
+    /// Weights of the norm.
+    pub weight: RawSlice<f32>,
+    /// Added to the mean square.
+    pub eps: f32,
+    /// Zero.
+    pub reserved: u32,
+    /// Working memory, as long as the row.
+    pub work: RawSliceMut<f32>,
+    /// Values that share a scale.
+    pub group: usize,
+    /// Padded int8 row.
+    pub q: RawSliceMut<i8>,
+    /// Scales.
+    pub scales: RawSliceMut<f32>,
+    /// Sums.
+    pub sums: RawSliceMut<i32>,
+}
+
+/// Arguments of `gate_quantize`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GateQuantizeRaw {
+    /// See [`PackRaw::size`].
+    pub size: usize,
+    /// [`GateKind`](crate::GateKind).
+    pub kind: u32,
+    /// Added to the mean square.
+    pub eps: f32,
+    /// Gate values; working memory as well.
+    pub gate: RawSliceMut<f32>,
+    /// Up values.
+    pub up: RawSlice<f32>,
+    /// Weights of the norm; empty for none.
+    pub weight: RawSlice<f32>,
+    /// Working memory, as long as the row.
+    pub work: RawSliceMut<f32>,
+    /// Values that share a scale.
+    pub group: usize,
+    /// Padded int8 row.
+    pub q: RawSliceMut<i8>,
+    /// Scales.
+    pub scales: RawSliceMut<f32>,
+    /// Sums.
+    pub sums: RawSliceMut<i32>,
 }
 
 /// Arguments of both probes.
@@ -367,9 +442,15 @@ pub struct KernelTable {
     pub probe_read: Call<ProbeRaw>,
     /// See [`Kernel::probe_int8`](crate::Kernel::probe_int8).
     pub probe_int8: Call<ProbeRaw>,
+    /// See [`Kernel::attend_merge`](crate::Kernel::attend_merge).
+    pub attend_merge: Call<MergeRaw>,
+    /// See [`Kernel::norm_quantize`](crate::Kernel::norm_quantize).
+    pub norm_quantize: Call<NormQuantizeRaw>,
+    /// See [`Kernel::gate_quantize`](crate::Kernel::gate_quantize).
+    pub gate_quantize: Call<GateQuantizeRaw>,
 }
 
-/// Bytes of [`KernelTable`] in version 1; a shorter table is refused.
+/// Bytes of [`KernelTable`] in version 2; a shorter table is refused.
 pub const TABLE_BYTES: usize = size_of::<KernelTable>();
 
 #[cfg(test)]
@@ -386,9 +467,11 @@ mod tests {
         assert_eq!(size_of::<Header>(), 224);
         assert_eq!(core::mem::offset_of!(KernelTable, score), 224);
         if size_of::<usize>() == 8 {
-            assert_eq!(TABLE_BYTES, 224 + 13 * 8);
+            assert_eq!(TABLE_BYTES, 224 + 16 * 8);
             assert_eq!(size_of::<MatmulRaw>(), 200);
-            assert_eq!(size_of::<AttendRaw<'_>>(), 152);
+            assert_eq!(size_of::<AttendRaw<'_>>(), 160);
+            assert_eq!(size_of::<KvPage<'_>>(), 48);
+            assert_eq!(size_of::<GateQuantizeRaw>(), 136);
             assert_eq!(size_of::<ScoreOut>(), 256);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tritone_abi::{
     Activations, AttendArgs, Facts, GateKind, HeadInput, HeadMatrix, Kernel, KernelError, MatOut,
-    Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed, TernaryMatrix,
+    Norm, Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed, TernaryMatrix,
 };
 
 /// A kernel that takes the operations `top` implements from `top` and all others from `base`.
@@ -46,6 +46,21 @@ impl Layered {
             &*self.top
         } else {
             &*self.base
+        }
+    }
+}
+
+impl Layered {
+    /// The layer whose fused operation stands for all of `parts`: the top's own, or the base's
+    /// unless the top has one of the parts itself.
+    fn fused(&self, parts: Ops) -> Option<&dyn Kernel> {
+        let (top, base) = (self.top.facts().ops, self.base.facts().ops);
+        if top.contains(Ops::FUSED) {
+            Some(&*self.top)
+        } else if base.contains(Ops::FUSED) && top.0 & parts.0 == 0 {
+            Some(&*self.base)
+        } else {
+            None
         }
     }
 }
@@ -140,6 +155,52 @@ impl Kernel for Layered {
         self.layer(Ops::ATTEND).attend(args, out, scratch)
     }
 
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Result<(), KernelError> {
+        self.layer(Ops::ATTEND)
+            .attend_merge(heads, head_dim, acc, next)
+    }
+
+    fn norm_quantize(
+        &self,
+        x: &[f32],
+        norm: Norm<'_>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        if let Some(fused) = self.fused(Ops::RMS_NORM.with(Ops::QUANTIZE)) {
+            return fused.norm_quantize(x, norm, work, group, out);
+        }
+        self.rms_norm(x, norm.weight, norm.eps, work)?;
+        self.quantize(work, group, out)
+    }
+
+    fn gate_quantize(
+        &self,
+        (kind, gate, up): (GateKind, &mut [f32], &[f32]),
+        norm: Option<Norm<'_>>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Result<(), KernelError> {
+        let parts = Ops::RMS_NORM.with(Ops::QUANTIZE).with(Ops::GATE);
+        if let Some(fused) = self.fused(parts) {
+            return fused.gate_quantize((kind, gate, up), norm, work, group, out);
+        }
+        self.gate(kind, gate, up, work)?;
+        let Some(norm) = norm else {
+            return self.quantize(work, group, out);
+        };
+        self.rms_norm(work, norm.weight, norm.eps, gate)?;
+        self.quantize(gate, group, out)
+    }
+
     fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
         self.layer(Ops::PROBE).probe_read(data, prefetch)
     }
@@ -178,6 +239,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_fused_operation_never_passes_over_the_top() {
+        let fused = Ops::ALL.with(Ops::FUSED);
+        for (top, base, norm, gate) in [
+            (Ops::MATMUL, fused, 9, 9),
+            (Ops::GATE, fused, 9, 7),
+            (Ops::QUANTIZE, fused, 9, 9),
+            (Ops::RMS_NORM, fused, 7, 9),
+            (Ops::FUSED, Ops::ALL, 7, 7),
+            (Ops::MATMUL, Ops::ALL, 9, 9),
+        ] {
+            let layered = Layered::new(
+                Marked::kernel("top", 5, top, 7),
+                Marked::kernel("base", 3, base, 9),
+            );
+            // The first of the parts is where an unfused call fails.
+            assert_eq!(called(&layered, Ops::FUSED), [norm, gate], "{top:?}");
+        }
+        let layered = Layered::new(
+            Marked::kernel("top", 5, Ops::QUANTIZE, 7),
+            Marked::kernel("base", 3, fused, 9),
+        );
+        let parts = Ops::RMS_NORM.with(Ops::QUANTIZE);
+        assert!(layered.fused(parts).is_none(), "the top quantises itself");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tritone_abi::{
     Activations, AttendArgs, Facts, GateKind, HeadFormat, HeadInput, HeadMatrix, Kernel,
-    KernelError, LayoutId, MatOut, Ops, PackArgs, QuantizedRow, RopeArgs, RopeStyle, Score,
+    KernelError, LayoutId, MatOut, Norm, Ops, PackArgs, QuantizedRow, RopeArgs, RopeStyle, Score,
     ScratchNeed, TernaryMatrix, WeightScales,
 };
 
@@ -104,11 +104,32 @@ pub(crate) fn called(kernel: &dyn Kernel, op: Ops) -> Vec<u32> {
                 heads: 1,
                 head_dim: 1,
                 pages: &[],
+                first: 0,
                 len: 1,
                 window: 0,
                 scale: 1.0,
+                partial: false,
             };
-            vec![kernel.attend(&args, &mut out, &mut [])]
+            vec![
+                kernel.attend(&args, &mut out, &mut []),
+                kernel.attend_merge(1, 1, &mut [], &[]),
+            ]
+        }
+        Ops::FUSED => {
+            let row = || QuantizedRow {
+                q: &mut [],
+                scales: &mut [],
+                sums: &mut [],
+            };
+            let norm = Norm {
+                weight: &[],
+                eps: 0.0,
+            };
+            let gate = (GateKind::Silu, &mut [][..], &[][..]);
+            vec![
+                kernel.norm_quantize(&[], norm, &mut [], 1, &mut row()),
+                kernel.gate_quantize(gate, Some(norm), &mut [], 1, &mut row()),
+            ]
         }
         other => panic!("{other:?} is not one operation"),
     };
@@ -184,6 +205,16 @@ impl Kernel for Marked {
         _: &AttendArgs<'_>,
         _: &mut MatOut<'_>,
         _: &mut [u8],
+    ) -> Result<(), KernelError> {
+        self.answer()
+    }
+
+    fn attend_merge(
+        &self,
+        _: usize,
+        _: usize,
+        _: &mut [f32],
+        _: &[f32],
     ) -> Result<(), KernelError> {
         self.answer()
     }

@@ -9,7 +9,9 @@ use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::ops::Range;
 
 use tritone_abi::numerics::{self, LANES};
-use tritone_abi::{AttendArgs, KernelError, KvPage, MatOut, PAGE_TOKENS};
+use tritone_abi::{
+    AttendArgs, Cells, KernelError, KvFormat, KvPage, MatOut, PAGE_TOKENS, merge_partial,
+};
 
 use crate::exp::exp;
 use crate::isa::Isa;
@@ -50,6 +52,9 @@ pub(crate) fn attend(
     out: &mut MatOut<'_>,
     scratch: &mut [u8],
 ) -> Result<(), KernelError> {
+    if args.pages[0].format() != Some(KvFormat::F16) {
+        return Err(KernelError::Unsupported("attend"));
+    }
     // SAFETY: every bit pattern is a valid f32, and `Running` is two of them.
     let (_, running, _) = unsafe { scratch.align_to_mut::<Running>() };
     let running = args
@@ -62,26 +67,31 @@ pub(crate) fn attend(
     Ok(())
 }
 
-/// Positions that a token sees.
-fn visible(args: &AttendArgs<'_>, token: usize) -> Range<usize> {
-    let end = args.len + token;
-    let start = match args.window {
-        0 => 0,
-        window => end.saturating_sub(window),
-    };
-    start..end
-}
-
 /// The cells of a chunk that a token sees.
 fn cells(args: &AttendArgs<'_>, token: usize, chunk: usize) -> Range<usize> {
-    let (seen, base) = (visible(args, token), chunk * PAGE_TOKENS);
-    let inside = |position: usize| position.saturating_sub(base).min(PAGE_TOKENS);
+    let (seen, base) = (args.visible(token), chunk * PAGE_TOKENS);
+    let inside = |cell: usize| cell.saturating_sub(base).min(PAGE_TOKENS);
     inside(seen.start)..inside(seen.end)
+}
+
+/// Keys and values in binary16.
+fn halves<'a>(page: &KvPage<'a>) -> (&'a [u16], &'a [u16]) {
+    match page.cells() {
+        Cells::F16 { k, v } => (k, v),
+        Cells::Q8 { .. } => (&[], &[]),
+    }
+}
+
+/// [`merge_partial`].
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(crate) fn merge(heads: usize, head_dim: usize, acc: &mut [f32], next: &[f32]) {
+    merge_partial(heads, head_dim, acc, next);
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn chunks(args: &AttendArgs<'_>, out: &mut MatOut<'_>, running: &mut [Running]) {
-    let (first, last) = (visible(args, 0), visible(args, args.tokens - 1));
+    let (first, last) = (args.visible(0), args.visible(args.tokens - 1));
+    running.fill(Running { max: 0.0, sum: 0.0 });
     for chunk in first.start / PAGE_TOKENS..last.end.div_ceil(PAGE_TOKENS) {
         let mut query = 0;
         while query < running.len() {
@@ -106,8 +116,17 @@ fn chunks(args: &AttendArgs<'_>, out: &mut MatOut<'_>, running: &mut [Running]) 
     }
     for (query, running) in running.iter().enumerate() {
         let (token, head) = (query / args.heads, query % args.heads);
+        let (out, states) = out.row(token).split_at_mut(args.heads * args.head_dim);
+        let out = &mut out[head * args.head_dim..][..args.head_dim];
+        if args.partial {
+            states[2 * head..2 * head + 2].copy_from_slice(&[running.max, running.sum]);
+            if args.visible(token).is_empty() {
+                out.fill(0.0);
+            }
+            continue;
+        }
         let r = 1.0 / running.sum;
-        for o in &mut out.row(token)[head * args.head_dim..][..args.head_dim] {
+        for o in out {
             *o *= r;
         }
     }
@@ -133,15 +152,15 @@ fn step<const H: usize>(
     // ask for what they have.
     let next = args.pages.get(chunk + 1).filter(|_| query == 0);
     let (v, next_k) = match next {
-        Some(next) => (page.v(), next.k()),
-        None => (page.k(), page.k()),
+        Some(next) => (halves(page).1, halves(next).0),
+        None => (halves(page).0, halves(page).0),
     };
     let mut p = [[0.0; PAGE_TOKENS]; H];
     scores(page, q, args.scale, &seen, &mut p, v);
     let mut factors = [None; H];
     for h in 0..H {
         let new = weigh(&mut p[h], &seen);
-        if visible(args, place(h).0).start / PAGE_TOKENS == chunk {
+        if args.visible(place(h).0).start / PAGE_TOKENS == chunk {
             running[h] = new;
             continue;
         }
@@ -200,7 +219,7 @@ fn scores<const H: usize>(
     ahead: &[u16],
 ) {
     let dim = page.head_dim();
-    let keys = page.k();
+    let keys = halves(page).0;
     let q = q.map(|q| q[..dim].as_ptr());
     let scale = F32x16::splat(scale);
     for part in seen.start / (WIDTH * LANES)..seen.end.div_ceil(WIDTH * LANES) {
@@ -269,12 +288,12 @@ fn values<const H: usize>(
     let dim = page.head_dim();
     let rounds = first / WHOLE * PAGE_TOKENS;
     if first + WHOLE <= dim {
-        return fold_values(&page.v()[first..], dim, p, seen, ahead, rounds);
+        return fold_values(&halves(page).1[first..], dim, p, seen, ahead, rounds);
     }
     let mut padded = [0; PAGE_TOKENS * WHOLE];
     for (part, row) in padded
         .chunks_exact_mut(WHOLE)
-        .zip(page.v().chunks_exact(dim))
+        .zip(halves(page).1.chunks_exact(dim))
     {
         part[..dim - first].copy_from_slice(&row[first..]);
     }

@@ -176,6 +176,20 @@ impl Kernel for Avx512 {
         attend::attend(isa, args, out, scratch)
     }
 
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Result<(), KernelError> {
+        let _proof = isa()?;
+        tritone_abi::check_merge(heads, head_dim, acc.len(), next.len())?;
+        // SAFETY: the proof says that the function's features are there.
+        unsafe { attend::merge(heads, head_dim, acc, next) };
+        Ok(())
+    }
+
     fn probe_read(&self, data: &[u8], prefetch: usize) -> Result<u64, KernelError> {
         let _proof = isa()?;
         // SAFETY: the proof says that the function's features are there.

@@ -137,7 +137,7 @@ impl Cache {
     pub(crate) fn view(&self) -> Result<Vec<KvPage<'_>>, String> {
         self.pages
             .iter()
-            .map(|[k, v]| KvPage::new(k.get(), v.get(), self.head_dim))
+            .map(|[k, v]| KvPage::f16(k.get(), v.get(), self.head_dim))
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())
     }
@@ -188,9 +188,11 @@ fn run(kernel: &dyn Kernel, case: &Case, rng: &mut Rng) -> Verdict {
         heads,
         head_dim,
         pages: &pages,
+        first: 0,
         len,
         window,
         scale,
+        partial: false,
     };
     let mut want = Output::new(tokens, width, 0..width, 0);
     oracle(

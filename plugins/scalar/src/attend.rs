@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use tritone_abi::numerics::{LANES, exp, f16_to_f32, sum_lanes};
-use tritone_abi::{AttendArgs, KvPage, MatOut, PAGE_TOKENS};
+use tritone_abi::{AttendArgs, Cells, KvPage, MatOut, PAGE_TOKENS, merge_partial};
 
 /// Query heads that share one conversion of keys and values.
 const TILE: usize = 8;
@@ -14,21 +14,38 @@ compiled_twice! {
     fn attend(args: &AttendArgs<'_>, out: &mut MatOut<'_>) = body;
 }
 
+compiled_twice! {
+    fn merge(heads: usize, head_dim: usize, acc: &mut [f32], next: &[f32]) = merge_partial;
+}
+
 /// Attention of checked arguments.
 #[inline(always)]
 pub(crate) fn body(args: &AttendArgs<'_>, out: &mut MatOut<'_>) {
     let dim = args.head_dim;
     for token in 0..args.tokens {
-        let end = args.len + token;
-        let start = match args.window {
-            0 => 0,
-            window => end.saturating_sub(window),
-        };
+        let visible = args.visible(token);
+        let (out, states) = out.row(token).split_at_mut(args.heads * dim);
+        if visible.is_empty() {
+            out.fill(0.0);
+            states.fill(0.0);
+            continue;
+        }
         for first in (0..args.heads).step_by(TILE) {
             let heads = TILE.min(args.heads - first);
             let q = &args.q[token * args.q_stride + first * dim..][..heads * dim];
-            let out = &mut out.row(token)[first * dim..][..heads * dim];
-            attend_heads(args, q, start..end, out);
+            let out = &mut out[first * dim..][..heads * dim];
+            let running = attend_heads(args, q, visible.clone(), out);
+            for (h, running) in running[..heads].iter().enumerate() {
+                if args.partial {
+                    let state = &mut states[2 * (first + h)..][..2];
+                    state.copy_from_slice(&[running.max, running.sum]);
+                } else {
+                    let r = 1.0 / running.sum;
+                    for o in &mut out[h * dim..][..dim] {
+                        *o *= r;
+                    }
+                }
+            }
         }
     }
 }
@@ -40,9 +57,15 @@ struct Running {
     sum: f32,
 }
 
-/// Up to [`TILE`] heads of one token over the `visible` positions.
+/// Up to [`TILE`] heads of one token over the `visible` cells; `out` is not yet divided by the
+/// sums.
 #[inline(always)]
-fn attend_heads(args: &AttendArgs<'_>, q: &[f32], visible: Range<usize>, out: &mut [f32]) {
+fn attend_heads(
+    args: &AttendArgs<'_>,
+    q: &[f32],
+    visible: Range<usize>,
+    out: &mut [f32],
+) -> [Running; TILE] {
     let (dim, heads) = (args.head_dim, q.len() / args.head_dim);
     let first_chunk = visible.start / PAGE_TOKENS;
     let mut running = [Running { max: 0.0, sum: 0.0 }; TILE];
@@ -69,6 +92,13 @@ fn attend_heads(args: &AttendArgs<'_>, q: &[f32], visible: Range<usize>, out: &m
             }
         }
         let factors = (chunk != first_chunk).then_some(&factors);
+        if let Cells::Q8 { v_scales, .. } = page.cells() {
+            for p in p.as_flattened_mut().chunks_exact_mut(PAGE_TOKENS) {
+                for (p, scale) in p.iter_mut().zip(v_scales) {
+                    *p *= scale;
+                }
+            }
+        }
         let whole = dim - dim % LANES;
         for d in (0..whole).step_by(LANES) {
             merge_values::<LANES>(page, &p, cells.clone(), d, factors, out);
@@ -77,23 +107,33 @@ fn attend_heads(args: &AttendArgs<'_>, q: &[f32], visible: Range<usize>, out: &m
             merge_values::<1>(page, &p, cells.clone(), d, factors, out);
         }
     }
-    for (out, running) in out.chunks_exact_mut(dim).zip(&running) {
-        let r = 1.0 / running.sum;
-        for o in out {
-            *o *= r;
-        }
-    }
+    running
 }
 
 /// Scaled scores of all 64 cells of a page, the invisible ones included.
 #[inline(always)]
 fn scores(page: &KvPage<'_>, q: &[f32], scale: f32) -> Scores {
-    let dim = page.head_dim();
+    match page.cells() {
+        Cells::F16 { k, .. } => fold_keys(k, q, [scale; PAGE_TOKENS], |k| f16_to_f32(*k)),
+        Cells::Q8 { k, k_scales, .. } => {
+            fold_keys(k, q, k_scales.map(|k| scale * k), |k| f32::from(*k))
+        }
+    }
+}
+
+#[inline(always)]
+fn fold_keys<T>(
+    keys: &[T],
+    q: &[f32],
+    scales: [f32; PAGE_TOKENS],
+    float: impl Fn(&T) -> f32,
+) -> Scores {
+    let dim = keys.len() / PAGE_TOKENS;
     let mut s = [[0.0f32; PAGE_TOKENS]; TILE];
-    for (d, halves) in page.k().chunks_exact(PAGE_TOKENS).enumerate() {
+    for (d, cells) in keys.chunks_exact(PAGE_TOKENS).enumerate() {
         let mut k = [0.0f32; PAGE_TOKENS];
-        for (k, half) in k.iter_mut().zip(halves) {
-            *k = f16_to_f32(*half);
+        for (k, cell) in k.iter_mut().zip(cells) {
+            *k = float(cell);
         }
         for (s, q) in s.iter_mut().zip(q.chunks_exact(dim)) {
             for (s, k) in s.iter_mut().zip(&k) {
@@ -101,8 +141,10 @@ fn scores(page: &KvPage<'_>, q: &[f32], scale: f32) -> Scores {
             }
         }
     }
-    for v in s.as_flattened_mut() {
-        *v *= scale;
+    for s in &mut s {
+        for (s, scale) in s.iter_mut().zip(&scales) {
+            *s *= scale;
+        }
     }
     s
 }
@@ -144,18 +186,10 @@ fn merge_values<const N: usize>(
 ) {
     let dim = page.head_dim();
     let heads = out.len() / dim;
-    let mut o = [[0.0f32; N]; TILE];
-    for j in cells {
-        let mut v = [0.0f32; N];
-        for (v, half) in v.iter_mut().zip(&page.v()[j * dim + d..][..N]) {
-            *v = f16_to_f32(*half);
-        }
-        for (o, p) in o[..heads].iter_mut().zip(p) {
-            for (o, v) in o.iter_mut().zip(&v) {
-                *o = p[j].mul_add(*v, *o);
-            }
-        }
-    }
+    let o: [[f32; N]; TILE] = match page.cells() {
+        Cells::F16 { v, .. } => fold_values(v, dim, &p[..heads], cells, d, |v| f16_to_f32(*v)),
+        Cells::Q8 { v, .. } => fold_values(v, dim, &p[..heads], cells, d, |v| f32::from(*v)),
+    };
     for (h, (out, o)) in out.chunks_exact_mut(dim).zip(&o).enumerate() {
         let out = &mut out[d..d + N];
         match factors {
@@ -168,4 +202,28 @@ fn merge_values<const N: usize>(
             }
         }
     }
+}
+
+#[inline(always)]
+fn fold_values<const N: usize, T>(
+    values: &[T],
+    dim: usize,
+    p: &[[f32; PAGE_TOKENS]],
+    cells: Range<usize>,
+    d: usize,
+    float: impl Fn(&T) -> f32,
+) -> [[f32; N]; TILE] {
+    let mut o = [[0.0f32; N]; TILE];
+    for j in cells {
+        let mut v = [0.0f32; N];
+        for (v, cell) in v.iter_mut().zip(&values[j * dim + d..][..N]) {
+            *v = float(cell);
+        }
+        for (o, p) in o.iter_mut().zip(p) {
+            for (o, v) in o.iter_mut().zip(&v) {
+                *o = p[j].mul_add(*v, *o);
+            }
+        }
+    }
+    o
 }

@@ -29,7 +29,7 @@ use tritone_abi::export::{check_lengths, check_matmul};
 use tritone_abi::layout::t2r32;
 use tritone_abi::{
     Activations, AttendArgs, Facts, GateKind, HeadInput, HeadMatrix, Kernel, KernelError, LayoutId,
-    MatOut, Ops, PackArgs, QuantizedRow, RopeArgs, Score, TernaryMatrix,
+    MatOut, Ops, PackArgs, QuantizedRow, RopeArgs, Score, TernaryMatrix, check_merge,
 };
 
 /// The scalar kernel. Needs no scratch memory.
@@ -153,6 +153,18 @@ impl Kernel for Scalar {
     ) -> Result<(), KernelError> {
         args.check(out)?;
         attend::attend(args, out);
+        Ok(())
+    }
+
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Result<(), KernelError> {
+        check_merge(heads, head_dim, acc.len(), next.len())?;
+        attend::merge(heads, head_dim, acc, next);
         Ok(())
     }
 

@@ -44,6 +44,9 @@ pub const fn table(name: &str) -> KernelTable {
         attend: None,
         probe_read: None,
         probe_int8: None,
+        attend_merge: None,
+        norm_quantize: None,
+        gate_quantize: None,
     }
 }
 

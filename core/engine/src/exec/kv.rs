@@ -199,7 +199,7 @@ impl KvCache {
                 let v = std::ptr::from_ref(self.cells.read(start + half, half));
                 (&*k, &*v)
             };
-            out.push(KvPage::new(k, v, self.shape.head_dim)?);
+            out.push(KvPage::f16(k, v, self.shape.head_dim)?);
         }
         Ok(())
     }
@@ -208,6 +208,7 @@ impl KvCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tritone_abi::Cells;
 
     const SHAPE: KvShape = KvShape {
         layers: 2,
@@ -258,10 +259,13 @@ mod tests {
                 unsafe { cache.views(&pages, layer, head, 2, &mut views) }.unwrap();
                 for position in 0..128 {
                     let (page, slot) = (&views[position / 64], position % 64);
+                    let Cells::F16 { k: keys, v: values } = page.cells() else {
+                        panic!("binary16 cells");
+                    };
                     for d in 0..4 {
                         let want = (layer * 1000 + head * 200 + position) as f32 + d as f32 * 0.25;
-                        let k = half::f16::from_bits(page.k()[d * 64 + slot]).to_f32();
-                        let v = half::f16::from_bits(page.v()[slot * 4 + d]).to_f32();
+                        let k = half::f16::from_bits(keys[d * 64 + slot]).to_f32();
+                        let v = half::f16::from_bits(values[slot * 4 + d]).to_f32();
                         assert_eq!(k, half::f16::from_f32(want).to_f32());
                         assert_eq!(v, -k);
                     }

@@ -552,9 +552,11 @@ impl Step<'_> {
             heads,
             head_dim: recipe.head_dim,
             pages: &local.pages,
+            first: 0,
             len,
             window: 0,
             scale: 1.0 / (recipe.head_dim as f32).sqrt(),
+            partial: false,
         };
         let columns = kv_head * group..(kv_head + 1) * group;
         // SAFETY: these rows' columns of this KV head belong to this unit.

@@ -1,7 +1,7 @@
 //! Attention over the paged KV cache.
 
 use tritone_abi::numerics::{self, f16_to_f32, f32_to_f16};
-use tritone_abi::{AttendArgs, Kernel, KvPage, MatOut, PAGE_TOKENS, ScratchNeed};
+use tritone_abi::{AttendArgs, Cells, Kernel, KvPage, MatOut, PAGE_TOKENS, ScratchNeed};
 
 use crate::data::{Random, assert_same};
 use crate::kernel;
@@ -17,11 +17,14 @@ fn attention(args: &AttendArgs<'_>, token: usize, q: &[f32]) -> Vec<f32> {
     let mut result: Option<(f32, f32, Vec<f32>)> = None;
     for chunk in start / PAGE_TOKENS..end.div_ceil(PAGE_TOKENS) {
         let (page, base) = (&args.pages[chunk], chunk * PAGE_TOKENS);
+        let Cells::F16 { k, v } = page.cells() else {
+            panic!("binary16 cells");
+        };
         let seen: Vec<usize> = (0..PAGE_TOKENS)
             .filter(|j| (start..end).contains(&(base + j)))
             .collect();
         let score = |j: usize| {
-            let key = |d: usize| f16_to_f32(page.k()[d * PAGE_TOKENS + j]);
+            let key = |d: usize| f16_to_f32(k[d * PAGE_TOKENS + j]);
             q.iter()
                 .enumerate()
                 .fold(0.0f32, |acc, (d, q)| q.mul_add(key(d), acc))
@@ -41,7 +44,7 @@ fn attention(args: &AttendArgs<'_>, token: usize, q: &[f32]) -> Vec<f32> {
         let l = numerics::sum_lanes(lanes);
         let o: Vec<f32> = (0..args.head_dim)
             .map(|d| {
-                let value = |j: usize| f16_to_f32(page.v()[j * args.head_dim + d]);
+                let value = |j: usize| f16_to_f32(v[j * args.head_dim + d]);
                 seen.iter()
                     .fold(0.0f32, |acc, j| p[*j].mul_add(value(*j), acc))
             })
@@ -78,7 +81,7 @@ fn attention_follows_its_definition() {
             .collect();
         let pages: Vec<KvPage<'_>> = cells
             .chunks(2)
-            .map(|kv| KvPage::new(&kv[0], &kv[1], head_dim).unwrap())
+            .map(|kv| KvPage::f16(&kv[0], &kv[1], head_dim).unwrap())
             .collect();
         for (tokens, len, window) in [
             (1, 1, 0),
@@ -107,9 +110,11 @@ fn attention_follows_its_definition() {
                 heads,
                 head_dim,
                 pages,
+                first: 0,
                 len,
                 window,
                 scale,
+                partial: false,
             };
             let need = ScratchNeed {
                 max_tokens: tokens,

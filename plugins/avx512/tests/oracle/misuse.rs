@@ -64,7 +64,7 @@ fn contradicting_arguments_are_refused() {
     assert_eq!(kernel.packed_bytes(1, 131_073), None);
 
     let cells = vec![0; 8 * PAGE_TOKENS];
-    let pages = [KvPage::new(&cells, &cells, 8).unwrap()];
+    let pages = [KvPage::f16(&cells, &cells, 8).unwrap()];
     let args = AttendArgs {
         q: &[0.0; 64],
         q_stride: 8,
@@ -72,9 +72,11 @@ fn contradicting_arguments_are_refused() {
         heads: 1,
         head_dim: 8,
         pages: &pages,
+        first: 0,
         len: 1,
         window: 0,
         scale: 1.0,
+        partial: false,
     };
     let mut buffer = vec![0.0; 64];
     let mut out = MatOut::new(&mut buffer, 8, 0..8).unwrap();

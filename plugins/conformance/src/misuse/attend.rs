@@ -55,9 +55,11 @@ impl Attention<'_> {
             heads,
             head_dim,
             pages: &pages,
+            first: 0,
             len,
             window: 0,
             scale: 0.1,
+            partial: false,
         };
         run(
             Attention {

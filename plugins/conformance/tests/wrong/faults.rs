@@ -4,7 +4,7 @@ use tritone_abi::head::weight as head_weight;
 use tritone_abi::layout::t2r32;
 use tritone_abi::numerics::f16_to_f32;
 use tritone_abi::{
-    Activations, AttendArgs, Facts, GateKind, HeadFormat, HeadInput, HeadMatrix, Kernel,
+    Activations, AttendArgs, Cells, Facts, GateKind, HeadFormat, HeadInput, HeadMatrix, Kernel,
     KernelError, LayoutId, MatOut, Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed,
     TernaryMatrix, WeightScales,
 };
@@ -420,7 +420,10 @@ impl Kernel for Planted {
             }
             Scalar.attend(&args, out, &mut [])?;
             if self.fault == Fault::GarbageTimesZero {
-                let last = args.pages.last().and_then(|page| page.v().last());
+                let last = args.pages.last().and_then(|page| match page.cells() {
+                    Cells::F16 { v, .. } => v.last(),
+                    Cells::Q8 { .. } => None,
+                });
                 let garbage = f16_to_f32(last.copied().unwrap_or(0));
                 out.row(0)[0] += garbage * 0.0;
             }
