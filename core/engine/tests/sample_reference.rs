@@ -61,29 +61,60 @@ fn survivors(logits: &[f32], s: &Sampling, history: &[u32]) -> Vec<(u32, u64)> {
     kept
 }
 
-/// The 64 random bits for a position, found out by drawing among 256 equal tokens, eight at a
-/// time: the top byte chooses.
-fn top_byte(seed: u64, position: u64) -> u64 {
-    let even = Sampling {
-        temperature: 1.0,
-        top_p: 1.0,
-        seed,
-        ..Sampling::default()
-    };
-    let choice = Sampler::new(even, 256)
-        .unwrap()
-        .next(&mut [0.0; 256], position, &[])
-        .unwrap();
-    u64::from(choice.token)
+/// The 64 random bits for a position: Philox4x32-10, whose known answers the module tests.
+fn bits_at(seed: u64, position: u64) -> u64 {
+    let mut counter = [position as u32, (position >> 32) as u32, 0, 0];
+    let mut key = [seed as u32, (seed >> 32) as u32];
+    for _ in 0..10 {
+        let even = u64::from(counter[0]) * 0xd251_1f53;
+        let odd = u64::from(counter[2]) * 0xcd9e_8d57;
+        counter = [
+            (odd >> 32) as u32 ^ counter[1] ^ key[0],
+            odd as u32,
+            (even >> 32) as u32 ^ counter[3] ^ key[1],
+            even as u32,
+        ];
+        key[0] = key[0].wrapping_add(0x9e37_79b9);
+        key[1] = key[1].wrapping_add(0xbb67_ae85);
+    }
+    u64::from(counter[1]) << 32 | u64::from(counter[0])
 }
 
+/// The token at a random point of all weights, laid end to end in the order of the ids.
+fn drawn(kept: &[(u32, u64)], bits: u64) -> u32 {
+    let total: u64 = kept.iter().map(|&(_, weight)| weight).sum();
+    let point = (u128::from(bits) * u128::from(total)) >> 64;
+    let mut end = 0;
+    let found = kept.iter().find(|&&(_, weight)| {
+        end += u128::from(weight);
+        point < end
+    });
+    found.unwrap().0
+}
+
+/// Flat, peaked, tied, all equal, masked, few and many.
 fn logits() -> impl Strategy<Value = Vec<f32>> {
-    let logit = prop_oneof![
+    let mixed = prop_oneof![
         6 => -20.0..20.0f32,
         2 => prop::sample::select(vec![0.0, -0.0, 1.0, 5.0, 5.0, 1e-30]),
         1 => Just(f32::NEG_INFINITY),
     ];
-    prop::collection::vec(logit, 4..300).prop_filter("one must be left", |l| {
+    let flat = -0.01..0.01f32;
+    let steps = (0..4u8).prop_map(|step| f32::from(step) * 0.1);
+    let peaked = prop_oneof![30 => -30.0..-5.0f32, 1 => 0.0..20.0f32];
+    let wild = prop_oneof![
+        1 => (prop::num::f32::NORMAL | prop::num::f32::SUBNORMAL).prop_map(|logit| logit * 0.1),
+        1 => -1e3..1e3f32,
+    ];
+    prop_oneof![
+        3 => prop::collection::vec(mixed, 4..300),
+        1 => prop::collection::vec(flat, 4..2_000usize),
+        1 => prop::collection::vec(steps, 4..2_000usize),
+        1 => prop::collection::vec(peaked, 4..2_000usize),
+        1 => prop::collection::vec(wild, 4..300),
+        1 => (4..2_000usize, -20.0..20.0f32).prop_map(|(size, logit)| vec![logit; size]),
+    ]
+    .prop_filter("one must be left", |l| {
         l[3..].iter().any(|&x| x > f32::NEG_INFINITY)
     })
 }
@@ -91,8 +122,10 @@ fn logits() -> impl Strategy<Value = Vec<f32>> {
 prop_compose! {
     fn settings()(
         temperature in prop_oneof![Just(0.0), Just(1.0), 0.05..5.0f32],
-        top_k in prop_oneof![Just(0), 1..400u32],
-        top_p in prop_oneof![Just(1.0), 0.01..1.0f32],
+        top_k in prop_oneof![4 => Just(0), 2 => 1..5u32, 4 => 1..400u32, 1 => 1..3_000u32, 1 => Just(u32::MAX)],
+        top_p in prop_oneof![
+            4 => Just(1.0), 4 => 0.01..1.0f32, 1 => Just(f32::MIN_POSITIVE), 1 => Just(1.0f32.next_down()),
+        ],
         min_p in prop_oneof![Just(0.0), Just(1.0), 0.0..0.5f32],
         repetition_penalty in prop_oneof![Just(1.0), 0.5..2.0f32],
         repetition_window in 0..20u32,
@@ -122,27 +155,67 @@ proptest! {
         let kept = survivors(&logits, &settings, &history);
         let mut sampler = Sampler::new(settings.clone(), logits.len()).unwrap();
         let choice = sampler.next(&mut logits.clone(), position, &history).unwrap();
-        // The draw lies in the part of [0, total) that belongs to its top byte.
-        let total: u64 = kept.iter().map(|&(_, weight)| weight).sum();
-        let byte = u128::from(top_byte(settings.seed, position));
-        let low = (u128::from(total) * byte / 256) as u64;
-        let high = (u128::from(total) * (byte + 1) / 256) as u64;
-        let mut start = 0;
-        let possible: Vec<u32> = kept.iter().filter_map(|&(id, weight)| {
-            let part = start..start + weight;
-            start = part.end;
-            (part.start <= high && part.end > low).then_some(id)
-        }).collect();
-        prop_assert!(possible.contains(&choice.token), "{choice:?} {possible:?}");
+        prop_assert_eq!(choice.token, drawn(&kept, bits_at(settings.seed, position)));
 
         // A buffer used before, and a history beyond the vocabulary, change nothing.
         let again = sampler.next(&mut logits.clone(), position, &history).unwrap();
         prop_assert_eq!(choice, again);
         prop_assert_eq!(choice.logprob.is_some(), settings.logprobs);
         if let Some(logprob) = choice.logprob {
-            let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
-            let exact = f64::from(logits[choice.token as usize]) - sum.ln();
-            prop_assert!((f64::from(logprob) - exact).abs() < 1e-4, "{} {}", logprob, exact);
+            let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = logits.iter().map(|&l| (f64::from(l) - max).exp()).sum();
+            let exact = f64::from(logits[choice.token as usize]) - max - sum.ln();
+            let near = 1e-4 + 1e-6 * max.abs() + 1e-6 * exact.abs();
+            prop_assert!((f64::from(logprob) - exact).abs() <= near, "{} {}", logprob, exact);
+        }
+    }
+}
+
+/// The size of a real vocabulary, where most tokens can be drawn, few, or all alike.
+#[test]
+fn a_large_vocabulary_is_drawn_from_alike() {
+    const VOCAB: u32 = 128_256;
+    let noise = |token: u32| (token.wrapping_mul(0x9e37_79b9) >> 8) as f32 / (1 << 24) as f32;
+    let flat = (0..VOCAB).map(|token| noise(token) * 12.0).collect();
+    let peaked = (0..VOCAB).map(|token| match token % 997 {
+        0 => 25.0 + noise(token),
+        _ => noise(token) * 5.0,
+    });
+    let rounded = (0..VOCAB).map(|token| (noise(token) * 40.0).round());
+    let shapes: [Vec<f32>; 4] = [
+        flat,
+        peaked.collect(),
+        rounded.collect(),
+        vec![-3.0; VOCAB as usize],
+    ];
+    let plain = Sampling {
+        temperature: 1.0,
+        top_p: 1.0,
+        ..Sampling::default()
+    };
+    let with = |change: fn(&mut Sampling)| {
+        let mut settings = plain.clone();
+        change(&mut settings);
+        settings
+    };
+    for settings in [
+        plain.clone(),
+        Sampling::default(),
+        with(|s| s.top_p = 0.999),
+        with(|s| s.top_p = 0.01),
+        with(|s| s.min_p = 0.1),
+        with(|s| s.top_k = 40),
+        with(|s| (s.top_k, s.top_p) = (5_000, 0.7)),
+        with(|s| (s.top_k, s.min_p) = (200_000, 0.01)),
+    ] {
+        for logits in &shapes {
+            let kept = survivors(logits, &settings, &[]);
+            let mut sampler = Sampler::new(settings.clone(), logits.len()).unwrap();
+            for position in 0..20 {
+                let choice = sampler.next(&mut logits.clone(), position, &[]).unwrap();
+                let expected = drawn(&kept, bits_at(settings.seed, position));
+                assert_eq!(choice.token, expected, "{settings:?} {:?}", &logits[..2]);
+            }
         }
     }
 }

@@ -9,8 +9,15 @@
 //! as integers, so that no order of addition matters; and the random number is a function of
 //! `(seed, position)`, not of what was drawn before: Philox4x32-10 with the seed as its key and the
 //! position as its counter.
+//!
+//! No choice sorts the vocabulary, or allocates once its buffers have grown. One pass finds the
+//! greatest logit of every block of tokens; what follows looks only at the blocks that have
+//! something near the best.
 
+mod candidate;
+mod exp;
 mod nucleus;
+mod peaks;
 mod philox;
 mod sampler;
 mod settings;

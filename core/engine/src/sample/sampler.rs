@@ -1,4 +1,6 @@
+use super::exp::{LEAST, exp};
 use super::nucleus::Nucleus;
+use super::peaks::{BLOCK, Peaks, each};
 use super::philox::bits_at;
 use super::{SampleError, Sampling};
 
@@ -18,6 +20,7 @@ pub struct Choice {
 pub struct Sampler {
     settings: Sampling,
     vocab: usize,
+    peaks: Peaks,
     nucleus: Nucleus,
     window: Vec<u32>,
     /// Logits that were changed, as they were, in the order of the changes.
@@ -40,6 +43,7 @@ impl Sampler {
         Ok(Self {
             settings,
             vocab,
+            peaks: Peaks::default(),
             nucleus: Nucleus::default(),
             window,
             changed,
@@ -73,7 +77,8 @@ impl Sampler {
             });
         }
         let total = if self.settings.logprobs {
-            Some(log_sum_exp(logits)?)
+            self.peaks.find(logits)?;
+            Some(log_sum_exp(logits, self.peaks.max()))
         } else {
             None
         };
@@ -84,12 +89,12 @@ impl Sampler {
             self.changed.push((token, *logit));
             *logit += bias;
         }
-        let (best, max) = best(logits)?;
+        self.peaks.find(logits)?;
         let token = if self.settings.temperature == 0.0 {
-            best
+            self.peaks.best(logits)
         } else {
             let bits = bits_at(self.settings.seed, position);
-            self.nucleus.draw(logits, max, &self.settings, bits)
+            self.nucleus.draw(logits, &self.peaks, &self.settings, bits)
         };
         let logprob = total.map(|total| {
             let original = self.changed.iter().find(|&&(id, _)| id == token);
@@ -129,30 +134,22 @@ impl Sampler {
     }
 }
 
-/// The best token, the lower id of equals, and its logit.
-fn best(logits: &[f32]) -> Result<(u32, f32), SampleError> {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (token, &value) in logits.iter().enumerate() {
-        if value.is_nan() || value == f32::INFINITY {
-            return Err(SampleError::BrokenLogit { token, value });
-        }
-        if value > best.1 {
-            best = (token as u32, value);
-        }
+/// ln(sum of exp(logit)): in f64, in increasing order of ids. `max` is the greatest logit.
+fn log_sum_exp(logits: &[f32], max: f32) -> f32 {
+    let mut sum = 0.0;
+    let (whole, rest) = logits.as_chunks::<BLOCK>();
+    for block in whole {
+        let distances = each(block, |logit| logit - max);
+        // Both have the same bits, and the first has a bounded range.
+        let chances = if distances.iter().all(|&distance| distance >= LEAST) {
+            each(&distances, exp)
+        } else {
+            distances.map(libm::expf)
+        };
+        sum = chances.iter().fold(sum, |sum, &c| sum + f64::from(c));
     }
-    if best.1 == f32::NEG_INFINITY {
-        Err(SampleError::AllMasked)
-    } else {
-        Ok(best)
+    for &logit in rest {
+        sum += f64::from(libm::expf(logit - max));
     }
-}
-
-/// ln(sum of exp(logit)): in f64, in increasing order of ids.
-fn log_sum_exp(logits: &[f32]) -> Result<f32, SampleError> {
-    let (_, max) = best(logits)?;
-    let sum: f64 = logits
-        .iter()
-        .map(|&logit| f64::from(libm::expf(logit - max)))
-        .sum();
-    Ok(max + libm::log(sum) as f32)
+    max + libm::log(sum) as f32
 }

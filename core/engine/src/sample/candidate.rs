@@ -1,0 +1,102 @@
+use super::peaks::BLOCK;
+
+/// A token that may be drawn, with its place in the order of all: the greatest logit first, the
+/// lower id of equals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    /// The logit, as an integer of the same order, above the complement of the id: greater is
+    /// better.
+    key: u64,
+    weight: u64,
+}
+
+impl Candidate {
+    /// Comes after every token.
+    pub(super) const LAST: Self = Self {
+        key: (!f32::NEG_INFINITY.to_bits() as u64) << 32,
+        weight: 0,
+    };
+
+    /// A token, as yet without a weight.
+    pub(super) fn new(token: u32, logit: f32) -> Self {
+        // -0 becomes +0, which it equals.
+        let bits = (logit + 0.0).to_bits();
+        let ordered = if bits >> 31 == 0 {
+            bits | 1 << 31
+        } else {
+            !bits
+        };
+        Self {
+            key: u64::from(ordered) << 32 | u64::from(!token),
+            weight: 0,
+        }
+    }
+
+    pub(super) fn with_weight(self, weight: u64) -> Self {
+        Self { weight, ..self }
+    }
+
+    pub(super) fn weight(self) -> u64 {
+        self.weight
+    }
+
+    pub(super) fn token(self) -> u32 {
+        !(self.key as u32)
+    }
+
+    pub(super) fn logit(self) -> f32 {
+        let ordered = (self.key >> 32) as u32;
+        f32::from_bits(if ordered >> 31 == 1 {
+            ordered & !(1 << 31)
+        } else {
+            !ordered
+        })
+    }
+
+    /// The `chances` of a block of tokens with 0 for those that come after this one.
+    #[inline(always)]
+    pub(super) fn keep(
+        self,
+        logits: &[f32; BLOCK],
+        mut chances: [f32; BLOCK],
+        block: u32,
+    ) -> [f32; BLOCK] {
+        let (least, last) = (self.logit(), self.token());
+        let ids = block * BLOCK as u32..;
+        for ((chance, &logit), token) in chances.iter_mut().zip(logits).zip(ids) {
+            let kept = (logit > least) | ((logit == least) & (token <= last));
+            *chance = if kept { *chance } else { 0.0 };
+        }
+        chances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_and_ids_come_back_in_order() {
+        let sorted = [
+            Candidate::LAST,
+            Candidate::new(7, -3.5),
+            Candidate::new(3, -0.0),
+            Candidate::new(2, 0.0),
+            Candidate::new(9, 1e-40),
+            Candidate::new(0, 2.0),
+        ];
+        assert!(sorted.is_sorted());
+        let parts = sorted.map(|candidate| (candidate.token(), candidate.logit()));
+        assert_eq!(
+            parts,
+            [
+                (u32::MAX, f32::NEG_INFINITY),
+                (7, -3.5),
+                (3, 0.0),
+                (2, 0.0),
+                (9, 1e-40),
+                (0, 2.0)
+            ]
+        );
+    }
+}
