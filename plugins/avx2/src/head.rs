@@ -1,4 +1,4 @@
-//! Logits: binary16 rows, and the quantised formats of [`tritone_abi::head`].
+//! Logits of the quantised formats of [`tritone_abi::head`].
 //!
 //! Sixteen rows of a quantised head are two registers. How the sums of a group of 32 columns
 //! (eight column quads) stay exact:
@@ -10,11 +10,9 @@
 use core::arch::x86_64::*;
 
 use tritone_abi::head::{BLOCK_COLS, GROUP_ROWS, SCALE_COLS};
-use tritone_abi::numerics::LANES;
 use tritone_abi::{Activations, HeadFormat, HeadMatrix, MatOut};
 
 use crate::isa::Isa;
-use crate::lanes::F32x16;
 
 /// Registers that hold one value for each of sixteen rows.
 const HALVES: usize = GROUP_ROWS / 8;
@@ -24,84 +22,6 @@ const SCALE_BYTES: usize = 64;
 
 /// How far ahead of its use a cache line is asked for.
 const PREFETCH_BYTES: usize = 4096;
-
-/// Logits of a binary16 head; the arguments are checked.
-pub(crate) fn floats(_: Isa, w: &HeadMatrix<'_>, x: &[f32], tokens: usize, out: &mut MatOut<'_>) {
-    // SAFETY: the proof says that the function's features are there.
-    unsafe { float_rows(w, x, tokens, out) };
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn float_rows(w: &HeadMatrix<'_>, x: &[f32], tokens: usize, out: &mut MatOut<'_>) {
-    let rows = out.range();
-    let weights = |row: usize| &w.data[2 * w.cols * row..][..2 * w.cols];
-    let hidden = |token: usize| &x[w.cols * token..][..w.cols];
-    for first in rows.clone().step_by(GROUP_ROWS) {
-        let end = rows.end.min(first + GROUP_ROWS);
-        let mut token = 0;
-        // Several tokens share the conversion of a row; a single one takes four rows at a time,
-        // so that either way four sums are under way.
-        while token + 4 <= tokens {
-            let x = core::array::from_fn(|t| hidden(token + t));
-            for row in first..end {
-                let [logits] = dots::<1, 4>([weights(row)], x);
-                for (t, logit) in logits.iter().enumerate() {
-                    out.row(token + t)[row - rows.start] = *logit;
-                }
-            }
-            token += 4;
-        }
-        for token in token..tokens {
-            let mut row = first;
-            while row + 4 <= end {
-                let w = core::array::from_fn(|r| weights(row + r));
-                let logits = dots::<4, 1>(w, [hidden(token)]);
-                let place = &mut out.row(token)[row - rows.start..][..4];
-                place.copy_from_slice(logits.as_flattened());
-                row += 4;
-            }
-            for row in row..end {
-                let [[logit]] = dots::<1, 1>([weights(row)], [hidden(token)]);
-                out.row(token)[row - rows.start] = logit;
-            }
-        }
-    }
-}
-
-/// Every product of `R` binary16 rows with `T` rows of floats, all of one length.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn dots<const R: usize, const T: usize>(w: [&[u8]; R], x: [&[f32]; T]) -> [[f32; T]; R] {
-    let n = x[0].len() / LANES;
-    let halves: [&[[u8; 2 * LANES]]; R] =
-        core::array::from_fn(|r| &w[r].as_chunks::<{ 2 * LANES }>().0[..n]);
-    let values: [&[[f32; LANES]]; T] = core::array::from_fn(|t| &x[t].as_chunks::<LANES>().0[..n]);
-    let mut sums = [[F32x16::splat(0.0); T]; R];
-    for i in 0..n {
-        let x: [F32x16; T] = core::array::from_fn(|t| F32x16::load(&values[t][i]));
-        for r in 0..R {
-            let w = F32x16::load_f16_bytes(&halves[r][i]);
-            for t in 0..T {
-                sums[r][t] = x[t].fma(w, sums[r][t]);
-            }
-        }
-    }
-    core::array::from_fn(|r| {
-        core::array::from_fn(|t| {
-            let tail = &x[t][LANES * n..];
-            if tail.is_empty() {
-                return sums[r][t].sum();
-            }
-            let mut lanes = sums[r][t].to_array();
-            let halves = w[r][2 * LANES * n..].as_chunks::<2>().0;
-            for (lane, (x, half)) in lanes.iter_mut().zip(tail.iter().zip(halves)) {
-                let half = tritone_abi::numerics::f16_to_f32(u16::from_le_bytes(*half));
-                *lane = x.mul_add(half, *lane);
-            }
-            F32x16::load(&lanes).sum()
-        })
-    })
-}
 
 /// Logits of a quantised head; the arguments are checked.
 pub(crate) fn codes(_: Isa, w: &HeadMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>) {

@@ -8,7 +8,7 @@
 //! * `decode`: the ternary product of one to four tokens, a linear stream over the weights;
 //! * `gemm`: the ternary product of many tokens, in register tiles over unpacked weights;
 //! * `fold`: from exact integer sums to scaled outputs, for both;
-//! * `head`, `attend`, `rows`, `exp`: the rest of a decoder step;
+//! * `head`: logits of a quantised head;
 //! * `probe`: loops that measure what the instruction set can reach;
 //! * `lanes`: the sixteen virtual lanes of [`tritone_abi::numerics`] in two registers.
 #![cfg_attr(
@@ -20,11 +20,7 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
-mod attend;
-#[cfg(target_arch = "x86_64")]
 mod decode;
-#[cfg(target_arch = "x86_64")]
-mod exp;
 #[cfg(target_arch = "x86_64")]
 mod fold;
 #[cfg(target_arch = "x86_64")]
@@ -39,33 +35,23 @@ mod kernel;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod probe;
-#[cfg(target_arch = "x86_64")]
-mod rows;
 
-/// The kernel; all its working memory comes from the caller.
-struct Avx2;
+#[cfg(target_arch = "x86_64")]
+type Here = tritone_simd::SimdKernel<kernel::Avx2>;
+#[cfg(target_arch = "x86_64")]
+const HERE: Here = Here::new();
+
+#[cfg(not(target_arch = "x86_64"))]
+type Here = tritone_simd::Elsewhere;
+#[cfg(not(target_arch = "x86_64"))]
+const HERE: Here = Here::new(facts, "x86-64");
 
 tritone_abi::export_kernel! {
-    static KERNEL: Avx2 = Avx2;
+    static KERNEL: Here = HERE;
     symbol: tritone_kernel_avx2,
     name: "avx2",
     isa: "AVX2, FMA, F16C",
     layout: tritone_abi::LayoutId::T2R32,
     row_align: 32,
     ops: tritone_abi::Ops::ALL.with(tritone_abi::Ops::PROBE),
-}
-
-/// Elsewhere the crate builds, and says why it cannot be used.
-#[cfg(not(target_arch = "x86_64"))]
-impl tritone_abi::Kernel for Avx2 {
-    fn facts(&self) -> &tritone_abi::Facts {
-        facts()
-    }
-
-    fn score(&self) -> tritone_abi::Score {
-        tritone_abi::Score {
-            rank: 0,
-            reason: "needs x86-64".to_owned(),
-        }
-    }
 }

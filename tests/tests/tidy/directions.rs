@@ -12,6 +12,7 @@ type Names = &'static [&'static str];
 /// Stands for all of ours.
 const ALL: Names = &["*"];
 const ABI: Names = &["tritone-abi"];
+const VECTORS: Names = &["tritone-abi", "tritone-simd"];
 const PLUGINS: Names = &["tritone-scalar", "tritone-avx2", "tritone-avx512"];
 const ORACLE: Names = &["tritone-scalar", "tritone-conformance"];
 
@@ -24,8 +25,9 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/engine", &["tritone-abi", "tritone-formats"], PLUGINS),
     ("core/loader", ABI, PLUGINS),
     ("plugins/scalar", ABI, ORACLE),
-    ("plugins/avx2", ABI, ORACLE),
-    ("plugins/avx512", ABI, ORACLE),
+    ("plugins/simd", ABI, &["tritone-scalar"]),
+    ("plugins/avx2", VECTORS, ORACLE),
+    ("plugins/avx512", VECTORS, ORACLE),
     (
         "plugins/conformance",
         &["tritone-abi", "tritone-scalar"],
