@@ -294,6 +294,113 @@ fn the_scalar_kernel_measures_both_limits() {
 }
 
 #[test]
+fn everything_is_swept_in_turn() {
+    let directory = TempDir::new().unwrap();
+    let args = [
+        "bench",
+        "--prompt=20",
+        "--generate=2",
+        "--repeat=2",
+        "--read-buffer=4",
+        "--context=3",
+        "--threads=1,2",
+        "--kernel=scalar,all",
+        "--head=q6,f16,q6",
+        "--batch=3",
+        "--mixed=2",
+        "--chunk=8",
+        "--json=out.json",
+    ];
+    let table = good(directory.path(), &args);
+    let stored = fs::read_to_string(directory.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(report["schema"], "tritone-bench/2");
+    assert!(!report["machine"]["os"].as_str().unwrap().is_empty());
+    assert_eq!(report["date"].as_str().unwrap().len(), 10);
+    assert_eq!(report["model"]["content_id"].as_str().unwrap().len(), 16);
+    assert_eq!(report["kernels"][0]["name"], "scalar");
+    assert_eq!(report["pinned"].as_array().unwrap().len(), 0);
+    assert!(table.contains("not pinned"), "{table}");
+
+    let kernels = report["kernels"].as_array().unwrap().len();
+    let threads = report["settings"]["threads"].as_array().unwrap().len();
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), kernels * threads * 2, "every way once");
+    for result in results {
+        let macs = 4_718_592e-9;
+        assert_eq!(result["decode"][0]["context"], 3);
+        median(&result["decode"][0]["tokens_per_s"]);
+        // One sequence is measured, too, for the comparison.
+        let batch = result["batch"].as_array().unwrap();
+        let sizes: Vec<_> = batch.iter().map(|one| one["sequences"].as_u64()).collect();
+        assert_eq!(sizes, [Some(1), Some(3)]);
+        let (all, each) = (
+            median(&batch[1]["tokens_per_s"]),
+            median(&batch[1]["tokens_per_s_each"]),
+        );
+        assert!((all / each - 3.0).abs() < 1e-6, "{all} {each}");
+        assert_eq!(median(&batch[0]["times_one"]), 1.0);
+        assert!(median(&batch[1]["times_one"]) > 0.0);
+        if result["int8_gmac_per_s"]["missing"].is_null() {
+            let sample = |value: &Value| value["samples"][0].as_f64().unwrap();
+            let share =
+                sample(&batch[1]["tokens_per_s"]) * macs / sample(&result["int8_gmac_per_s"]);
+            assert!((sample(&batch[1]["share_of_int8"]) / share - 1.0).abs() < 1e-6);
+        }
+        let mixed = &result["mixed"];
+        assert_eq!(
+            (&mixed["decoders"], &mixed["chunk"]),
+            (&2.into(), &8.into())
+        );
+        // Two steps without the prompt, and three pieces of it.
+        for (part, steps) in [("alone", 2), ("reading", 3)] {
+            let gaps = mixed[part]["ms"].as_array().unwrap();
+            assert!(
+                gaps.iter()
+                    .all(|gaps| gaps.as_array().unwrap().len() == steps)
+            );
+            assert!(median(&mixed[part]["p95_ms"]) >= median(&mixed[part]["p50_ms"]));
+        }
+    }
+    let head = |result: &Value| result["head"].as_str().unwrap().to_owned();
+    assert_eq!(head(&results[0]), "q6");
+    let q6 = results[0]["head_bytes"].as_u64().unwrap();
+    let f16 = results.iter().find(|result| head(result) == "f16").unwrap();
+    assert!(q6 < f16["head_bytes"].as_u64().unwrap());
+    for word in ["scalar, q6 head", "decode of 3", "gap p95 reading"] {
+        assert!(table.contains(word), "{word} is missing in:\n{table}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_can_be_kept_on_processors() {
+    let directory = TempDir::new().unwrap();
+    let args = [&SHORT[..], &["--pin", "--json", "out.json"]].concat();
+    let table = good(directory.path(), &args);
+    assert!(table.contains("pinned, in order, to CPUs"), "{table}");
+    let stored = fs::read_to_string(directory.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(report["pinned"].as_array().unwrap().len(), 1);
+    median(&report["results"][0]["decode"][0]["tokens_per_s"]);
+}
+
+#[test]
+fn sweeps_that_make_no_sense_are_refused() {
+    let directory = TempDir::new().unwrap();
+    let refused = |more: &[&str], word: &str| {
+        let output = run(directory.path(), &[&["bench"], more].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        let errors = text(&output.stderr);
+        assert!(errors.contains(word), "{more:?}: {errors}");
+    };
+    refused(&["--kernel", "scalar,nothing"], "nothing");
+    refused(&["--head", "f16,q5"], "there are f16, q8, q6, q4");
+    refused(&["--mixed", "2", "--prompt", "0"], "--prompt 0");
+    refused(&["--batch", "0"], "--batch");
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     let directory = TempDir::new().unwrap();
     let refused = bad(

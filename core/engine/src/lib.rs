@@ -18,6 +18,7 @@
 //! * No part of this crate prints, exits the process or talks to a network.
 
 pub mod api;
+mod bytes;
 mod engine;
 mod error;
 mod exec;
@@ -35,6 +36,7 @@ pub use api::{
     Cancel, EngineOptions, EngineStatus, Event, FinishReason, Finished, Generation, Input,
     LoadProgress, ModelSource, Request, Timings,
 };
+pub use bytes::PageBytes;
 pub use engine::{Engine, ModelInfo};
 pub use error::{GenerateError, LoadError, StepError};
 pub use exec::step::{Slice, Want};

@@ -7,7 +7,7 @@ use tritone_abi::{HeadFormat, Kernel};
 use crate::api::LoadProgress;
 use crate::error::{LoadError, StepError};
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
-use crate::exec::team::Team;
+use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTable};
 use crate::model::Model;
 use crate::plan::{Capacity, MemoryPlan};
@@ -177,6 +177,67 @@ impl Runner {
         self.buffers = buffers;
         self.plan = plan;
         self.options.kernel = kernel;
+        Ok(())
+    }
+
+    /// Goes on with another number of threads, at least 1. Weights and KV cache stay as they are.
+    ///
+    /// # Errors
+    /// When the buffers of so many threads exceed the memory limit or the system has no thread; the
+    /// runner then keeps its old team.
+    pub fn set_threads(&mut self, threads: usize) -> Result<(), LoadError> {
+        let threads = threads.max(1);
+        if threads == self.team.size() {
+            return Ok(());
+        }
+        let (recipe, kernel) = (&self.model.recipe, &*self.options.kernel);
+        let (capacity, head) = (self.capacity(), self.options.head);
+        let too_big = || LoadError::Recipe {
+            model: self.model.source.clone(),
+            what: format!("no memory for the buffers of {threads} threads"),
+        };
+        let limit = self.options.memory_limit;
+        let plan =
+            MemoryPlan::new(recipe, kernel, threads, capacity, head, limit).ok_or_else(too_big)?;
+        if !plan.fits() {
+            return Err(LoadError::Memory {
+                model: self.model.source.clone(),
+                plan: Box::new(plan),
+            });
+        }
+        let buffers = Buffers::new(recipe, kernel, capacity, threads, head).ok_or_else(too_big)?;
+        let team = Team::new(threads).map_err(LoadError::Thread)?;
+        (self.plan, self.buffers, self.team) = (plan, buffers, team);
+        self.options.threads = threads;
+        Ok(())
+    }
+
+    /// Calls `work` once on every thread of the team, with its number: 0 is the calling thread. For
+    /// what belongs to a thread, such as the processor it may run on.
+    ///
+    /// # Errors
+    /// When `work` panics, now or in an earlier step.
+    pub fn on_threads(&mut self, work: &(dyn Fn(usize) + Sync)) -> Result<(), StepError> {
+        let program = |member: &Member<'_>| {
+            work(member.id());
+            Ok(())
+        };
+        self.team
+            .run(&program)
+            .map_err(|Poisoned| StepError::Panicked)
+    }
+
+    /// Copies the first page of `source` over every page of `into`: a cache of any depth in the time
+    /// of a copy. Attention then reads as much memory as after a real prefill, but what it computes
+    /// means nothing; for measurements.
+    ///
+    /// # Errors
+    /// When `source` has no page, or pages belong to another cache.
+    pub fn repeat_page(&mut self, source: &Pages, into: &Pages) -> Result<(), StepError> {
+        if source.count() == 0 || !self.cache.owns(source) || !self.cache.owns(into) {
+            return Err(StepError::Batch("pages of another cache, or none"));
+        }
+        self.cache.repeat_page(source, into);
         Ok(())
     }
 

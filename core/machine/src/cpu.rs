@@ -20,14 +20,7 @@ impl Topology {
     /// Reads the topology; each count is at least 1.
     pub(crate) fn read(roots: &Roots) -> Self {
         let online = online(roots).unwrap_or_else(|| BTreeSet::from([0]));
-        let mut allowed: BTreeSet<usize> = roots
-            .read_proc("self/status")
-            .and_then(|status| parse_cpu_list(field(&status, "Cpus_allowed_list")?))
-            .map(|mask| mask.intersection(&online).copied().collect())
-            .unwrap_or_default();
-        if allowed.is_empty() {
-            allowed.clone_from(&online);
-        }
+        let allowed = allowed(roots, &online);
         let cores = Cores::read(roots, &online);
         Self {
             logical_cpus: online.len(),
@@ -83,6 +76,36 @@ impl Cores {
         let unknown = cpus.iter().filter(|cpu| !self.0.contains_key(cpu)).count();
         known.len() + unknown
     }
+}
+
+/// The CPUs of `online` this process may run on: its affinity mask, or all where nothing is said.
+fn allowed(roots: &Roots, online: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mask = roots
+        .read_proc("self/status")
+        .and_then(|status| parse_cpu_list(field(&status, "Cpus_allowed_list")?));
+    let allowed: BTreeSet<usize> = mask
+        .map(|mask| mask.intersection(online).copied().collect())
+        .unwrap_or_default();
+    if allowed.is_empty() {
+        online.clone()
+    } else {
+        allowed
+    }
+}
+
+/// The CPUs this process may run on, one of every core first: hardware threads that share a core
+/// come last. Empty where the system does not tell.
+pub(crate) fn spread(roots: &Roots) -> Vec<usize> {
+    let Some(online) = online(roots) else {
+        return Vec::new();
+    };
+    let cores = Cores::read(roots, &online);
+    let mut taken = BTreeSet::new();
+    let (mut first, rest): (Vec<usize>, Vec<usize>) = allowed(roots, &online)
+        .into_iter()
+        .partition(|cpu| cores.0.get(cpu).is_none_or(|core| taken.insert(core)));
+    first.extend(rest);
+    first
 }
 
 /// CPUs that are online, from `/sys` or else from `/proc/cpuinfo`; `None` if neither tells.

@@ -165,6 +165,28 @@ impl Machine {
     }
 }
 
+/// The CPUs this process may run on, one of every core first: hardware threads that share a core come
+/// last. Empty where the system does not tell.
+pub fn spread_cpus() -> Vec<usize> {
+    cpu::spread(&Roots::system())
+}
+
+/// [`spread_cpus`] as the files under `roots` have it.
+pub fn spread_cpus_at(roots: &Roots) -> Vec<usize> {
+    cpu::spread(roots)
+}
+
+/// The operating system for people: `Linux 6.1.0 (Debian GNU/Linux 12)`.
+pub fn operating_system() -> String {
+    let kernel = sysinfo::System::kernel_long_version().ok();
+    let name = sysinfo::System::long_os_version().ok();
+    match (kernel, name) {
+        (Some(kernel), Some(name)) => format!("{kernel} ({name})"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => std::env::consts::OS.to_owned(),
+    }
+}
+
 fn list_or_none<S: AsRef<str>>(items: impl Iterator<Item = S>) -> String {
     let mut text = String::new();
     for item in items {

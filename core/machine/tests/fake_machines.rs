@@ -9,7 +9,9 @@ use std::fs;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tritone_machine::{Machine, Roots, choose_threads, peak_resident_bytes_at, resident_bytes_at};
+use tritone_machine::{
+    Machine, Roots, choose_threads, peak_resident_bytes_at, resident_bytes_at, spread_cpus_at,
+};
 
 /// A directory that stands for a machine; paths are written as on the machine.
 struct Fake {
@@ -108,6 +110,25 @@ fn affinity_narrows_cpus_and_cores() {
         note.contains("3 of 8 CPUs") && note.contains("taskset"),
         "{note}"
     );
+}
+
+#[test]
+fn threads_are_spread_over_cores_first() {
+    let spread = |fake: &Fake| spread_cpus_at(&fake.roots());
+    assert_eq!(spread(&Fake::new().with_cores(2)), [0, 1, 2, 3]);
+    // CPU 0 is not allowed: its sibling stands for the core.
+    let narrow = Fake::new()
+        .with_cores(2)
+        .file("/proc/self/status", "Cpus_allowed_list:\t1-3\n");
+    assert_eq!(spread(&narrow), [1, 2, 3]);
+    // Siblings are neighbours.
+    let mut pairs = Fake::new().file("/sys/devices/system/cpu/online", "0-3\n");
+    for (cpu, siblings) in ["0-1", "0-1", "2-3", "2-3"].iter().enumerate() {
+        let file = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        pairs = pairs.file(&file, siblings);
+    }
+    assert_eq!(spread(&pairs), [0, 2, 1, 3]);
+    assert!(spread(&Fake::new()).is_empty());
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(crate) enum Command {
 }
 
 /// For all commands.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct CommonArgs {
     /// Model file (GGUF); the built-in model if there is none.

@@ -8,6 +8,7 @@ mod atomic;
 mod bench;
 mod chat;
 mod console;
+mod date;
 mod failure;
 mod inspect;
 mod interrupt;

@@ -113,12 +113,7 @@ impl Setup {
 
     /// The stored form of the head.
     pub(crate) fn head(&self) -> HeadFormat {
-        match self.profile().head {
-            Head::F16 => HeadFormat::F16,
-            Head::Q8 => HeadFormat::Q8,
-            Head::Q6 => HeadFormat::Q6,
-            Head::Q4 => HeadFormat::Q4,
-        }
+        head_format(self.profile().head)
     }
 
     /// Plans the memory for `capacity` and settles the limit.
@@ -126,16 +121,20 @@ impl Setup {
     /// The limit is the profile's. Only when nobody asked for that limit or profile it is raised to
     /// what the model needs, if that is at most 80 % of the memory this process may use.
     pub(crate) fn plan(&self, model: &Model, capacity: Capacity) -> Planned {
+        self.plan_for(model, &*self.kernel, self.head(), capacity)
+    }
+
+    /// [`plan`](Self::plan) with another kernel and head.
+    pub(crate) fn plan_for(
+        &self,
+        model: &Model,
+        kernel: &dyn Kernel,
+        head: HeadFormat,
+        capacity: Capacity,
+    ) -> Planned {
         let make = |limit| {
-            let (kernel, head) = (&*self.kernel, self.head());
-            MemoryPlan::new(
-                model.recipe(),
-                kernel,
-                self.threads,
-                capacity,
-                head,
-                Some(limit),
-            )
+            let threads = self.threads;
+            MemoryPlan::new(model.recipe(), kernel, threads, capacity, head, Some(limit))
         };
         let limit = self.profile().memory_bytes();
         let plan = make(limit);
@@ -227,6 +226,16 @@ pub(crate) fn source(path: Option<&Path>) -> ModelSource {
             name: "tritone-tiny",
             bytes: EMBEDDED,
         },
+    }
+}
+
+/// The stored form of the head that a profile names.
+pub(crate) fn head_format(head: Head) -> HeadFormat {
+    match head {
+        Head::F16 => HeadFormat::F16,
+        Head::Q8 => HeadFormat::Q8,
+        Head::Q6 => HeadFormat::Q6,
+        Head::Q4 => HeadFormat::Q4,
     }
 }
 

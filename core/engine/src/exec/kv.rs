@@ -173,6 +173,20 @@ impl KvCache {
         }
     }
 
+    /// Copies the first page of `source` over every other page of `into`.
+    ///
+    /// # Panics
+    /// When `source` has no page, or a page lies outside this cache.
+    pub(crate) fn repeat_page(&mut self, source: &Pages, into: &Pages) {
+        let cells = self.cells.len() / self.pages.max(1);
+        let from = source.0[0] as usize * cells;
+        for page in into.0.iter().filter(|page| **page != source.0[0]) {
+            self.cells
+                .get_mut()
+                .copy_within(from..from + cells, *page as usize * cells);
+        }
+    }
+
     /// Appends views of the first `count` pages for one layer and head to `out`.
     ///
     /// # Safety
@@ -234,6 +248,27 @@ mod tests {
         cache.release(a);
         cache.release(b);
         assert_eq!(cache.free_pages(), 4);
+    }
+
+    #[test]
+    fn a_repeated_page_is_everywhere_and_nowhere_else() {
+        let mut cache = KvCache::new(SHAPE, 4).unwrap();
+        let (mut a, mut b) = (Pages::default(), Pages::default());
+        assert!(cache.reserve(&mut a, 3 * PAGE_TOKENS) && cache.reserve(&mut b, 1));
+        let cells = cache.cells.len() / 4;
+        for (i, cell) in cache.cells.get_mut().iter_mut().enumerate() {
+            *cell = i as u16;
+        }
+        let page = |cache: &mut KvCache, page: u32| {
+            let start = page as usize * cells;
+            cache.cells.get_mut()[start..start + cells].to_vec()
+        };
+        let (first, other) = (page(&mut cache, a.0[1]), page(&mut cache, b.0[0]));
+        cache.repeat_page(&Pages(vec![a.0[1]]), &a);
+        for at in &a.0 {
+            assert!(page(&mut cache, *at) == first);
+        }
+        assert!(page(&mut cache, b.0[0]) == other && other != first);
     }
 
     #[test]

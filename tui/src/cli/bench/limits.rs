@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tritone_abi::{Kernel, KernelError};
+use tritone_engine::PageBytes;
 use tritone_machine::Machine;
+
+use super::pin::Pins;
 
 /// Distances ahead of the read at which prefetching is tried; 0 is not at all.
 pub(super) const PREFETCH: [usize; 4] = [0, 2048, 4096, 8192];
 
-/// Memory to read: far more than caches hold, in pieces that threads take one after another.
+/// Memory to read, far more than caches hold. Threads take one piece after another. It lies on huge
+/// pages where the system has them, as packed weights do.
 pub(super) struct ReadBuffer {
-    pieces: Vec<Vec<u8>>,
+    bytes: PageBytes,
 }
 
 /// Bytes of a piece: short against the whole, so that no thread has to wait long for the last one.
@@ -36,37 +40,26 @@ impl ReadBuffer {
         usize::try_from(wanted.min(room)).unwrap_or(PIECE)
     }
 
-    /// Takes memory, each piece touched by one of `threads` threads; `None` when there is not
-    /// enough.
+    /// Takes at least `bytes` of memory, each piece touched by one of `threads` threads; `None` when
+    /// there is not enough.
     pub(super) fn new(bytes: usize, threads: usize) -> Option<Self> {
+        let threads = threads.max(1);
         let count = bytes.div_ceil(PIECE).max(threads);
-        let mut pieces: Vec<Vec<u8>> = (0..count).map(|_| Vec::new()).collect();
-        let share = count.div_ceil(threads.max(1));
-        let enough = std::thread::scope(|scope| {
-            let workers: Vec<_> = pieces
-                .chunks_mut(share)
-                .map(|pieces| {
-                    scope.spawn(|| {
-                        pieces.iter_mut().all(|piece| {
-                            let there = piece.try_reserve_exact(PIECE).is_ok();
-                            if there {
-                                piece.resize(PIECE, FILL);
-                            }
-                            there
-                        })
-                    })
-                })
-                .collect();
-            // All are joined before anything is said.
-            let done: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-            done.into_iter().all(|there| there.unwrap_or(false))
+        let mut bytes = PageBytes::zeroed(count.checked_mul(PIECE)?)?;
+        std::thread::scope(|scope| {
+            for share in bytes
+                .as_mut_slice()
+                .chunks_mut(count.div_ceil(threads) * PIECE)
+            {
+                scope.spawn(|| share.fill(FILL));
+            }
         });
-        enough.then_some(Self { pieces })
+        Some(Self { bytes })
     }
 
     /// Bytes in it.
     pub(super) fn bytes(&self) -> usize {
-        self.pieces.len() * PIECE
+        self.bytes.as_slice().len()
     }
 
     /// Reads all of it once with `threads` threads; bytes a second.
@@ -74,12 +67,14 @@ impl ReadBuffer {
         &self,
         kernel: &dyn Kernel,
         threads: usize,
+        pins: Option<&Pins>,
         prefetch: usize,
     ) -> Result<f64, KernelError> {
         let next = AtomicUsize::new(0);
-        let (sums, time) = together(threads, || {
+        let pieces: Vec<&[u8]> = self.bytes.as_slice().chunks(PIECE).collect();
+        let (sums, time) = together(threads, pins, |_| {
             let mut sum = 0u64;
-            while let Some(piece) = self.pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
                 sum = sum.wrapping_add(kernel.probe_read(piece, prefetch)?);
             }
             Ok(sum)
@@ -92,6 +87,28 @@ impl ReadBuffer {
             ));
         }
         Ok(self.bytes() as f64 / time.as_secs_f64())
+    }
+
+    /// The fastest way of reading: bytes a second, and the distance of its prefetch. Tries one
+    /// distance after another while `go_on` says yes, and `None` when it said no.
+    pub(super) fn best(
+        &self,
+        kernel: &dyn Kernel,
+        threads: usize,
+        pins: Option<&Pins>,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<Option<(f64, usize)>, KernelError> {
+        let mut best: Option<(f64, usize)> = None;
+        for (done, &prefetch) in PREFETCH.iter().enumerate() {
+            if !go_on(done) {
+                return Ok(None);
+            }
+            let rate = self.read(kernel, threads, pins, prefetch)?;
+            if best.is_none_or(|(best, _)| rate > best) {
+                best = Some((rate, prefetch));
+            }
+        }
+        Ok(best)
     }
 }
 
@@ -126,27 +143,39 @@ impl Int8Peak {
     }
 
     /// Multiply-adds a second of `threads` threads together.
-    pub(super) fn measure(&self, kernel: &dyn Kernel, threads: usize) -> Result<f64, KernelError> {
-        let (macs, time) = together(threads, || kernel.probe_int8(self.rounds))?;
+    pub(super) fn measure(
+        &self,
+        kernel: &dyn Kernel,
+        threads: usize,
+        pins: Option<&Pins>,
+    ) -> Result<f64, KernelError> {
+        let (macs, time) = together(threads, pins, |_| kernel.probe_int8(self.rounds))?;
         Ok(macs.into_iter().map(|macs| macs as f64).sum::<f64>() / time.as_secs_f64())
     }
 }
 
-/// Runs `work` on `threads` threads that start at the same moment. The time goes from the first
-/// start to the last end.
-fn together<T: Send>(
+/// Runs `work` on `threads` threads that start at the same moment, each on its place if there are
+/// places, and gives it the thread's number. The time goes from the first start to the last end.
+pub(super) fn together<T: Send>(
     threads: usize,
-    work: impl Fn() -> Result<T, KernelError> + Sync,
+    pins: Option<&Pins>,
+    work: impl Fn(usize) -> Result<T, KernelError> + Sync,
 ) -> Result<(Vec<T>, Duration), KernelError> {
     let barrier = Barrier::new(threads);
-    let timed = || {
+    let timed = |thread: usize| {
+        if let Some(pins) = pins {
+            pins.pin(thread);
+        }
         barrier.wait();
         let started = Instant::now();
-        let result = work();
+        let result = work(thread);
         (result, started, Instant::now())
     };
     let done: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+        let timed = &timed;
+        let workers: Vec<_> = (0..threads)
+            .map(|i| scope.spawn(move || timed(i)))
+            .collect();
         workers.into_iter().map(|worker| worker.join()).collect()
     });
     let mut results = Vec::with_capacity(threads);
@@ -179,19 +208,27 @@ mod tests {
         let mut buffer = ReadBuffer::new(3 * PIECE, 2).unwrap();
         assert_eq!(buffer.bytes(), 3 * PIECE);
         for threads in 1..=4 {
-            assert!(buffer.read(&*kernel, threads, 0).unwrap() > 0.0);
+            assert!(buffer.read(&*kernel, threads, None, 0).unwrap() > 0.0);
         }
+        let (rate, prefetch) = buffer.best(&*kernel, 1, None, |_| true).unwrap().unwrap();
+        assert!(rate > 0.0 && PREFETCH.contains(&prefetch));
+        assert!(
+            buffer
+                .best(&*kernel, 1, None, |done| done < 1)
+                .unwrap()
+                .is_none()
+        );
         // The check notices a byte that was not read as it is.
-        buffer.pieces[2][PIECE - 1] ^= 1;
-        assert!(buffer.read(&*kernel, 2, 0).is_err());
+        buffer.bytes.as_mut_slice()[3 * PIECE - 1] ^= 1;
+        assert!(buffer.read(&*kernel, 2, None, 0).is_err());
     }
 
     #[test]
     fn work_on_all_threads_is_counted() {
-        let (results, time) = together(3, || Ok(5)).unwrap();
-        assert_eq!(results, [5, 5, 5]);
+        let (results, time) = together(3, None, |thread| Ok(thread + 5)).unwrap();
+        assert_eq!(results, [5, 6, 7]);
         assert!(!time.is_zero());
-        let failing = together(2, || Err::<(), _>(KernelError::Unsupported("x")));
+        let failing = together(2, None, |_| Err::<(), _>(KernelError::Unsupported("x")));
         assert!(failing.is_err());
     }
 }

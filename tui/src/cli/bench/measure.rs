@@ -1,201 +1,300 @@
-//! The measurements of one number of threads.
+//! Measuring: everything once a repetition, one way to run the model after the other.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use tritone_abi::Kernel;
-use tritone_engine::{Model, RunnerOptions};
+use tritone_engine::Model;
 
-use super::BenchArgs;
-use super::limits::{Int8Peak, PREFETCH, ReadBuffer};
-use super::report::{Decode, Measured, Prefill, Results};
-use super::subject::{Subject, kv_bytes, ternary_macs};
+use super::limits::{Int8Peak, ReadBuffer};
+use super::pin::Pins;
+use super::pool::{Case, Pool};
+use super::report::{Batch, Decode, Gaps, Mixed, Prefill, Results};
+use super::stats::{Measured, quantile};
+use super::subject::{hold, kv_bytes, ternary_macs};
 use crate::cli::console::Progress;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::run::loading;
 
+/// What is measured of every case.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Tokens of the prompt, and of each piece it is read in.
+    pub(super) prompt: usize,
+    pub(super) chunk: usize,
+    /// Tokens to generate.
+    pub(super) generate: usize,
+    /// Tokens in the cache before them.
+    pub(super) contexts: Vec<usize>,
+    /// Sequences decoded together.
+    pub(super) batches: Vec<usize>,
+    /// Sequences decoded while a prompt is read.
+    pub(super) mixed: Option<usize>,
+    pub(super) repeat: usize,
+}
+
 /// Everything a measurement needs.
 pub(super) struct Bench<'a> {
-    pub(super) kernel: &'a dyn Kernel,
     pub(super) model: &'a Arc<Model>,
-    pub(super) args: &'a BenchArgs,
-    pub(super) contexts: &'a [usize],
+    pub(super) wanted: Wanted,
+    /// With the int8 loop of each case's kernel.
+    pub(super) cases: Vec<(Case, Result<Int8Peak, String>)>,
+    pub(super) pool: Pool<'a>,
     pub(super) buffer: &'a ReadBuffer,
-    pub(super) int8: Result<Int8Peak, String>,
+    pub(super) pins: Option<&'a Pins>,
     pub(super) interrupt: &'a Interrupt,
     pub(super) line: Progress,
 }
 
-/// The samples of one number of threads, one a repetition.
+/// The samples of one case, one a repetition.
 #[derive(Default)]
 struct Samples {
+    load_seconds: f64,
+    bytes: (u64, u64),
     read: Vec<f64>,
     prefetch: Vec<usize>,
     int8: Vec<f64>,
     prefill: Vec<f64>,
     decode: Vec<Vec<f64>>,
+    batch: Vec<Vec<f64>>,
+    gaps: [Vec<Vec<f64>>; 2],
     /// Why a limit cannot be measured.
     no_read: Option<String>,
     no_int8: Option<String>,
 }
 
 impl Bench<'_> {
-    /// Loads the model with `options.threads` threads and measures all there is.
-    pub(super) fn measure(
-        &mut self,
-        options: RunnerOptions,
-        chunk: usize,
-    ) -> anyhow::Result<Results> {
-        let threads = options.threads;
-        let (interrupt, line) = (self.interrupt, &mut self.line);
-        let begin = Instant::now();
-        let mut subject = Subject::load(self.model, options, chunk, &mut |progress| {
-            line.show(|| loading(&progress));
-            !interrupt.is_pressed()
-        })?;
-        let load_seconds = begin.elapsed().as_secs_f64();
-
-        let mut samples = Samples {
-            decode: vec![Vec::new(); self.contexts.len()],
-            no_int8: self.int8.as_ref().err().cloned(),
-            ..Samples::default()
-        };
-        if self.warm_up(&mut subject, threads)? {
-            for repetition in 1..=self.args.repeat {
-                let title = format!("{threads} threads, {repetition} of {}", self.args.repeat);
-                if !self.repeat(&mut subject, threads, &title, &mut samples)? {
-                    break;
+    /// Measures all cases in turn, once a repetition. The order moves on with every repetition, so that
+    /// no case always follows the same other.
+    pub(super) fn measure(&mut self) -> anyhow::Result<Vec<Results>> {
+        let mut all: Vec<Samples> = self.cases.iter().map(|case| self.empty(case)).collect();
+        let (cases, repeat) = (self.cases.len(), self.wanted.repeat);
+        'all: for repetition in 0..=repeat {
+            for turn in 0..cases {
+                let at = (turn + repetition) % cases;
+                if !self.turn(at, repetition, &mut all[at])? {
+                    break 'all;
                 }
             }
         }
-        Ok(self.results(&subject, threads, load_seconds, samples))
+        self.line.clear();
+        let results = all.into_iter().enumerate();
+        Ok(results
+            .map(|(at, samples)| self.results(at, samples))
+            .collect())
     }
 
-    /// Computes every position once, so that what is decoded later has all its past in the cache
-    /// and no page is touched for the first time; `false` when interrupted.
-    fn warm_up(&mut self, subject: &mut Subject, threads: usize) -> anyhow::Result<bool> {
-        let (interrupt, line) = (self.interrupt, &mut self.line);
-        let deepest = self.contexts.iter().copied().max().unwrap_or(0);
-        let count = deepest.max(self.args.prompt as usize);
-        let done = subject.prefill(count, |done| {
-            line.show(|| format!("{threads} threads, warming up: {done} of {count} tokens"));
-            !interrupt.is_pressed()
-        })?;
-        Ok(done.is_some() && subject.decode(deepest, 1, |_| true)?.is_some())
+    fn empty(&self, case: &(Case, Result<Int8Peak, String>)) -> Samples {
+        Samples {
+            decode: vec![Vec::new(); self.wanted.contexts.len()],
+            batch: vec![Vec::new(); self.wanted.batches.len()],
+            no_int8: case.1.as_ref().err().cloned(),
+            ..Samples::default()
+        }
     }
 
-    /// One sample of everything, each limit next to what it limits; `false` when interrupted.
-    fn repeat(
+    /// One repetition of one case, each limit next to what it limits; `false` when interrupted.
+    /// Repetition 0 warms up: it loads, runs one step of every kind and keeps no time.
+    fn turn(
         &mut self,
-        subject: &mut Subject,
-        threads: usize,
-        title: &str,
+        at: usize,
+        repetition: usize,
         samples: &mut Samples,
     ) -> anyhow::Result<bool> {
-        let kernel = self.kernel;
-        let (interrupt, line) = (self.interrupt, &mut self.line);
+        let (case, int8) = &self.cases[at];
+        let (wanted, interrupt, line) = (&self.wanted, self.interrupt, &mut self.line);
+        let (kernel, threads, pins) = (&*case.kernel, case.threads, self.pins);
+        let taken = self.pool.take(case, pins, &mut |progress| {
+            line.show(|| loading(&progress));
+            !interrupt.is_pressed()
+        });
+        let (subject, seconds) = match taken {
+            Err(error) if super::subject::is_cancelled(&error) => return Ok(false),
+            taken => taken?,
+        };
+        samples.load_seconds = seconds;
+        samples.bytes = (subject.plan().weights, subject.plan().head);
+
+        let warm_up = repetition == 0;
+        let title = || {
+            let name = &kernel.facts().name;
+            let head = case.head.0;
+            let repeat = wanted.repeat;
+            let s = if threads == 1 { "" } else { "s" };
+            format!("{name}, {head} head, {threads} thread{s}, {repetition} of {repeat}")
+        };
         let mut go_on = |what: &str, done: usize, of: usize| {
-            line.show(|| format!("{title}: {what} {done} of {of}"));
+            line.show(|| format!("{}: {what} {done} of {of}", title()));
             !interrupt.is_pressed()
         };
 
-        if let Ok(int8) = &self.int8 {
+        if let (Ok(int8), false) = (int8, warm_up) {
             if !go_on("int8 peak", 0, 1) {
                 return Ok(false);
             }
-            match int8.measure(kernel, threads) {
+            match int8.measure(kernel, threads, pins) {
                 Ok(rate) => samples.int8.push(rate / 1e9),
                 Err(error) => samples.no_int8 = Some(error.to_string()),
             }
         }
-        let count = self.args.prompt as usize;
-        match subject.prefill(count, |done| go_on("prefill", done, count))? {
-            Some(time) => samples.prefill.push(count as f64 / time.as_secs_f64()),
-            None => return Ok(false),
+        let place = hold(pins);
+        let count = if warm_up {
+            wanted.prompt.min(wanted.chunk)
+        } else {
+            wanted.prompt
+        };
+        if count > 0 {
+            match subject.prefill(count, |done| go_on("prefill", done, count))? {
+                Some(time) if !warm_up => samples.prefill.push(count as f64 / time.as_secs_f64()),
+                Some(_) => {}
+                None => return Ok(false),
+            }
         }
+        drop(place);
 
-        let mut best: Option<(f64, usize)> = None;
-        for (done, &prefetch) in PREFETCH.iter().enumerate() {
-            if samples.no_read.is_some() {
-                break;
-            }
-            if !go_on("read", done, PREFETCH.len()) {
-                return Ok(false);
-            }
-            match self.buffer.read(kernel, threads, prefetch) {
-                Ok(rate) if best.is_none_or(|(best, _)| rate > best) => {
-                    best = Some((rate, prefetch));
+        if samples.no_read.is_none() && !warm_up {
+            let of = super::limits::PREFETCH.len();
+            let best = (self.buffer).best(kernel, threads, pins, |done| go_on("read", done, of));
+            match best {
+                Ok(Some((rate, prefetch))) => {
+                    samples.read.push(rate / 1e9);
+                    samples.prefetch.push(prefetch);
                 }
-                Ok(_) => {}
+                Ok(None) => return Ok(false),
                 Err(error) => samples.no_read = Some(error.to_string()),
             }
         }
-        if let Some((rate, prefetch)) = best {
-            samples.read.push(rate / 1e9);
-            samples.prefetch.push(prefetch);
+        let _place = hold(pins);
+        let count = if warm_up { 1 } else { wanted.generate };
+        for (&context, samples) in wanted.contexts.iter().zip(&mut samples.decode) {
+            match subject.decode(1, context, count, |done| go_on("decode", done, count))? {
+                Some(time) if !warm_up => samples.push(count as f64 / time.as_secs_f64()),
+                Some(_) => {}
+                None => return Ok(false),
+            }
         }
-        let count = self.args.generate as usize;
-        for (&context, samples) in self.contexts.iter().zip(&mut samples.decode) {
-            match subject.decode(context, count, |done| go_on("decode", done, count))? {
-                Some(time) => samples.push(count as f64 / time.as_secs_f64()),
+        let shallow = wanted.contexts.first().copied().unwrap_or(0);
+        for (&batch, samples) in wanted.batches.iter().zip(&mut samples.batch) {
+            let title = format!("decode of {batch}");
+            match subject.decode(batch, shallow, count, |done| go_on(&title, done, count))? {
+                Some(time) if !warm_up => {
+                    samples.push((batch * count) as f64 / time.as_secs_f64());
+                }
+                Some(_) => {}
+                None => return Ok(false),
+            }
+        }
+        if let Some(decoders) = wanted.mixed.filter(|_| !warm_up) {
+            let title = "decode with a prompt";
+            let prompt = wanted.prompt;
+            let chunks = count + prompt.div_ceil(wanted.chunk);
+            match subject.mixed(decoders, shallow, count, prompt, |done| {
+                go_on(title, done, chunks)
+            })? {
+                Some(times) => {
+                    for (gaps, times) in samples.gaps.iter_mut().zip(times) {
+                        gaps.push(times.iter().map(|time| time * 1e3).collect());
+                    }
+                }
                 None => return Ok(false),
             }
         }
         Ok(true)
     }
 
-    fn results(
-        &self,
-        subject: &Subject,
-        threads: usize,
-        load_seconds: f64,
-        samples: Samples,
-    ) -> Results {
+    fn results(&self, at: usize, samples: Samples) -> Results {
+        let (case, wanted, recipe) = (&self.cases[at].0, &self.wanted, self.model.recipe());
         let limit = |samples, missing: Option<String>| match missing {
             Some(why) => Measured::missing(why),
             None => Measured::new(samples),
         };
         let read = limit(samples.read, samples.no_read);
         let int8 = limit(samples.int8, samples.no_int8);
-        let recipe = self.model.recipe();
-        let plan = subject.plan();
+        let macs = ternary_macs(recipe) as f64 / 1e9;
+        let streamed = (samples.bytes.0 + samples.bytes.1) as f64;
 
-        let rate = Measured::new(samples.prefill);
-        let gmacs = rate.scaled(ternary_macs(recipe) as f64 / 1e9);
-        let prefill = Prefill {
-            tokens: self.args.prompt as usize,
-            share_of_int8: gmacs.share_of(&int8),
-            tokens_per_s: rate,
-            gmac_per_s: gmacs,
-        };
-        let tokens = self.args.generate as usize;
-        let decode = self
-            .contexts
-            .iter()
-            .zip(samples.decode)
-            .map(|(&context, samples)| {
-                let kv = kv_bytes(recipe, context, tokens);
-                let bytes = (plan.weights + plan.head) as f64 + kv;
-                let rate = Measured::new(samples);
-                let gigabytes = rate.scaled(bytes / 1e9);
-                Decode {
-                    context,
-                    tokens,
-                    bytes_per_token: bytes,
-                    share_of_read: gigabytes.share_of(&read),
-                    tokens_per_s: rate,
-                    gb_per_s: gigabytes,
-                }
-            });
+        let prefill = (wanted.prompt > 0).then(|| {
+            let rate = Measured::new(samples.prefill);
+            let gmacs = rate.scaled(macs);
+            Prefill {
+                tokens: wanted.prompt,
+                share_of_int8: gmacs.share_of(&int8),
+                tokens_per_s: rate,
+                gmac_per_s: gmacs,
+            }
+        });
+        let tokens = wanted.generate;
+        let decode = wanted.contexts.iter().zip(samples.decode);
+        let decode = decode.map(|(&context, samples)| {
+            let bytes = streamed + kv_bytes(recipe, context, tokens);
+            let rate = Measured::new(samples);
+            let gigabytes = rate.scaled(bytes / 1e9);
+            Decode {
+                context,
+                tokens,
+                bytes_per_token: bytes,
+                share_of_read: gigabytes.share_of(&read),
+                tokens_per_s: rate,
+                gb_per_s: gigabytes,
+            }
+        });
         let decode = decode.collect();
+
+        let context = wanted.contexts.first().copied().unwrap_or(0);
+        let batches: Vec<_> = wanted.batches.iter().zip(samples.batch).collect();
+        let one = batches.iter().find(|(batch, _)| **batch == 1);
+        let one = one.map_or_else(
+            || Measured::missing("no batch of one was measured"),
+            |(_, samples)| Measured::new(samples.clone()),
+        );
+        let batch = batches.into_iter().map(|(&sequences, samples)| {
+            let rate = Measured::new(samples);
+            let each = rate.scaled(1.0 / sequences as f64);
+            let bytes = streamed + sequences as f64 * kv_bytes(recipe, context, tokens);
+            Batch {
+                sequences,
+                context,
+                times_one: rate.share_of(&one),
+                share_of_int8: rate.scaled(macs).share_of(&int8),
+                share_of_read: each.scaled(bytes / 1e9).share_of(&read),
+                tokens_per_s: rate,
+                tokens_per_s_each: each,
+            }
+        });
+        let batch = batch.collect();
+        let [alone, reading] = samples.gaps.map(gaps);
+        let mixed = wanted.mixed.map(|decoders| Mixed {
+            decoders,
+            context,
+            prompt: wanted.prompt,
+            chunk: wanted.chunk,
+            alone,
+            reading,
+        });
         Results {
-            threads,
-            load_seconds,
+            kernel: case.kernel.facts().name.clone(),
+            head: case.head.0.to_owned(),
+            threads: case.threads,
+            load_seconds: samples.load_seconds,
+            weights_bytes: samples.bytes.0,
+            head_bytes: samples.bytes.1,
             read_gb_per_s: read,
             best_prefetch_bytes: samples.prefetch,
             int8_gmac_per_s: int8,
             prefill,
             decode,
+            batch,
+            mixed,
         }
+    }
+}
+
+fn gaps(repetitions: Vec<Vec<f64>>) -> Gaps {
+    let part = |q| {
+        let of = |gaps: &Vec<f64>| quantile(gaps, q);
+        Measured::new(repetitions.iter().filter_map(of).collect())
+    };
+    Gaps {
+        p50_ms: part(0.5),
+        p95_ms: part(0.95),
+        ms: repetitions,
     }
 }

@@ -2,74 +2,48 @@
 //!
 //! Decoding one sequence is limited by reading the weights, prefill by multiplying them; so both
 //! limits are measured in the same repetition, on the same threads, and the rates are given as
-//! shares of them.
+//! shares of them. Everything that is compared is measured in turn.
 
+mod args;
 mod limits;
 mod measure;
+mod pin;
+mod pool;
 mod report;
+mod stats;
 mod subject;
 mod table;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use tritone_engine::{Capacity, MemoryPlan, Model, RunnerOptions};
-use tritone_machine::choose_threads;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use tritone_abi::{HeadFormat, Kernel};
+use tritone_engine::Model;
+use tritone_loader::{Found, Registry};
+use tritone_machine::{Machine, choose_threads};
+use tritone_profile::Head;
 
 use super::args::CommonArgs;
 use super::atomic::AtomicFile;
 use super::console::Console;
-use super::failure::{BadRequest, CANCELLED};
+use super::failure::{BadRequest, CANCELLED, Usage};
 use super::interrupt::Interrupt;
-use super::setup::Setup;
+use super::setup::{Setup, head_format};
+use crate::cli::date;
+pub(crate) use args::BenchArgs;
+use args::OutputArgs;
 use limits::{Int8Peak, PREFETCH, ReadBuffer};
-use measure::Bench;
-use report::{KernelFacts, ModelFacts, Report, Settings};
-
-const EXAMPLES: &str = "\
-Examples:
-  tritone bench --model bitnet-2b4t.gguf --threads 1,2
-  tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
-  tritone bench --model bitnet-2b4t.gguf --context 0,2048 --json result.json
-
-Decoding is compared with reading memory: bytes a token needs times tokens a second. Prefill is
-compared with int8 multiplication on registers. Close other programs: every one of them shows.";
-
-/// `tritone bench`
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct BenchArgs {
-    /// Thread counts, each measured for itself [default: what the profile says].
-    // Takes the place of the common `--threads`, hence the same name and type.
-    #[arg(long, short = 't', value_name = "N,...", value_delimiter = ',')]
-    threads: Vec<usize>,
-    /// Tokens of the prompt that is read.
-    #[arg(long, value_name = "N", default_value_t = 512,
-          value_parser = clap::value_parser!(u32).range(1..))]
-    prompt: u32,
-    /// Tokens that are generated.
-    #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(1..))]
-    generate: u32,
-    /// Tokens in the cache when generation begins; every number is measured for itself.
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0")]
-    context: Vec<u32>,
-    /// Repetitions.
-    #[arg(long, value_name = "N", default_value_t = 3,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeat: u32,
-    /// MiB of memory to read for the read bandwidth [default: eight times the last-level caches,
-    /// at least 512].
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    read_buffer: Option<u32>,
-    /// Print JSON instead of the table, or write it to FILE as well.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<PathBuf>,
-}
+use measure::{Bench, Wanted};
+use pin::Pins;
+use pool::{Case, Pool};
+use report::{Facts, KernelFacts, MachineFacts, ModelFacts, Report, Results, SCHEMA, Settings};
+use subject::Extent;
 
 /// Time of one measurement of the int8 peak.
 const INT8_TIME: Duration = Duration::from_millis(150);
@@ -80,11 +54,11 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let mut setup = Setup::new(common)?;
-    let threads = thread_counts(args, &mut setup);
+    let unix_time = date::now();
+    let mut setup = set_up(common)?;
+    let threads = thread_counts(&args.threads, &mut setup);
+    let kernels = kernels_named(&args.kernel, &setup.registry, &setup.kernel)?;
+    let heads = heads_named(&args.head, setup.profile().head)?;
     for note in &setup.notes {
         console.note(note);
     }
@@ -96,92 +70,114 @@ pub(crate) fn run(
 
     let most = threads.iter().copied().max().unwrap_or(1);
     setup.threads = most;
-    let contexts: Vec<usize> = args
-        .context
-        .iter()
-        .map(|context| *context as usize)
-        .collect();
-    let context = positions(args, &contexts, common)?;
-    let chunk = setup.profile().prefill_chunk;
-    let capacity = Capacity::new(context, 1, chunk);
-    let planned = setup.plan(&model, capacity);
-    if let Some(note) = &planned.note {
-        console.note(note);
+    let pins = args.pin.then(|| Pins::new(most)).transpose()?;
+    let wanted = wanted(args, &setup);
+    let extent = extent(&wanted, common)?;
+
+    let mut cases = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
+    for kernel in &kernels {
+        for head in &heads {
+            let planned = setup.plan_for(&model, &**kernel, head.1, extent.capacity());
+            // The last one is the largest limit so far, or says what the others say.
+            if let Some(note) = planned.note.filter(|note| !notes.contains(note)) {
+                notes.push(note);
+            }
+            for &threads in &threads {
+                let int8 = Int8Peak::calibrate(&**kernel, INT8_TIME);
+                let case = Case {
+                    kernel: Arc::clone(kernel),
+                    head: *head,
+                    threads,
+                    limit: planned.limit,
+                };
+                cases.push((case, int8.map_err(|error| error.to_string())));
+            }
+        }
     }
-    let options = |threads| RunnerOptions {
-        kernel: Arc::clone(&setup.kernel),
-        threads,
-        capacity,
-        head: setup.head(),
-        memory_limit: Some(planned.limit),
-    };
+    for note in notes {
+        console.note(&note);
+    }
 
     let mut line = console.progress();
     line.show(|| "filling the read buffer".to_owned());
-    let size = match args.read_buffer {
-        Some(mib) => mib as usize * (1 << 20),
-        None => ReadBuffer::size(&setup.machine),
-    };
-    let buffer = ReadBuffer::new(size, most)
-        .context("not enough memory for the read buffer; `--read-buffer` makes it smaller")?;
-
+    let buffer = read_buffer(args.read_buffer, &setup.machine, most)?;
+    let usable = setup.machine.memory.usable_bytes().unwrap_or(0);
+    let budget = (usable / 5 * 4).saturating_sub(buffer.bytes() as u64);
     let mut bench = Bench {
-        kernel: &*setup.kernel,
         model: &model,
-        args,
-        contexts: &contexts,
+        wanted,
+        cases,
+        pool: Pool::new(&model, extent, budget),
         buffer: &buffer,
-        int8: Int8Peak::calibrate(&*setup.kernel, INT8_TIME).map_err(|error| error.to_string()),
+        pins: pins.as_ref(),
         interrupt: &interrupt,
         line,
     };
-    let mut results = Vec::new();
-    for &threads in &threads {
-        if interrupt.is_pressed() {
-            break;
-        }
-        match bench.measure(options(threads), chunk) {
-            Ok(found) => results.push(found),
-            Err(error) if subject::is_cancelled(&error) => break,
-            Err(error) => return Err(error),
-        }
-    }
+    let results = bench.measure()?;
     bench.line.clear();
 
+    let wanted = &bench.wanted;
     let settings = Settings {
+        kernels: kernels.iter().map(|k| k.facts().name.clone()).collect(),
+        heads: heads.iter().map(|head| head.0.to_owned()).collect(),
         threads,
-        prompt: args.prompt as usize,
-        generate: args.generate as usize,
-        contexts: contexts.clone(),
-        repeat: args.repeat as usize,
-        prefill_chunk: chunk,
+        prompt: wanted.prompt,
+        generate: wanted.generate,
+        contexts: wanted.contexts.clone(),
+        batches: wanted.batches.clone(),
+        mixed: wanted.mixed,
+        repeat: wanted.repeat,
+        prefill_chunk: wanted.chunk,
         read_buffer_bytes: buffer.bytes(),
         prefetch_bytes: PREFETCH.to_vec(),
     };
-    let facts = model_facts(&model, &setup, planned.plan.as_ref());
+    let mut notes = notes_on(&setup.machine, &results, &buffer);
+    if bench.pool.given_up > 0 {
+        notes.push(format!(
+            "memory holds not all models of this comparison at a time: {} were given up and loaded \
+             again in between",
+            bench.pool.given_up
+        ));
+    }
+    let mut facts = Facts {
+        pinned: pins.map_or_else(Vec::new, |pins| pins.cpus(most).to_vec()),
+        interrupted: interrupt.is_pressed(),
+        ..facts(unix_time, &setup.machine, &kernels, &model, notes)
+    };
+    if let Some(first) = results.first() {
+        facts.model.weights_bytes = first.weights_bytes;
+        facts.model.head_bytes = first.head_bytes;
+        facts.model.head_format = first.head.clone();
+    }
     let report = Report {
-        tritone: env!("CARGO_PKG_VERSION"),
-        unix_time: started.as_secs(),
-        notes: notes(&setup, &facts, &buffer),
-        machine: setup.machine.clone(),
-        kernel: kernel_facts(&setup),
-        model: facts,
+        schema: SCHEMA.to_owned(),
+        facts,
         settings,
         results,
-        interrupted: interrupt.is_pressed(),
     };
-    print(&report, args)?;
-    Ok(if report.interrupted {
+    print(&report, &table::text(&report), &args.output)?;
+    Ok(if report.facts.interrupted {
         ExitCode::from(CANCELLED)
     } else {
         ExitCode::SUCCESS
     })
 }
 
+/// The set-up without the flags that are lists here: those are looked at one by one.
+fn set_up(common: &CommonArgs) -> anyhow::Result<Setup> {
+    Setup::new(&CommonArgs {
+        threads: None,
+        kernel: None,
+        head: None,
+        ..common.clone()
+    })
+}
+
 /// The thread counts to measure, each once and in the order given.
-fn thread_counts(args: &BenchArgs, setup: &mut Setup) -> Vec<usize> {
+fn thread_counts(asked: &[usize], setup: &mut Setup) -> Vec<usize> {
     let mut counts = Vec::new();
-    for asked in &args.threads {
+    for asked in asked {
         let choice = choose_threads(Some(*asked), &setup.machine);
         if let Some(note) = choice.note
             && !setup.notes.contains(&note)
@@ -198,60 +194,161 @@ fn thread_counts(args: &BenchArgs, setup: &mut Setup) -> Vec<usize> {
     counts
 }
 
-/// Positions that all measurements together touch; `--ctx` makes room for more.
-fn positions(args: &BenchArgs, contexts: &[usize], common: &CommonArgs) -> anyhow::Result<usize> {
-    let deepest = contexts.iter().copied().max().unwrap_or(0);
-    let needed = (deepest + args.generate as usize).max(args.prompt as usize);
+/// The kernels of these names, each once; `default` without names.
+fn kernels_named(
+    names: &[String],
+    registry: &Registry,
+    default: &Arc<dyn Kernel>,
+) -> anyhow::Result<Vec<Arc<dyn Kernel>>> {
+    let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
+    let mut add = |kernel: Arc<dyn Kernel>| {
+        if !kernels.iter().any(|known| Arc::ptr_eq(known, &kernel)) {
+            kernels.push(kernel);
+        }
+    };
+    for name in names {
+        match name.as_str() {
+            "all" => {
+                let all = registry.kernels().iter().filter_map(Found::kernel);
+                all.cloned().for_each(&mut add);
+            }
+            "auto" => add(registry.best()?),
+            name => add(registry.by_name(name)?),
+        }
+    }
+    if names.is_empty() {
+        add(Arc::clone(default));
+    }
+    Ok(kernels)
+}
+
+/// The forms of the head that these words name, each once; `default` without words.
+fn heads_named(words: &[String], default: Head) -> anyhow::Result<Vec<(&'static str, HeadFormat)>> {
+    let mut heads = Vec::new();
+    for word in words {
+        let parsed: Result<Head, serde::de::value::Error> =
+            Head::deserialize(word.as_str().into_deserializer());
+        let known = Head::WORDS.join(", ");
+        let head = parsed.map_err(|_| {
+            Usage(format!(
+                "--head {word} is no form of the head; there are {known}"
+            ))
+        })?;
+        if !heads.contains(&head) {
+            heads.push(head);
+        }
+    }
+    if heads.is_empty() {
+        heads.push(default);
+    }
+    let known = heads.into_iter();
+    Ok(known
+        .map(|head| (head.as_str(), head_format(head)))
+        .collect())
+}
+
+fn wanted(args: &BenchArgs, setup: &Setup) -> Wanted {
+    let sizes = |sizes: &[u32]| {
+        let mut known: Vec<usize> = Vec::new();
+        for size in sizes.iter().map(|size| *size as usize) {
+            if !known.contains(&size) {
+                known.push(size);
+            }
+        }
+        known
+    };
+    let mut batches = sizes(&args.batch);
+    // What the others are compared with.
+    if !batches.is_empty() && !batches.contains(&1) {
+        batches.insert(0, 1);
+    }
+    let chunk = args
+        .chunk
+        .map_or(setup.profile().prefill_chunk, |n| n as usize);
+    Wanted {
+        prompt: args.prompt as usize,
+        chunk,
+        generate: args.generate as usize,
+        contexts: sizes(&args.context),
+        batches,
+        mixed: args.mixed.map(|n| n as usize),
+        repeat: args.repeat as usize,
+    }
+}
+
+/// Positions and sequences that all measurements together touch; `--ctx` makes room for more.
+fn extent(wanted: &Wanted, common: &CommonArgs) -> anyhow::Result<Extent> {
+    if wanted.mixed.is_some() && wanted.prompt == 0 {
+        let why = "--mixed reads a prompt, and --prompt 0 leaves none";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let shallow = wanted.contexts.first().copied().unwrap_or(0);
+    let deepest = wanted.contexts.iter().copied().max().unwrap_or(0);
+    let chunks = wanted.prompt.div_ceil(wanted.chunk);
+    let together = shallow + wanted.generate;
+    let mixed = wanted.mixed.map_or(0, |_| together + chunks);
+    let first = (deepest + wanted.generate).max(wanted.prompt).max(mixed);
+    let batch = wanted.batches.iter().copied().max().unwrap_or(1);
+    let sequences = batch.max(wanted.mixed.unwrap_or(0) + 1);
     let asked = common
         .ctx
         .map(|ctx| usize::try_from(ctx).unwrap_or(usize::MAX));
-    if let Some(asked) = asked.filter(|asked| *asked < needed) {
+    if let Some(asked) = asked.filter(|asked| *asked < first) {
         let why = format!(
-            "--ctx {asked} has no room for what is to be measured, which takes {needed} tokens"
+            "--ctx {asked} has no room for what is to be measured, which takes {first} tokens"
         );
         return Err(BadRequest(why).into());
     }
-    Ok(asked.unwrap_or(needed))
+    Ok(Extent {
+        context: asked.unwrap_or(first),
+        sequences,
+        further: together.max(mixed),
+        chunk: wanted.chunk,
+    })
 }
 
-fn kernel_facts(setup: &Setup) -> KernelFacts {
-    let facts = setup.kernel.facts();
-    KernelFacts {
-        name: facts.name.clone(),
-        version: facts.version.clone(),
-        build_id: facts.build_id.clone(),
-        isa: facts.isa.clone(),
-        layout: facts.layout.name(),
-    }
+fn read_buffer(mib: Option<u32>, machine: &Machine, threads: usize) -> anyhow::Result<ReadBuffer> {
+    let size = match mib {
+        Some(mib) => mib as usize * (1 << 20),
+        None => ReadBuffer::size(machine),
+    };
+    ReadBuffer::new(size, threads)
+        .context("not enough memory for the read buffer; `--read-buffer` makes it smaller")
 }
 
-fn model_facts(model: &Model, setup: &Setup, plan: Option<&MemoryPlan>) -> ModelFacts {
-    let recipe = model.recipe();
-    ModelFacts {
-        source: model.source().to_owned(),
-        name: recipe.name.clone(),
-        architecture: recipe.architecture.clone(),
-        file_bytes: model.file_bytes(),
-        parameters: recipe.parameters(),
-        layers: recipe.layers,
-        hidden: recipe.hidden,
-        ffn: recipe.ffn,
-        heads: recipe.heads,
-        kv_heads: recipe.kv_heads,
-        head_dim: recipe.head_dim,
-        vocab: recipe.vocab,
-        weights_bytes: plan.map_or(0, |plan| plan.weights),
-        head_format: format!("{:?}", setup.head()).to_lowercase(),
-        head_bytes: plan.map_or(0, |plan| plan.head),
-        ternary_macs_per_token: subject::ternary_macs(recipe),
+/// What a report is about, when nothing was pinned or interrupted.
+fn facts(
+    unix_time: u64,
+    machine: &Machine,
+    kernels: &[Arc<dyn Kernel>],
+    model: &Model,
+    notes: Vec<String>,
+) -> Facts {
+    let kernels: Vec<_> = kernels
+        .iter()
+        .map(|kernel| KernelFacts::new(&**kernel))
+        .collect();
+    let first = kernels.first().cloned();
+    Facts {
+        tritone: env!("CARGO_PKG_VERSION").to_owned(),
+        unix_time,
+        date: date::date(unix_time),
+        machine: MachineFacts::new(machine),
+        kernel: first.unwrap_or_default(),
+        kernels,
+        model: ModelFacts::new(model),
+        pinned: Vec::new(),
+        interrupted: false,
+        notes,
     }
 }
 
 /// What makes the numbers say less than they seem to.
-fn notes(setup: &Setup, model: &ModelFacts, buffer: &ReadBuffer) -> Vec<String> {
+fn notes_on(machine: &Machine, results: &[Results], buffer: &ReadBuffer) -> Vec<String> {
     let mut notes = Vec::new();
-    let caches = limits::last_level_bytes(&setup.machine);
-    let streamed = model.weights_bytes + model.head_bytes;
+    let caches = limits::last_level_bytes(machine);
+    let streamed = |results: &Results| results.weights_bytes + results.head_bytes;
+    let streamed = results.iter().map(streamed).min().unwrap_or(0);
     let human = tritone_engine::human_bytes;
     if streamed < 2 * caches {
         notes.push(format!(
@@ -272,22 +369,28 @@ fn notes(setup: &Setup, model: &ModelFacts, buffer: &ReadBuffer) -> Vec<String> 
     notes
 }
 
-fn print(report: &Report, args: &BenchArgs) -> anyhow::Result<()> {
+/// Prints a report as its arguments say.
+fn print(report: &impl serde::Serialize, table: &str, output: &OutputArgs) -> anyhow::Result<()> {
     let mut json = serde_json::to_string_pretty(report)?;
     json.push('\n');
     let mut out = io::stdout().lock();
-    match &args.json {
+    match &output.json {
         Some(path) if path.as_os_str() == "-" => return Ok(out.write_all(json.as_bytes())?),
         // Whatever happens to the file, the numbers are on the screen.
-        Some(_) | None => out.write_all(table::text(report).as_bytes())?,
+        Some(_) | None => out.write_all(table.as_bytes())?,
     }
-    if let Some(path) = &args.json {
-        let write = || -> io::Result<()> {
-            let mut file = AtomicFile::create(path)?;
-            file.write_all(json.as_bytes())?;
-            file.finish()
-        };
-        write().with_context(|| format!("cannot write '{}'", path.display()))?;
+    if let Some(path) = &output.json {
+        write(path, json.as_bytes())?;
     }
     Ok(())
+}
+
+/// Writes a file that is there completely or not at all.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = AtomicFile::create(path)?;
+        file.write_all(bytes)?;
+        file.finish()
+    };
+    write().with_context(|| format!("cannot write '{}'", path.display()))
 }

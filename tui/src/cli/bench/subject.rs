@@ -4,42 +4,114 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tritone_abi::Kernel;
 use tritone_engine::{
-    LoadError, LoadProgress, Model, Pages, Recipe, Runner, RunnerOptions, Slice, StepError, Want,
+    LoadError, LoadProgress, MemoryPlan, Model, Pages, Recipe, Runner, RunnerOptions, Slice,
+    StepError, Want,
 };
 
-/// A loaded model with one sequence whose every position has been computed once.
+use super::pin::{Held, Pins};
+
+/// A loaded model with sequences whose caches are full of something.
 pub(super) struct Subject {
     runner: Runner,
-    pages: Pages,
+    /// The first one takes the whole context.
+    sequences: Vec<Pages>,
     tokens: Vec<u32>,
     chunk: usize,
 }
 
+/// What the measurements need at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Positions of the first sequence.
+    pub(super) context: usize,
+    /// Sequences.
+    pub(super) sequences: usize,
+    /// Positions of every further sequence.
+    pub(super) further: usize,
+    /// Prompt tokens of a step.
+    pub(super) chunk: usize,
+}
+
+impl Extent {
+    /// The capacity of a runner for these measurements.
+    pub(super) fn capacity(&self) -> tritone_engine::Capacity {
+        let pages = |positions: usize| positions.div_ceil(tritone_abi::PAGE_TOKENS);
+        let plain = tritone_engine::Capacity::new(self.context, self.sequences, self.chunk);
+        tritone_engine::Capacity {
+            kv_pages: pages(self.context) + pages(self.further) * (self.sequences - 1),
+            ..plain
+        }
+    }
+}
+
 impl Subject {
-    /// Loads `model` and reserves the whole context for one sequence.
+    /// Loads `model` and fills the caches of all sequences.
     pub(super) fn load(
         model: &Arc<Model>,
         options: RunnerOptions,
-        chunk: usize,
+        extent: Extent,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> anyhow::Result<Self> {
-        let context = options.capacity.context;
-        let mut runner = Runner::load(Arc::clone(model), options, progress)?;
-        let pages = runner
-            .reserve(context)
-            .context("the KV cache has too few pages for the measurement")?;
-        Ok(Self {
+        let runner = Runner::load(Arc::clone(model), options, progress)?;
+        let mut subject = Self {
             runner,
-            pages,
-            tokens: tokens(model.recipe().vocab, context),
-            chunk: chunk.clamp(1, context),
-        })
+            sequences: Vec::with_capacity(extent.sequences),
+            tokens: tokens(model.recipe().vocab, extent.context),
+            chunk: extent.chunk.clamp(1, extent.context),
+        };
+        for i in 0..extent.sequences {
+            let positions = if i == 0 {
+                extent.context
+            } else {
+                extent.further
+            };
+            let pages = subject.runner.reserve(positions);
+            let pages = pages.context("the KV cache has too few pages for the measurement")?;
+            subject.sequences.push(pages);
+        }
+        subject.fill()?;
+        Ok(subject)
+    }
+
+    /// Computes the first page and copies it over all others, so that what is decoded later has a
+    /// past of any depth and no page is touched for the first time.
+    fn fill(&mut self) -> Result<(), StepError> {
+        let first = tritone_abi::PAGE_TOKENS.min(self.tokens.len());
+        self.prefill(first, |_| true)?;
+        for pages in &self.sequences {
+            self.runner.repeat_page(&self.sequences[0], pages)?;
+        }
+        Ok(())
     }
 
     /// What it takes in memory.
-    pub(super) fn plan(&self) -> &tritone_engine::MemoryPlan {
+    pub(super) fn plan(&self) -> &MemoryPlan {
         self.runner.plan()
+    }
+
+    /// Goes on with this kernel and so many threads, on their places if there are any.
+    pub(super) fn adapt(
+        &mut self,
+        kernel: &Arc<dyn Kernel>,
+        threads: usize,
+        pins: Option<&Pins>,
+    ) -> anyhow::Result<()> {
+        if !Arc::ptr_eq(kernel, self.runner.kernel()) {
+            self.runner.set_kernel(Arc::clone(kernel))?;
+        }
+        self.runner.set_threads(threads)?;
+        if let Some(pins) = pins {
+            // The caller's own thread stays free until a measurement holds it: what it starts before
+            // then would inherit its place.
+            self.runner.on_threads(&|thread| {
+                if thread > 0 {
+                    pins.pin(thread);
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Computes the first `count` positions in chunks, with the logits of the last one, and says
@@ -56,22 +128,18 @@ impl Subject {
                 return Ok(None);
             }
             let end = count.min(start + self.chunk);
-            let want = if end == count {
-                Want::Last
-            } else {
-                Want::Nothing
-            };
-            self.step(start, end, want)?;
+            self.step(0, 0, Some((start, end, end == count)))?;
             start = end;
         }
         Ok(Some(started.elapsed()))
     }
 
-    /// Computes `count` positions from `start` on one by one, with logits, and says how long that
-    /// took; `None` when `go_on` said no on the way. All positions before must be in the cache;
-    /// what `prefill` computed for these positions is computed again.
+    /// Computes `count` positions of each of `sequences` sequences from `start` on, one step for one
+    /// position of all, with logits, and says how long that took; `None` when `go_on` said no on
+    /// the way. What the caches hold at these positions is computed again.
     pub(super) fn decode(
         &mut self,
+        sequences: usize,
         start: usize,
         count: usize,
         mut go_on: impl FnMut(usize) -> bool,
@@ -81,23 +149,81 @@ impl Subject {
             if !go_on(done) {
                 return Ok(None);
             }
-            self.step(start + done, start + done + 1, Want::Last)?;
+            let slices = decoding(&self.tokens, &self.sequences[..sequences], start + done);
+            self.runner.step(&slices)?;
         }
         Ok(Some(started.elapsed()))
     }
 
-    fn step(&mut self, start: usize, end: usize, want: Want) -> Result<(), StepError> {
-        self.runner.step(&[Slice {
-            tokens: &self.tokens[start..end],
-            start,
-            pages: &self.pages,
-            want,
-        }])
+    /// Times of steps in seconds: first `count` steps in which sequences 1 to `decoders` compute a
+    /// position each, from `start` on, then those in which they go on while the first sequence reads
+    /// a prompt of `prompt` tokens in chunks. `None` when `go_on` said no on the way.
+    pub(super) fn mixed(
+        &mut self,
+        decoders: usize,
+        start: usize,
+        count: usize,
+        prompt: usize,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<Option<[Vec<f64>; 2]>, StepError> {
+        let mut times = [Vec::with_capacity(count), Vec::new()];
+        let chunks = prompt.div_ceil(self.chunk);
+        for done in 0..count + chunks {
+            if !go_on(done) {
+                return Ok(None);
+            }
+            let chunk = done.checked_sub(count).map(|i| i * self.chunk);
+            let piece = chunk.map(|first| {
+                let end = prompt.min(first + self.chunk);
+                (first, end, end == prompt)
+            });
+            let begin = Instant::now();
+            self.step(decoders, start + done, piece)?;
+            times[usize::from(piece.is_some())].push(begin.elapsed().as_secs_f64());
+        }
+        Ok(Some(times))
+    }
+
+    /// One step: position `position` of sequences 1 to `decoders`, and of the first sequence the
+    /// positions of `piece` (from, to, whether the logits of the last are wanted).
+    fn step(
+        &mut self,
+        decoders: usize,
+        position: usize,
+        piece: Option<(usize, usize, bool)>,
+    ) -> Result<(), StepError> {
+        let sequences = &self.sequences[1..decoders + 1];
+        let mut slices = decoding(&self.tokens, sequences, position);
+        if let Some((start, end, last)) = piece {
+            slices.push(Slice {
+                tokens: &self.tokens[start..end],
+                start,
+                pages: &self.sequences[0],
+                want: if last { Want::Last } else { Want::Nothing },
+            });
+        }
+        self.runner.step(&slices)
     }
 }
 
+/// The token at `position` of every sequence.
+fn decoding<'a>(tokens: &'a [u32], sequences: &'a [Pages], position: usize) -> Vec<Slice<'a>> {
+    let slice = |pages| Slice {
+        tokens: &tokens[position..position + 1],
+        start: position,
+        pages,
+        want: Want::Last,
+    };
+    sequences.iter().map(slice).collect()
+}
+
+/// Holds the calling thread in its place, if there is one.
+pub(super) fn hold(pins: Option<&Pins>) -> Option<Held> {
+    pins.map(Pins::hold)
+}
+
 /// Tokens from all over the vocabulary, always the same.
-fn tokens(vocab: usize, count: usize) -> Vec<u32> {
+pub(super) fn tokens(vocab: usize, count: usize) -> Vec<u32> {
     // Knuth's multiplicative hash; the result is below the vocabulary's size, a u32.
     let token = |i: u64| (i.wrapping_mul(2_654_435_761) >> 7) % vocab.max(1) as u64;
     (1..=count as u64).map(|i| token(i) as u32).collect()
@@ -148,5 +274,44 @@ mod tests {
         assert!(tokens.iter().all(|token| *token < 2048));
         let distinct: std::collections::BTreeSet<_> = tokens.iter().collect();
         assert!(distinct.len() > 300, "{}", distinct.len());
+    }
+
+    #[test]
+    fn every_measurement_runs_at_the_edge_of_its_extent() {
+        let model = Arc::new(Model::open(&setup::source(None)).unwrap());
+        let kernel = setup::registry(&Default::default()).best().unwrap();
+        let extent = Extent {
+            context: 200,
+            sequences: 4,
+            further: 75,
+            chunk: 32,
+        };
+        let options = RunnerOptions {
+            kernel: Arc::clone(&kernel),
+            threads: 1,
+            capacity: extent.capacity(),
+            head: tritone_abi::HeadFormat::F16,
+            memory_limit: None,
+        };
+        let mut subject = Subject::load(&model, options, extent, &mut |_| true).unwrap();
+        assert!(subject.prefill(200, |_| true).unwrap().is_some());
+        assert!(subject.decode(1, 190, 10, |_| true).unwrap().is_some());
+        assert!(subject.decode(4, 70, 5, |_| true).unwrap().is_some());
+        subject.adapt(&kernel, 2, None).unwrap();
+        // 3 steps alone and 3 with pieces of 32, 32 and 6 tokens, positions 69 to 74.
+        let times = subject.mixed(3, 69, 3, 70, |_| true).unwrap().unwrap();
+        assert_eq!([times[0].len(), times[1].len()], [3, 3]);
+        assert!(times.iter().flatten().all(|time| *time > 0.0));
+        // Interrupted on the way.
+        assert!(subject.decode(1, 0, 5, |done| done < 2).unwrap().is_none());
+        assert!(subject.prefill(100, |done| done < 64).unwrap().is_none());
+        assert!(
+            subject
+                .mixed(2, 0, 2, 64, |done| done < 3)
+                .unwrap()
+                .is_none()
+        );
+        // One position more than there is room for.
+        assert!(subject.decode(4, 126, 3, |_| true).is_err());
     }
 }

@@ -1,0 +1,77 @@
+//! The arguments of `tritone bench`.
+
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  tritone bench --model bitnet-2b4t.gguf --threads 1,2
+  tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
+  tritone bench --context 0,2048 --batch 1,4,16 --json before.json
+  tritone bench --kernel all --head f16,q6 --pin
+
+Decoding is compared with reading memory: bytes a token needs times tokens a second. Prefill is
+compared with int8 multiplication on registers. Everything is measured in turn, repetition by
+repetition, so that what comes and goes on the machine meets all alike. Close other programs: every
+one of them shows.
+
+A cache that is to be deep is filled with copies of its first page: attention then reads as much
+memory as after a real prefill, which would take minutes.";
+
+/// `tritone bench`
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct BenchArgs {
+    /// Thread counts [default: what the profile says].
+    // Takes the place of the common `--threads`, hence the same name and type; so do the next two.
+    #[arg(long, short = 't', value_name = "N,...", value_delimiter = ',')]
+    pub(super) threads: Vec<usize>,
+    /// Kernels by name, or `all` [default: the one the program would use].
+    #[arg(long, short = 'k', value_name = "NAME,...", value_delimiter = ',')]
+    pub(super) kernel: Vec<String>,
+    /// Stored forms of the output head [default: what the profile says].
+    #[arg(long, value_name = "TYPE,...", value_delimiter = ',')]
+    pub(super) head: Vec<String>,
+    /// Tokens of the prompt that is read; 0 leaves reading a prompt out.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(super) prompt: u32,
+    /// Tokens that are generated.
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) generate: u32,
+    /// Tokens in the cache when generation begins.
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0")]
+    pub(super) context: Vec<u32>,
+    /// Numbers of sequences that are decoded together, at the first `--context`.
+    #[arg(long, value_name = "N,...", value_delimiter = ',',
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) batch: Vec<u32>,
+    /// Decode N sequences without and with a prompt being read in chunks, and compare the time
+    /// between their tokens.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) mixed: Option<u32>,
+    /// Prompt tokens of one step [default: what the profile says].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(super) chunk: Option<u32>,
+    /// Repetitions.
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) repeat: u32,
+    /// Keep every thread on a processor of its own.
+    #[arg(long)]
+    pub(super) pin: bool,
+    /// MiB of memory to read for the read bandwidth [default: eight times the last-level caches,
+    /// at least 512].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(super) read_buffer: Option<u32>,
+    /// Where the report goes, and what it is held against.
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// Where a report goes.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct OutputArgs {
+    /// Print JSON instead of the table, or write it to FILE as well.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub(super) json: Option<PathBuf>,
+}
