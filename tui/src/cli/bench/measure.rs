@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tritone_engine::Model;
+use tritone_engine::{MemoryPlan, Model};
 
 use super::limits::{Int8Peak, ReadBuffer};
 use super::pin::Pins;
@@ -48,7 +48,8 @@ pub(super) struct Bench<'a> {
 #[derive(Default)]
 struct Samples {
     load_seconds: f64,
-    bytes: (u64, u64),
+    /// What the model takes, once it was loaded.
+    plan: Option<MemoryPlan>,
     read: Vec<f64>,
     prefetch: Vec<usize>,
     int8: Vec<f64>,
@@ -111,7 +112,7 @@ impl Bench<'_> {
             taken => taken?,
         };
         samples.load_seconds = seconds;
-        samples.bytes = (subject.plan().weights, subject.plan().head);
+        samples.plan = Some(subject.plan().clone());
 
         let warm_up = repetition == 0;
         let title = || {
@@ -209,7 +210,13 @@ impl Bench<'_> {
         let read = limit(samples.read, samples.no_read);
         let int8 = limit(samples.int8, samples.no_int8);
         let macs = ternary_macs(recipe) as f64 / 1e9;
-        let streamed = (samples.bytes.0 + samples.bytes.1) as f64;
+        let (weights, head) =
+            (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights, plan.head));
+        let streamed = |context: usize, sequences: usize| {
+            let plan = samples.plan.as_ref();
+            let kv = plan.map_or(0.0, |plan| kv_bytes(plan, context, wanted.generate));
+            (weights + head) as f64 + sequences as f64 * kv
+        };
 
         let prefill = (wanted.prompt > 0).then(|| {
             let rate = Measured::new(samples.prefill);
@@ -224,7 +231,7 @@ impl Bench<'_> {
         let tokens = wanted.generate;
         let decode = wanted.contexts.iter().zip(samples.decode);
         let decode = decode.map(|(&context, samples)| {
-            let bytes = streamed + kv_bytes(recipe, context, tokens);
+            let bytes = streamed(context, 1);
             let rate = Measured::new(samples);
             let gigabytes = rate.scaled(bytes / 1e9);
             Decode {
@@ -248,7 +255,7 @@ impl Bench<'_> {
         let batch = batches.into_iter().map(|(&sequences, samples)| {
             let rate = Measured::new(samples);
             let each = rate.scaled(1.0 / sequences as f64);
-            let bytes = streamed + sequences as f64 * kv_bytes(recipe, context, tokens);
+            let bytes = streamed(context, sequences);
             Batch {
                 sequences,
                 context,
@@ -274,8 +281,8 @@ impl Bench<'_> {
             head: case.head.0.to_owned(),
             threads: case.threads,
             load_seconds: samples.load_seconds,
-            weights_bytes: samples.bytes.0,
-            head_bytes: samples.bytes.1,
+            weights_bytes: weights,
+            head_bytes: head,
             read_gb_per_s: read,
             best_prefetch_bytes: samples.prefetch,
             int8_gmac_per_s: int8,

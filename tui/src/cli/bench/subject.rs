@@ -239,11 +239,11 @@ pub(super) fn ternary_macs(recipe: &Recipe) -> u64 {
     layer * recipe.layers as u64
 }
 
-/// Mean bytes of keys and values (binary16) that attention reads for one token when `count` tokens
-/// are decoded from position `start` on.
-pub(super) fn kv_bytes(recipe: &Recipe, start: usize, count: usize) -> f64 {
-    let position = 2 * 2 * recipe.kv_dim() * recipe.layers;
-    position as f64 * (start as f64 + (count as f64 + 1.0) / 2.0)
+/// Mean bytes of keys and values that attention reads for one token when `count` tokens are decoded
+/// from position `start` on, and the cache takes what `plan` says.
+pub(super) fn kv_bytes(plan: &MemoryPlan, start: usize, count: usize) -> f64 {
+    let positions = plan.capacity.kv_pages * tritone_abi::PAGE_TOKENS;
+    plan.kv as f64 / positions as f64 * (start as f64 + (count as f64 + 1.0) / 2.0)
 }
 
 /// Says whether a failure to load is the user's wish.
@@ -262,10 +262,14 @@ mod tests {
         let recipe = model.recipe();
         // The model card: 4,718,592 ternary weights.
         assert_eq!(ternary_macs(recipe), 4_718_592);
+        let kernel = setup::registry(&Default::default()).best().unwrap();
+        let capacity = tritone_engine::Capacity::new(100, 3, 10);
+        let head = tritone_abi::HeadFormat::F16;
+        let plan = MemoryPlan::new(recipe, &*kernel, 1, capacity, head, None).unwrap();
         // 6 layers, keys and values of 2 heads of 64 binary16 values.
-        assert_eq!(kv_bytes(recipe, 0, 1), 3072.0);
+        assert_eq!(kv_bytes(&plan, 0, 1), 3072.0);
         // Positions 10, 11, 12 see 11, 12, 13.
-        assert_eq!(kv_bytes(recipe, 10, 3), 3072.0 * 12.0);
+        assert_eq!(kv_bytes(&plan, 10, 3), 3072.0 * 12.0);
     }
 
     #[test]
