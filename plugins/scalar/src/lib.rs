@@ -9,9 +9,12 @@
 //!
 //! As a shared library it is found by the loader through `tritone_kernel_scalar`; linked in, it
 //! is [`Scalar`] (or [`TABLE`], behind the same boundary as a library).
-#![expect(
-    unsafe_code,
-    reason = "the exported C table, and calls of the copies compiled with target features"
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "calls of the copies compiled with target features"
+    )
 )]
 
 #[macro_use]

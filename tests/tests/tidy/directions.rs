@@ -13,7 +13,12 @@ type Names = &'static [&'static str];
 const ALL: Names = &["*"];
 const ABI: Names = &["tritone-abi"];
 const VECTORS: Names = &["tritone-abi", "tritone-simd"];
-const PLUGINS: Names = &["tritone-scalar", "tritone-avx2", "tritone-avx512"];
+const PLUGINS: Names = &[
+    "tritone-scalar",
+    "tritone-avx2",
+    "tritone-avx512",
+    "tritone-neon",
+];
 const ORACLE: Names = &["tritone-scalar", "tritone-conformance"];
 
 /// The directory of a crate, which of our crates it uses, and which its tests use besides.
@@ -28,6 +33,7 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("plugins/simd", ABI, &["tritone-scalar"]),
     ("plugins/avx2", VECTORS, ORACLE),
     ("plugins/avx512", VECTORS, ORACLE),
+    ("plugins/neon", VECTORS, ORACLE),
     (
         "plugins/conformance",
         &["tritone-abi", "tritone-scalar"],
