@@ -208,8 +208,12 @@ impl Setup {
 /// The kernels that are linked in, each only where it can be.
 static BUILT_IN: &[&tritone_abi::table::KernelTable] = &[
     tritone_scalar::TABLE,
+    #[cfg(target_arch = "x86_64")]
     tritone_avx2::TABLE,
+    #[cfg(target_arch = "x86_64")]
     tritone_avx512::TABLE,
+    #[cfg(target_arch = "aarch64")]
+    tritone_neon::TABLE,
 ];
 
 /// All kernels of this machine, for commands that need no profile or model.

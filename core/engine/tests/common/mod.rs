@@ -29,10 +29,14 @@ pub fn tiny() -> Arc<Model> {
 
 /// Every kernel that can run on this machine, through its C table; says which it left out.
 pub fn kernels() -> Vec<Arc<dyn Kernel>> {
-    let tables: [&'static KernelTable; 3] = [
+    let tables: &[&'static KernelTable] = &[
         tritone_scalar::TABLE,
+        #[cfg(target_arch = "x86_64")]
         tritone_avx2::TABLE,
+        #[cfg(target_arch = "x86_64")]
         tritone_avx512::TABLE,
+        #[cfg(target_arch = "aarch64")]
+        tritone_neon::TABLE,
     ];
     let disabled = std::env::var("TRITONE_DISABLE_KERNELS").unwrap_or_default();
     let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
