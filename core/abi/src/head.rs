@@ -200,11 +200,11 @@ pub fn pack_group(
         return Err(KernelError::BadArgument("head rows do not fit a row group"));
     }
     let limit = format.limit();
-    out.fill(0);
     for (block, out) in out.chunks_exact_mut(format.block_bytes()).enumerate() {
         let (scales, codes) = out.split_at_mut(64);
         for lane in 0..GROUP_ROWS {
-            for half in 0..2 {
+            let mut quads = [[0u8; 4]; BLOCK_COLS / 4];
+            for (half, quads) in quads.chunks_exact_mut(SCALE_COLS / 4).enumerate() {
                 let start = block * BLOCK_COLS + half * SCALE_COLS;
                 let values: &[f32] = if lane < n && start < cols {
                     &rows[lane * cols + start..lane * cols + start + SCALE_COLS]
@@ -216,33 +216,63 @@ pub fn pack_group(
                     .fold(0.0f32, |m, v| if v.abs() > m { v.abs() } else { m });
                 let scale = f32_to_f16(max / limit as f32);
                 scales[(half * GROUP_ROWS + lane) * 2..][..2].copy_from_slice(&scale.to_le_bytes());
-                let step = f16_to_f32(scale);
-                for (j, v) in values.iter().enumerate() {
-                    let q = if step > 0.0 {
-                        (v / step).round_ties_even() as i32
-                    } else {
-                        0
-                    };
-                    let code = (q.clamp(-limit - 1, limit) + limit + 1) as u8;
-                    put_code(format, codes, lane, half * SCALE_COLS + j, code);
-                }
+                quantize(values, f16_to_f32(scale), limit, quads.as_flattened_mut());
             }
+            put_lane(format, codes, lane, &quads.map(u32::from_le_bytes));
         }
     }
     Ok(())
 }
 
-/// Places `code` of column `col` of a block; the block starts zeroed.
-fn put_code(format: HeadFormat, codes: &mut [u8], lane: usize, col: usize, code: u8) {
-    let (kq, b) = (col / 4, col % 4);
-    let at = |vector: usize| vector * 64 + lane * 4 + b;
-    let nibble = (kq / 8 * 4 + kq % 4, 4 * (kq / 4 % 2));
+/// Codes of `values` with the scale `step`, which is not negative.
+fn quantize(values: &[f32], step: f32, limit: i32, codes: &mut [u8]) {
+    // Added to a small number, this leaves the nearest integer in the low bits, half to even.
+    const ROUND: f32 = 12_582_912.0;
+    let zero = (limit + 1) as u32;
+    if step == 0.0 {
+        codes.fill(zero as u8);
+        return;
+    }
+    let (low, high) = ((-limit - 1) as f32, limit as f32);
+    for (code, v) in codes.iter_mut().zip(values) {
+        let q = v / step;
+        let q = if q > low { q } else { low };
+        let q = if q < high { q } else { high };
+        // Infinity in `values` makes the scale infinite, and infinity over infinity no number.
+        let q = if (v / step).is_nan() { 0.0 } else { q };
+        let integer = (q + ROUND).to_bits().wrapping_sub(ROUND.to_bits());
+        *code = integer.wrapping_add(zero) as u8;
+    }
+}
+
+/// Writes the codes of one row, a column quad in each word, into its lane of a block.
+fn put_lane(format: HeadFormat, codes: &mut [u8], lane: usize, quads: &[u32; BLOCK_COLS / 4]) {
+    let mut put = |vector: usize, word: u32| {
+        codes[vector * 64 + lane * 4..][..4].copy_from_slice(&word.to_le_bytes());
+    };
+    // Vector `v` of a nibble format: this quad and the one four later.
+    let pair = |v: usize| (quads[v / 4 * 8 + v % 4], quads[v / 4 * 8 + v % 4 + 4]);
     match format {
-        HeadFormat::Q8 | HeadFormat::F16 => codes[at(kq)] = code,
-        HeadFormat::Q4 => codes[at(nibble.0)] |= code << nibble.1,
+        HeadFormat::Q8 | HeadFormat::F16 => {
+            for (vector, word) in quads.iter().enumerate() {
+                put(vector, *word);
+            }
+        }
+        HeadFormat::Q4 => {
+            for vector in 0..8 {
+                let (low, high) = pair(vector);
+                put(vector, low | high << 4);
+            }
+        }
         HeadFormat::Q6 => {
-            codes[at(nibble.0)] |= (code & 15) << nibble.1;
-            codes[at(8 + kq / 4)] |= (code >> 4) << (2 * (kq % 4));
+            for vector in 0..8 {
+                let (low, high) = pair(vector);
+                put(vector, low & 0x0f0f_0f0f | (high & 0x0f0f_0f0f) << 4);
+            }
+            for (u, quads) in quads.chunks_exact(4).enumerate() {
+                let upper = |p: usize| (quads[p] >> 4 & 0x0303_0303) << (2 * p);
+                put(8 + u, upper(0) | upper(1) | upper(2) | upper(3));
+            }
         }
     }
 }
@@ -299,6 +329,39 @@ mod tests {
                 let padded_cols = cols.next_multiple_of(BLOCK_COLS);
                 for c in cols..padded_cols {
                     prop_assert_eq!(weight(format, &out, cols, 0, c), (0, 0.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_the_nearest_half_to_even_and_hold_for_odd_values() {
+        for format in [HeadFormat::Q8, HeadFormat::Q6, HeadFormat::Q4] {
+            let limit = format.limit();
+            let mut row = [0.0f32; 64];
+            // Halves between codes, with the scale 1; then one odd value a half block.
+            for (i, v) in row[..32].iter_mut().enumerate() {
+                *v = (i as f32 - 15.5).clamp(-limit as f32 - 0.5, limit as f32);
+            }
+            row[31] = limit as f32;
+            let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, 0.0, 3e38];
+            for odd in odd {
+                row[32..].fill(0.25);
+                row[40] = odd;
+                let mut out = vec![0xaau8; format.bytes(1, 64).unwrap()];
+                pack_group(format, &row, 64, &mut out).unwrap();
+                for (c, v) in row.iter().enumerate() {
+                    let (q, scale) = weight(format, &out, 64, 0, c);
+                    let near = if scale > 0.0 {
+                        (v / scale).round_ties_even() as i32
+                    } else {
+                        0
+                    };
+                    assert_eq!(
+                        q,
+                        near.clamp(-limit - 1, limit),
+                        "{format:?} {odd} {c}: {v}"
+                    );
                 }
             }
         }

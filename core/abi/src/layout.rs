@@ -106,17 +106,44 @@ pub mod t2r32 {
             ));
         }
         for (g, group_out) in out.chunks_exact_mut(group).enumerate() {
-            for lane in 0..GROUP_ROWS {
+            let row = |lane: usize| {
                 let row = g * GROUP_ROWS + lane;
-                let source = if row < rows {
-                    &codes[row * stride..(row + 1) * stride]
-                } else {
-                    &[]
-                };
-                pack_row(source, lane, group_out);
+                codes.get(row * stride..(row + 1) * stride).unwrap_or(&[])
+            };
+            // Blocks of full rows are written once, from front to back; only what is padded goes
+            // lane by lane.
+            let full = if (g + 1) * GROUP_ROWS <= rows {
+                stride / 4
+            } else {
+                0
+            };
+            let lanes: [&[u8]; GROUP_ROWS] = core::array::from_fn(row);
+            let (blocks, rest) = group_out.split_at_mut(full * BLOCK_BYTES);
+            pack_blocks(&lanes, blocks);
+            for (lane, row) in lanes.iter().enumerate() {
+                pack_row(row.get(full * 4..).unwrap_or(&[]), lane, rest);
             }
         }
         Ok(())
+    }
+
+    /// Writes the first columns of 32 canonical rows: as many whole blocks as `out` holds.
+    fn pack_blocks(rows: &[&[u8]; GROUP_ROWS], out: &mut [u8]) {
+        let out = out.as_chunks_mut::<BLOCK_BYTES>().0;
+        let rows: [&[[u8; 4]]; GROUP_ROWS] = core::array::from_fn(|l| rows[l].as_chunks().0);
+        for (b, block) in out.iter_mut().enumerate() {
+            // Gathered first, so that the arithmetic on 32 lanes becomes vectors.
+            let mut words = [0u32; GROUP_ROWS];
+            for lane in 0..GROUP_ROWS {
+                words[lane] = u32::from_le_bytes(rows[lane][b]);
+            }
+            for word in &mut words {
+                *word = transpose_fields(*word);
+            }
+            for (out, word) in block.as_chunks_mut().0.iter_mut().zip(words) {
+                *out = word.to_le_bytes();
+            }
+        }
     }
 
     /// Writes one canonical row into its lane of every block of a group.

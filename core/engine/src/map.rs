@@ -51,13 +51,13 @@ impl ModelBytes {
     }
 
     /// Tells the system that `range` will not be read again soon, so that its pages need not
-    /// stay resident. They are read from the file again when they are touched.
+    /// stay resident; the pages at its ends are given back, too. They are read from the file again
+    /// when they are touched.
     pub(crate) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {
-            let page = 4096;
-            let start = range.start.next_multiple_of(page);
-            let end = range.end.min(map.len()) / page * page;
+            let start = range.start / PAGE * PAGE;
+            let end = range.end.min(map.len());
             if start < end {
                 // SAFETY: dropping clean pages of a read-only file map loses nothing.
                 let _ = unsafe {
@@ -73,3 +73,7 @@ impl ModelBytes {
         let _ = range;
     }
 }
+
+/// Ranges are given back in pages; larger ones are rounded by the system.
+#[cfg(unix)]
+const PAGE: usize = 4096;

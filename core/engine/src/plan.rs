@@ -6,6 +6,7 @@ use tritone_abi::{HeadFormat, Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 
 use crate::exec::{KvShape, RopeTable};
 use crate::recipe::Recipe;
+use crate::weights::Places;
 
 /// Rows of work that one step may hold, and what follows from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +89,6 @@ impl MemoryPlan {
         head_format: HeadFormat,
         limit: Option<u64>,
     ) -> Option<Self> {
-        let mut layer = 0u64;
-        for (_, rows, cols) in recipe.matrices() {
-            layer = layer.checked_add(kernel.packed_bytes(rows, cols)? as u64)?;
-        }
         let shape = KvShape {
             layers: recipe.layers,
             kv_heads: recipe.kv_heads,
@@ -99,7 +96,7 @@ impl MemoryPlan {
         };
         let page = shape.page_bytes() as u64;
         let mut plan = Self {
-            weights: layer.checked_mul(recipe.layers as u64)?,
+            weights: Places::new(recipe, kernel)?.bytes() as u64,
             head: head_format.bytes(recipe.vocab, recipe.hidden)? as u64,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity)?,

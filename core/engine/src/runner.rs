@@ -171,7 +171,7 @@ impl Runner {
         }
         let buffers = Buffers::new(&self.model.recipe, &*kernel, capacity, threads, head)
             .ok_or_else(too_big)?;
-        if kernel.facts().layout != self.weights.layout {
+        if kernel.facts().layout != self.weights.layout() {
             self.weights.repack(&self.model, &*kernel, threads)?;
         }
         self.buffers = buffers;

@@ -23,6 +23,9 @@ unsafe impl Plain for i32 {}
 // SAFETY: as above.
 unsafe impl Plain for f32 {}
 
+/// Large buffers begin on a multiple of this, so that huge pages cover all of them.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// A zeroed buffer of fixed length on pages of its own. Pages are not resident until they are
 /// first written.
 #[derive(Debug)]
@@ -51,9 +54,15 @@ impl<T: Plain> AlignedBuf<T> {
                 len,
             });
         }
-        let mut map = MmapMut::map_anon(bytes).ok()?;
+        // Address space is cheap, and pages that are not touched take no memory.
+        let slack = if bytes >= HUGE_PAGE { HUGE_PAGE } else { 0 };
+        let mut map = MmapMut::map_anon(bytes.checked_add(slack)?).ok()?;
+        let base = map.as_mut_ptr();
+        let skip = base.addr().next_multiple_of(slack.max(1)) - base.addr();
+        // SAFETY: `skip` is at most `slack`, so `bytes` bytes of the map follow.
+        let start = unsafe { base.add(skip) };
         // A page is aligned for every plain type.
-        let ptr = NonNull::new(map.as_mut_ptr().cast::<T>())?;
+        let ptr = NonNull::new(start.cast::<T>())?;
         Some(Self {
             map: Some(map),
             ptr,

@@ -1,0 +1,161 @@
+//! Weights in memory: ternary matrices packed for a kernel, norms, and the head.
+
+mod head;
+mod jobs;
+mod pack;
+mod packed;
+mod places;
+
+use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId};
+use tritone_formats::{GgufError, TensorView};
+
+use crate::error::LoadError;
+use crate::model::Model;
+use head::Head;
+pub(crate) use jobs::Progress;
+pub(crate) use packed::Matrix;
+use packed::Packed;
+pub(crate) use places::Places;
+
+/// One decoder layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) attn_norm: Vec<f32>,
+    pub(crate) ffn_norm: Vec<f32>,
+    pub(crate) attn_sub_norm: Option<Vec<f32>>,
+    pub(crate) ffn_sub_norm: Option<Vec<f32>>,
+    pub(crate) q: Matrix,
+    pub(crate) k: Matrix,
+    pub(crate) v: Matrix,
+    pub(crate) o: Matrix,
+    pub(crate) gate: Matrix,
+    pub(crate) up: Matrix,
+    pub(crate) down: Matrix,
+}
+
+/// All weights.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) output_norm: Vec<f32>,
+    packed: Packed,
+    head: Head,
+}
+
+impl Weights {
+    /// Reads and packs all weights of `model` for `kernel` with `threads` threads.
+    pub(crate) fn load(
+        model: &Model,
+        kernel: &dyn Kernel,
+        threads: usize,
+        head_format: HeadFormat,
+        progress: Progress<'_>,
+    ) -> Result<Self, LoadError> {
+        let packed = Packed::pack(model, kernel, threads, progress)?;
+        let head = Head::load(model, head_format, threads, progress)?;
+        Ok(Self {
+            layers: layers(model, &packed)?,
+            output_norm: norm(model, "output_norm.weight", model.recipe.hidden)?,
+            packed,
+            head,
+        })
+    }
+
+    /// Packs the ternary matrices again for a kernel with another layout.
+    pub(crate) fn repack(
+        &mut self,
+        model: &Model,
+        kernel: &dyn Kernel,
+        threads: usize,
+    ) -> Result<(), LoadError> {
+        let packed = Packed::pack(model, kernel, threads, &mut |_| true)?;
+        self.layers = layers(model, &packed)?;
+        self.packed = packed;
+        Ok(())
+    }
+
+    /// Layout of the ternary matrices.
+    pub(crate) fn layout(&self) -> LayoutId {
+        self.packed.layout()
+    }
+
+    pub(crate) fn head<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
+        self.head.view(model)
+    }
+}
+
+/// The layers with the matrices of `packed`.
+fn layers(model: &Model, packed: &Packed) -> Result<Vec<Layer>, LoadError> {
+    let recipe = &model.recipe;
+    let mut matrices = packed.matrices(model)?.into_iter();
+    (0..recipe.layers)
+        .map(|layer| {
+            let mut next = || {
+                matrices
+                    .next()
+                    .ok_or_else(|| recipe_error(model, "too few matrices".to_owned()))
+            };
+            let norm =
+                |name: &str, width| norm(model, &format!("blk.{layer}.{name}.weight"), width);
+            let sub = |name, width| recipe.sub_norms.then(|| norm(name, width)).transpose();
+            Ok(Layer {
+                attn_norm: norm("attn_norm", recipe.hidden)?,
+                ffn_norm: norm("ffn_norm", recipe.hidden)?,
+                attn_sub_norm: sub("attn_sub_norm", recipe.q_dim())?,
+                ffn_sub_norm: sub("ffn_sub_norm", recipe.ffn)?,
+                q: next()?,
+                k: next()?,
+                v: next()?,
+                o: next()?,
+                gate: next()?,
+                up: next()?,
+                down: next()?,
+            })
+        })
+        .collect()
+}
+
+fn recipe_error(model: &Model, what: String) -> LoadError {
+    LoadError::Recipe {
+        model: model.source.clone(),
+        what,
+    }
+}
+
+fn format_error(model: &Model) -> impl Fn(GgufError) -> LoadError {
+    |source| LoadError::Format {
+        model: model.source.clone(),
+        source,
+    }
+}
+
+fn tensor<'a>(
+    model: &'a Model,
+    name: &str,
+    rows: usize,
+    cols: usize,
+) -> Result<TensorView<'a>, LoadError> {
+    let view = model
+        .file
+        .require_tensor(name)
+        .map_err(format_error(model))?;
+    if view.rows() != rows || view.columns() != cols {
+        let (r, c) = (view.rows(), view.columns());
+        let what = format!("tensor '{name}' is {r} x {c}; the metadata asks for {rows} x {cols}");
+        return Err(recipe_error(model, what));
+    }
+    Ok(view)
+}
+
+fn norm(model: &Model, name: &str, width: usize) -> Result<Vec<f32>, LoadError> {
+    let view = tensor(model, name, 1, width)?;
+    let mut out = vec![0.0; width];
+    view.decode_row(0, &mut out).map_err(format_error(model))?;
+    match out.iter().position(|w| !w.is_finite()) {
+        None => Ok(out),
+        Some(i) => Err(recipe_error(
+            model,
+            format!("tensor '{name}' holds {} at {i}", out[i]),
+        )),
+    }
+}
