@@ -29,6 +29,17 @@ pub enum ModelSource {
     },
 }
 
+impl ModelSource {
+    /// The file's path, or the name of a model that is linked in.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Embedded { name, .. } => (*name).to_owned(),
+        }
+    }
+}
+
 /// How to load and run a model.
 #[derive(Clone)]
 pub struct EngineOptions {
@@ -68,7 +79,7 @@ impl EngineOptions {
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
-    /// What is being done: "reading", "packing weights", "head".
+    /// What is being done: "packing weights", "converting the head".
     pub stage: &'static str,
     /// Bytes of the model file dealt with in this stage.
     pub done: u64,

@@ -41,6 +41,7 @@ pub use engine::{Engine, ModelInfo};
 pub use error::{GenerateError, LoadError, StepError};
 pub use exec::step::{Slice, Want};
 pub use exec::{KvShape, Pages};
+pub use map::ModelBytes;
 pub use model::Model;
 pub use plan::{Capacity, MemoryPlan, human_bytes};
 pub use recipe::{Recipe, Rope};

@@ -10,9 +10,15 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-/// Bytes of a model file.
+use crate::api::ModelSource;
+use crate::error::LoadError;
+
+/// The bytes of a model file, opened for reading.
 #[derive(Debug)]
-pub(crate) enum ModelBytes {
+pub struct ModelBytes(Bytes);
+
+#[derive(Debug)]
+enum Bytes {
     /// A mapped file.
     Mapped(Mmap),
     /// Bytes linked into the program.
@@ -21,33 +27,31 @@ pub(crate) enum ModelBytes {
 
 impl AsRef<[u8]> for ModelBytes {
     fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Static(bytes) => bytes,
+        match &self.0 {
+            Bytes::Mapped(map) => map,
+            Bytes::Static(bytes) => bytes,
         }
     }
 }
 
 impl ModelBytes {
-    /// Maps a regular file for reading.
+    /// Maps the file of `source`; what is in it is not looked at.
     ///
     /// # Errors
-    /// What the system says; a directory, an empty file and a special file are refused here.
-    pub(crate) fn map(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
-        let meta = file.metadata()?;
-        let refuse = |what: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
-        if !meta.is_file() {
-            return refuse("not a regular file");
+    /// [`LoadError::Open`] with what the system says; a directory, an empty file and a special
+    /// file are refused, too.
+    pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
+        match source {
+            ModelSource::File(path) => {
+                map(path)
+                    .map(|map| Self(Bytes::Mapped(map)))
+                    .map_err(|source| LoadError::Open {
+                        path: path.clone(),
+                        source,
+                    })
+            }
+            ModelSource::Embedded { bytes, .. } => Ok(Self(Bytes::Static(bytes))),
         }
-        if meta.len() == 0 {
-            return refuse("the file is empty");
-        }
-        // SAFETY: the map is read only and private. Writing to the file while it is mapped is
-        // outside our control: readers check again whatever they decode, and SECURITY.md says
-        // that a model file must not be changed while it runs.
-        let map = unsafe { Mmap::map(&file) }?;
-        Ok(Self::Mapped(map))
     }
 
     /// Tells the system that `range` will not be read again soon, so that its pages need not
@@ -55,7 +59,7 @@ impl ModelBytes {
     /// when they are touched.
     pub(crate) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
-        if let Self::Mapped(map) = self {
+        if let Bytes::Mapped(map) = &self.0 {
             let start = range.start / PAGE * PAGE;
             let end = range.end.min(map.len());
             if start < end {
@@ -72,6 +76,23 @@ impl ModelBytes {
         #[cfg(not(unix))]
         let _ = range;
     }
+}
+
+/// Maps a regular file for reading.
+fn map(path: &Path) -> std::io::Result<Mmap> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    let refuse = |what: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
+    if !meta.is_file() {
+        return refuse("not a regular file");
+    }
+    if meta.len() == 0 {
+        return refuse("the file is empty");
+    }
+    // SAFETY: the map is read only and private. Writing to the file while it is mapped is
+    // outside our control: readers check again whatever they decode, and SECURITY.md says
+    // that a model file must not be changed while it runs.
+    unsafe { Mmap::map(&file) }
 }
 
 /// Ranges are given back in pages; larger ones are rounded by the system.

@@ -27,18 +27,7 @@ impl Model {
     /// When the file cannot be opened, is not a GGUF file, or does not hold a model this program
     /// runs.
     pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
-        let (name, bytes) = match source {
-            ModelSource::File(path) => {
-                let bytes = ModelBytes::map(path).map_err(|source| LoadError::Open {
-                    path: path.clone(),
-                    source,
-                })?;
-                (path.display().to_string(), bytes)
-            }
-            ModelSource::Embedded { name, bytes } => {
-                ((*name).to_owned(), ModelBytes::Static(bytes))
-            }
-        };
+        let (name, bytes) = (source.name(), ModelBytes::open(source)?);
         let format = |source| LoadError::Format {
             model: name.clone(),
             source,

@@ -131,6 +131,13 @@ impl Recipe {
         }
         let embedding = file.require_tensor("token_embd.weight").map_err(text)?;
         let vocab = embedding.rows();
+        if embedding.columns() != hidden {
+            return Err(format!(
+                "the embedding 'token_embd.weight' has rows of {}; \
+                 {architecture}.embedding_length asks for {hidden}",
+                embedding.columns()
+            ));
+        }
         let name = file
             .value::<&str>("general.name")
             .map_err(text)?

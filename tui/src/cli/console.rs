@@ -4,7 +4,11 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use tritone_engine::LoadProgress;
+
 use super::args::Color;
+use crate::app::meter::Meter;
+use crate::view::format;
 
 /// Standard error, and what may be written where.
 pub(crate) struct Console {
@@ -68,6 +72,9 @@ impl Console {
             on: self.live,
             dim: self.color_err,
             shown: None,
+            begin: Instant::now(),
+            stage: "",
+            meter: Meter::default(),
         }
     }
 }
@@ -77,6 +84,10 @@ pub(crate) struct Progress {
     on: bool,
     dim: bool,
     shown: Option<Instant>,
+    begin: Instant,
+    /// The stage of loading that was shown last, and its bytes by time.
+    stage: &'static str,
+    meter: Meter,
 }
 
 impl Progress {
@@ -104,6 +115,18 @@ impl Progress {
         let _ = err.flush();
     }
 
+    /// Shows how far loading has come: `packing weights: 43 %, 1.2 GiB/s, 3 s left`.
+    pub(crate) fn loading(&mut self, progress: &LoadProgress) {
+        if self.stage != progress.stage {
+            self.stage = progress.stage;
+            self.meter = Meter::default();
+        }
+        self.meter.record(self.begin.elapsed(), progress.done);
+        let meter = std::mem::take(&mut self.meter);
+        self.show(|| loading(progress, &meter));
+        self.meter = meter;
+    }
+
     /// Takes the line away.
     pub(crate) fn clear(&mut self) {
         if self.shown.take().is_some() {
@@ -118,6 +141,19 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// How far loading has come, how fast, and how long it will take, as far as that is known.
+fn loading(progress: &LoadProgress, meter: &Meter) -> String {
+    let percent = format::percent(progress.done, progress.total);
+    let mut text = format!("{}: {percent} %", progress.stage);
+    if let Some(rate) = meter.rate() {
+        text += &format!(", {}/s", format::bytes(rate as u64));
+    }
+    if let Some(left) = meter.remaining(progress.total) {
+        text += &format!(", {} left", format::duration(left));
+    }
+    text
 }
 
 /// `text` as it may go to a terminal: control characters (but line breaks and tabs) and the
@@ -145,6 +181,23 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loading_says_how_fast_and_how_long() {
+        let progress = |done| LoadProgress {
+            stage: "packing weights",
+            done,
+            total: 400 << 20,
+        };
+        let mut meter = Meter::default();
+        meter.record(Duration::ZERO, 0);
+        assert_eq!(loading(&progress(0), &meter), "packing weights: 0 %");
+        meter.record(Duration::from_millis(500), 100 << 20);
+        assert_eq!(
+            loading(&progress(100 << 20), &meter),
+            "packing weights: 25 %, 200 MiB/s, 1.5 s left"
+        );
+    }
 
     #[test]
     fn steering_characters_are_escaped_and_nothing_else() {

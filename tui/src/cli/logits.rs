@@ -18,7 +18,6 @@ use super::atomic::AtomicFile;
 use super::console::Console;
 use super::failure::BadRequest;
 use super::interrupt::Interrupt;
-use super::run::loading;
 use super::setup::Setup;
 
 /// The longest file of token ids that is read.
@@ -65,7 +64,7 @@ pub(crate) fn run(
     };
     let mut line = console.progress();
     let mut runner = Runner::load(Arc::clone(&model), options, &mut |progress| {
-        line.show(|| loading(&progress));
+        line.loading(&progress);
         !interrupt.is_pressed()
     })?;
     out.write_all(&header(&model, &runner, &tokens))

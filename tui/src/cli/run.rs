@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tritone_engine::api::{Message, Role};
 use tritone_engine::{
-    Engine, Event, FinishReason, Finished, GenerateError, Input, LoadProgress, Request, Timings,
+    Engine, Event, FinishReason, Finished, GenerateError, Input, Request, Timings,
 };
 
 use super::args::{CommonArgs, RunArgs};
@@ -48,7 +48,7 @@ pub(crate) fn run(
     let begin = Instant::now();
     let mut line = console.progress();
     let (engine, notices) = setup.load(&mut |progress| {
-        line.show(|| loading(&progress));
+        line.loading(&progress);
         !interrupt.is_pressed()
     })?;
     line.clear();
@@ -144,14 +144,6 @@ fn input(args: &RunArgs, prompt: String) -> Input {
             .chain([message(Role::User, prompt)])
             .collect(),
     )
-}
-
-/// How far loading has come, for people.
-pub(crate) fn loading(progress: &LoadProgress) -> String {
-    let percent = (100 * progress.done)
-        .checked_div(progress.total)
-        .unwrap_or(0);
-    format!("loading: {} {percent} %", progress.stage)
 }
 
 /// The text of an answer while it comes.

@@ -12,7 +12,6 @@ use super::stats::{Measured, quantile};
 use super::subject::{hold, kv_bytes, ternary_macs};
 use crate::cli::console::Progress;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::run::loading;
 
 /// What is measured of every case.
 #[derive(Clone, Debug)]
@@ -104,7 +103,7 @@ impl Bench<'_> {
         let (wanted, interrupt, line) = (&self.wanted, self.interrupt, &mut self.line);
         let (kernel, threads, pins) = (&*case.kernel, case.threads, self.pins);
         let taken = self.pool.take(case, pins, &mut |progress| {
-            line.show(|| loading(&progress));
+            line.loading(&progress);
             !interrupt.is_pressed()
         });
         let (subject, seconds) = match taken {

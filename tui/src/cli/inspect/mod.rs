@@ -5,22 +5,21 @@
 
 mod metadata;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tritone_engine::{Capacity, LoadError, MemoryPlan, Model, ModelSource, Recipe, human_bytes};
-use tritone_formats::{GgufError, GgufFile, TensorView};
+use tritone_engine::{
+    Capacity, LoadError, MemoryPlan, Model, ModelBytes, ModelSource, Recipe, human_bytes,
+};
+use tritone_formats::{GgufFile, TensorView};
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
 use super::setup::{Planned, Setup, source};
 
-type Gguf = GgufFile<Cow<'static, [u8]>>;
+type Gguf = GgufFile<ModelBytes>;
 
 /// A model that can be run, and what it takes.
 struct Runnable {
@@ -69,59 +68,15 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The file's header, whatever model is in it.
+/// The file's header, whatever model is in it. Tensor data is mapped and not touched.
 fn open(source: &ModelSource) -> Result<(String, Gguf), LoadError> {
-    let (name, file) = match source {
-        ModelSource::Embedded { name, bytes } => {
-            ((*name).to_owned(), GgufFile::new(Cow::Borrowed(*bytes)))
-        }
-        ModelSource::File(path) => {
-            let file = read(path).map_err(|source| LoadError::Open {
-                path: path.clone(),
-                source,
-            })?;
-            (path.display().to_string(), file)
-        }
-    };
-    file.map(|file| (name.clone(), file))
-        .map_err(|source| LoadError::Format {
+    let name = source.name();
+    match GgufFile::new(ModelBytes::open(source)?) {
+        Ok(file) => Ok((name, file)),
+        Err(source) => Err(LoadError::Format {
             model: name,
             source,
-        })
-}
-
-/// Bytes at the beginning of a file that usually hold all of the header.
-const HEADER_BYTES: usize = 32 << 20;
-
-/// A file with its header; tensor data is read only as far as it lies near.
-///
-/// The parser checks where tensors lie, but does not look at them. Zeroed memory that nobody
-/// touches is never resident, so the tensors of a large file cost address space only.
-fn read(path: &Path) -> io::Result<Result<Gguf, GgufError>> {
-    let mut file = File::open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    let length = usize::try_from(meta.len()).map_err(io::Error::other)?;
-    // `vec!` ends the process when there is not as much memory, so this asks first.
-    Vec::<u8>::new().try_reserve_exact(length)?;
-    let mut bytes = vec![0; length];
-    let near = length.min(HEADER_BYTES);
-    file.read_exact(&mut bytes[..near])?;
-    let parsed = GgufFile::new(Cow::Owned(bytes));
-    match parsed {
-        Ok(parsed) if parsed.data_offset() <= near => Ok(Ok(parsed)),
-        other if near == length => Ok(other),
-        _ => {
-            let mut bytes = vec![0; length];
-            file.seek(SeekFrom::Start(0))?;
-            file.read_exact(&mut bytes)?;
-            Ok(GgufFile::new(Cow::Owned(bytes)))
-        }
+        }),
     }
 }
 
