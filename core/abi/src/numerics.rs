@@ -154,14 +154,14 @@ pub fn quantize_one(x: f32, factor: f32) -> i8 {
     v as i8
 }
 
-/// Quantises one row with one scale, which it returns: every value by [`quantize_one`]. The
-/// slices have one length.
+/// Quantises one row with one scale, which it returns; `put` takes every index and code
+/// ([`quantize_one`]).
 #[inline(always)]
-pub fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
+pub fn quantize_row(x: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
     let m = abs_max(x);
     let factor = quantize_factor(m);
-    for (q, x) in q.iter_mut().zip(x) {
-        *q = quantize_one(*x, factor);
+    for (i, x) in x.iter().enumerate() {
+        put(i, quantize_one(*x, factor));
     }
     activation_scale(m)
 }

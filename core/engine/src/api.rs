@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use tritone_abi::{HeadFormat, Kernel};
+use tritone_abi::Kernel;
 
 use crate::error::GenerateError;
+use crate::forms::Forms;
 use crate::sample::Sampling;
 pub use crate::text::{Message, Role};
 
@@ -53,15 +54,15 @@ pub struct EngineOptions {
     pub batch: usize,
     /// Prompt tokens in one step, at least 1.
     pub prefill_chunk: usize,
-    /// Stored form of the output head.
-    pub head: HeadFormat,
+    /// Forms of the output head and the KV cache.
+    pub forms: Forms,
     /// Bytes that weights, head, KV cache and scratch may take together, or `None`.
     pub memory_limit: Option<u64>,
 }
 
 impl EngineOptions {
     /// Defaults for `kernel`: one thread, the model's context up to 4096, one sequence, chunks of
-    /// 256 tokens, f16 head, no memory limit.
+    /// 256 tokens, head and KV cache in f16, no memory limit.
     #[must_use]
     pub fn new(kernel: Arc<dyn Kernel>) -> Self {
         Self {
@@ -70,7 +71,7 @@ impl EngineOptions {
             context: None,
             batch: 1,
             prefill_chunk: 256,
-            head: HeadFormat::F16,
+            forms: Forms::default(),
             memory_limit: None,
         }
     }

@@ -115,7 +115,7 @@ impl Engine {
                 kernel: options.kernel.clone(),
                 threads: options.threads,
                 capacity,
-                head: options.head,
+                forms: options.forms,
                 memory_limit: options.memory_limit,
             },
             progress,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use tritone_abi::{HeadFormat, Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
+use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 
-use crate::exec::{KvShape, RopeTable};
+use crate::exec::{KvShape, RopeTable, step_bytes};
+use crate::forms::{Forms, Head, kv_name};
 use crate::recipe::Recipe;
 use crate::weights::Places;
 
@@ -60,6 +61,8 @@ pub struct MemoryPlan {
     pub weights: u64,
     /// Output head; part of the mapped file when it is used as it stands.
     pub head: u64,
+    /// Bytes of the head that one token reads.
+    pub head_read: u64,
     /// KV cache.
     pub kv: u64,
     /// Working memory of a step: activations, logits, tables, kernel scratch.
@@ -68,8 +71,8 @@ pub struct MemoryPlan {
     pub program: u64,
     /// What the plan was made for.
     pub capacity: Capacity,
-    /// Stored form of the head.
-    pub head_format: HeadFormat,
+    /// Forms of the head and the KV cache.
+    pub forms: Forms,
     /// Upper bound given by the profile.
     pub limit: Option<u64>,
     /// The largest context (multiple of 64) that would fit `limit`, if any does.
@@ -86,23 +89,25 @@ impl MemoryPlan {
         kernel: &dyn Kernel,
         threads: usize,
         capacity: Capacity,
-        head_format: HeadFormat,
+        forms: Forms,
         limit: Option<u64>,
     ) -> Option<Self> {
         let shape = KvShape {
             layers: recipe.layers,
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
+            format: forms.kv,
         };
         let page = shape.page_bytes() as u64;
         let mut plan = Self {
             weights: Places::new(recipe, kernel)?.bytes() as u64,
-            head: head_format.bytes(recipe.vocab, recipe.hidden)? as u64,
+            head: forms.head.bytes(recipe.vocab, recipe.hidden)?,
+            head_read: forms.head.token_bytes(recipe.vocab, recipe.hidden)?,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
-            scratch: scratch(recipe, kernel, threads, &capacity)?,
+            scratch: scratch(recipe, kernel, threads, &capacity, forms)?,
             program: PROGRAM,
             capacity,
-            head_format,
+            forms,
             limit,
             fitting_context: None,
         };
@@ -110,7 +115,7 @@ impl MemoryPlan {
             // Everything shrinks with the context, so the largest that fits can be bisected.
             let fits = |pages: usize| {
                 let smaller = capacity.with_context(pages * PAGE_TOKENS);
-                Self::new(recipe, kernel, threads, smaller, head_format, None)
+                Self::new(recipe, kernel, threads, smaller, forms, None)
                     .is_some_and(|plan| limit.is_none_or(|limit| plan.total() <= limit))
             };
             let (mut most, mut not) = (0, capacity.context.div_ceil(PAGE_TOKENS));
@@ -145,6 +150,7 @@ fn scratch(
     kernel: &dyn Kernel,
     threads: usize,
     capacity: &Capacity,
+    forms: Forms,
 ) -> Option<u64> {
     let rows = capacity.rows as u64;
     let floats = 2 * recipe.hidden + 2 * recipe.q_dim() + 2 * recipe.kv_dim() + 2 * recipe.ffn;
@@ -159,7 +165,8 @@ fn scratch(
     rows.checked_mul(bytes as u64)?
         .checked_add(logits)?
         .checked_add(local.checked_mul(threads as u64)?)?
-        .checked_add(rope)
+        .checked_add(rope)?
+        .checked_add(step_bytes(recipe, capacity, threads, forms)?)
 }
 
 /// The largest shapes a step of this capacity asks a kernel for.
@@ -190,11 +197,12 @@ impl fmt::Display for MemoryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "weights {}, head {} ({:?}), KV cache {} ({} tokens), scratch {}, program {}: {}",
+            "weights {}, head {} ({}), KV cache {} ({}, {} tokens), scratch {}, program {}: {}",
             human_bytes(self.weights),
             human_bytes(self.head),
-            self.head_format,
+            self.forms.head,
             human_bytes(self.kv),
+            kv_name(self.forms.kv),
             self.capacity.kv_pages * PAGE_TOKENS,
             human_bytes(self.scratch),
             human_bytes(self.program),
@@ -206,7 +214,7 @@ impl fmt::Display for MemoryPlan {
         write!(f, " of a limit of {}", human_bytes(limit))?;
         match self.fitting_context {
             Some(context) => write!(f, "; `--ctx {context}` would fit"),
-            None if self.head_format == HeadFormat::F16 => {
+            None if self.forms.head == Head::F16 => {
                 write!(f, "; try `--head q6`, or a profile with more memory")
             }
             None => write!(f, "; choose a profile with more memory"),

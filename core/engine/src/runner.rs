@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tritone_abi::{HeadFormat, Kernel};
+use tritone_abi::Kernel;
 
 use crate::api::LoadProgress;
 use crate::error::{LoadError, StepError};
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTable};
+use crate::forms::Forms;
 use crate::model::Model;
 use crate::plan::{Capacity, MemoryPlan};
 use crate::weights::Weights;
@@ -22,8 +23,8 @@ pub struct RunnerOptions {
     pub threads: usize,
     /// Sizes of steps and cache.
     pub capacity: Capacity,
-    /// Stored form of the head.
-    pub head: HeadFormat,
+    /// Forms of the head and the KV cache.
+    pub forms: Forms,
     /// Upper bound for the plan, or `None`.
     pub memory_limit: Option<u64>,
 }
@@ -58,7 +59,7 @@ impl Runner {
             ref kernel,
             threads,
             capacity,
-            head,
+            forms,
             memory_limit,
         } = options;
         let threads = threads.max(1);
@@ -67,7 +68,7 @@ impl Runner {
             model: model.source.clone(),
             what: "the model is too large for this machine's address space or memory".to_owned(),
         };
-        let plan = MemoryPlan::new(recipe, &**kernel, threads, capacity, head, memory_limit)
+        let plan = MemoryPlan::new(recipe, &**kernel, threads, capacity, forms, memory_limit)
             .ok_or_else(too_big)?;
         if !plan.fits() {
             return Err(LoadError::Memory {
@@ -75,16 +76,17 @@ impl Runner {
                 plan: Box::new(plan),
             });
         }
-        let weights = Weights::load(&model, &**kernel, threads, head, progress)?;
+        let weights = Weights::load(&model, &**kernel, threads, forms.head, progress)?;
         let shape = KvShape {
             layers: recipe.layers,
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
+            format: forms.kv,
         };
         let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
         let rope = RopeTable::new(&recipe.rope, capacity.context).ok_or_else(too_big)?;
         let buffers =
-            Buffers::new(recipe, &**kernel, capacity, threads, head).ok_or_else(too_big)?;
+            Buffers::new(recipe, &**kernel, capacity, threads, forms).ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         Ok(Self {
             model,
@@ -154,14 +156,21 @@ impl Runner {
     pub fn set_kernel(&mut self, kernel: Arc<dyn Kernel>) -> Result<(), LoadError> {
         let threads = self.team.size();
         let capacity = self.capacity();
-        let head = self.options.head;
+        let forms = self.options.forms;
         let too_big = || LoadError::Recipe {
             model: self.model.source.clone(),
             what: "no memory for the kernel's buffers".to_owned(),
         };
         let limit = self.options.memory_limit;
-        let plan = MemoryPlan::new(&self.model.recipe, &*kernel, threads, capacity, head, limit)
-            .ok_or_else(too_big)?;
+        let plan = MemoryPlan::new(
+            &self.model.recipe,
+            &*kernel,
+            threads,
+            capacity,
+            forms,
+            limit,
+        )
+        .ok_or_else(too_big)?;
         if !plan.fits() {
             let model = self.model.source.clone();
             return Err(LoadError::Memory {
@@ -169,7 +178,7 @@ impl Runner {
                 plan: Box::new(plan),
             });
         }
-        let buffers = Buffers::new(&self.model.recipe, &*kernel, capacity, threads, head)
+        let buffers = Buffers::new(&self.model.recipe, &*kernel, capacity, threads, forms)
             .ok_or_else(too_big)?;
         if kernel.facts().layout != self.weights.layout() {
             self.weights.repack(&self.model, &*kernel, threads)?;
@@ -191,21 +200,21 @@ impl Runner {
             return Ok(());
         }
         let (recipe, kernel) = (&self.model.recipe, &*self.options.kernel);
-        let (capacity, head) = (self.capacity(), self.options.head);
+        let (capacity, forms) = (self.capacity(), self.options.forms);
         let too_big = || LoadError::Recipe {
             model: self.model.source.clone(),
             what: format!("no memory for the buffers of {threads} threads"),
         };
         let limit = self.options.memory_limit;
         let plan =
-            MemoryPlan::new(recipe, kernel, threads, capacity, head, limit).ok_or_else(too_big)?;
+            MemoryPlan::new(recipe, kernel, threads, capacity, forms, limit).ok_or_else(too_big)?;
         if !plan.fits() {
             return Err(LoadError::Memory {
                 model: self.model.source.clone(),
                 plan: Box::new(plan),
             });
         }
-        let buffers = Buffers::new(recipe, kernel, capacity, threads, head).ok_or_else(too_big)?;
+        let buffers = Buffers::new(recipe, kernel, capacity, threads, forms).ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         (self.plan, self.buffers, self.team) = (plan, buffers, team);
         self.options.threads = threads;

@@ -6,13 +6,13 @@ mod common;
 use std::sync::Mutex;
 
 use common::{TINY, best_kernel, bits, logits, runner, tiny};
-use tritone_abi::HeadFormat;
+use tritone_engine::Head;
 use tritone_engine::{Model, ModelSource, Pages, Slice, Want};
 
 #[test]
 fn the_team_changes_and_the_answer_does_not() {
     let tokens: Vec<u32> = (1..40).collect();
-    let mut runner = runner(best_kernel(), 1, HeadFormat::F16);
+    let mut runner = runner(best_kernel(), 1, Head::F16);
     let want = bits(&logits(&mut runner, &tokens, 7));
     for threads in [3, 1, 2, 2] {
         runner.set_threads(threads).unwrap();
@@ -25,7 +25,7 @@ fn the_team_changes_and_the_answer_does_not() {
 
 #[test]
 fn every_thread_of_the_team_is_reached_once() {
-    let mut runner = runner(best_kernel(), 3, HeadFormat::F16);
+    let mut runner = runner(best_kernel(), 3, Head::F16);
     let seen = Mutex::new(Vec::new());
     let here = std::thread::current().id();
     runner
@@ -41,7 +41,7 @@ fn every_thread_of_the_team_is_reached_once() {
 
 #[test]
 fn a_repeated_page_can_be_read_at_any_depth() {
-    let mut runner = runner(best_kernel(), 2, HeadFormat::F16);
+    let mut runner = runner(best_kernel(), 2, Head::F16);
     let tokens: Vec<u32> = (1..=64).collect();
     let deep = runner.reserve(512).unwrap();
     let mut step = |start: usize, tokens: &[u32]| {

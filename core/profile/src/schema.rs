@@ -125,6 +125,8 @@ words! {
     KvType {
         /// IEEE half precision.
         F16 = "f16",
+        /// 8 bits with a scale for every position: half the memory.
+        Q8 = "q8",
     }
 }
 
@@ -139,6 +141,8 @@ words! {
         Q6 = "q6",
         /// 4 bits.
         Q4 = "q4",
+        /// 4 bits, and the best rows computed again in half precision.
+        Q4Exact = "q4+exact",
     }
 }
 

@@ -95,9 +95,12 @@ pub(crate) struct CommonArgs {
     /// Directory with kernel plugins, searched first; may be given more than once.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Stored form of the output head: f16, q8, q6 or q4.
+    /// Stored form of the output head: f16, q8, q6, q4 or q4+exact.
     #[arg(long, global = true, value_name = "TYPE")]
     pub(crate) head: Option<String>,
+    /// Stored form of cached keys and values: f16, or q8 for half the memory.
+    #[arg(long, global = true, value_name = "TYPE")]
+    pub(crate) kv: Option<String>,
     /// Memory limit in MiB. What does not fit is refused before loading, with a breakdown.
     #[arg(long, global = true, value_name = "MIB")]
     pub(crate) memory: Option<u64>,

@@ -59,7 +59,7 @@ pub(crate) fn run(
         kernel: Arc::clone(&setup.kernel),
         threads: setup.threads,
         capacity,
-        head: setup.head(),
+        forms: setup.forms(),
         memory_limit: Some(planned.limit),
     };
     let mut line = console.progress();

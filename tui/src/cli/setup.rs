@@ -5,15 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tritone_abi::{HeadFormat, Kernel};
+use tritone_abi::{Kernel, KvFormat};
 use tritone_engine::{
-    Capacity, Engine, EngineOptions, LoadError, LoadProgress, MemoryPlan, Model, ModelSource,
+    Capacity, Engine, EngineOptions, Forms, LoadError, LoadProgress, MemoryPlan, Model, ModelSource,
 };
 use tritone_loader::{Options, Registry, Search};
 use tritone_machine::{Machine, choose_threads};
 use tritone_profile::{
-    Head, Layers, Origin, Profile, Resolved, auto_select, process_environment, project_file_path,
-    resolve, user_file_path,
+    Head, KvType, Layers, Origin, Profile, Resolved, auto_select, process_environment,
+    project_file_path, resolve, user_file_path,
 };
 
 use super::args::CommonArgs;
@@ -111,9 +111,25 @@ impl Setup {
         }
     }
 
-    /// The stored form of the head.
-    pub(crate) fn head(&self) -> HeadFormat {
-        head_format(self.profile().head)
+    /// The forms of head and KV cache.
+    pub(crate) fn forms(&self) -> Forms {
+        self.forms_with(self.profile().head)
+    }
+
+    /// [`forms`](Self::forms) with another head.
+    pub(crate) fn forms_with(&self, head: Head) -> Forms {
+        let kv = match self.profile().kv_type {
+            KvType::F16 => KvFormat::F16,
+            KvType::Q8 => KvFormat::Q8,
+        };
+        let head = match head {
+            Head::F16 => tritone_engine::Head::F16,
+            Head::Q8 => tritone_engine::Head::Q8,
+            Head::Q6 => tritone_engine::Head::Q6,
+            Head::Q4 => tritone_engine::Head::Q4,
+            Head::Q4Exact => tritone_engine::Head::Q4Exact,
+        };
+        Forms { head, kv }
     }
 
     /// Plans the memory for `capacity` and settles the limit.
@@ -121,20 +137,27 @@ impl Setup {
     /// The limit is the profile's. Only when nobody asked for that limit or profile it is raised to
     /// what the model needs, if that is at most 80 % of the memory this process may use.
     pub(crate) fn plan(&self, model: &Model, capacity: Capacity) -> Planned {
-        self.plan_for(model, &*self.kernel, self.head(), capacity)
+        self.plan_for(model, &*self.kernel, self.forms(), capacity)
     }
 
-    /// [`plan`](Self::plan) with another kernel and head.
+    /// [`plan`](Self::plan) with another kernel and other forms.
     pub(crate) fn plan_for(
         &self,
         model: &Model,
         kernel: &dyn Kernel,
-        head: HeadFormat,
+        forms: Forms,
         capacity: Capacity,
     ) -> Planned {
         let make = |limit| {
             let threads = self.threads;
-            MemoryPlan::new(model.recipe(), kernel, threads, capacity, head, Some(limit))
+            MemoryPlan::new(
+                model.recipe(),
+                kernel,
+                threads,
+                capacity,
+                forms,
+                Some(limit),
+            )
         };
         let limit = self.profile().memory_bytes();
         let plan = make(limit);
@@ -183,7 +206,7 @@ impl Setup {
             context: Some(context),
             batch: sequences,
             prefill_chunk: profile.prefill_chunk,
-            head: self.head(),
+            forms: self.forms(),
             memory_limit: Some(planned.limit),
         };
         (options, planned.note.into_iter().collect())
@@ -233,16 +256,6 @@ pub(crate) fn source(path: Option<&Path>) -> ModelSource {
     }
 }
 
-/// The stored form of the head that a profile names.
-pub(crate) fn head_format(head: Head) -> HeadFormat {
-    match head {
-        Head::F16 => HeadFormat::F16,
-        Head::Q8 => HeadFormat::Q8,
-        Head::Q6 => HeadFormat::Q6,
-        Head::Q4 => HeadFormat::Q4,
-    }
-}
-
 fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {
     resolved.origin_of(key).map(|entry| &entry.origin)
 }
@@ -275,6 +288,7 @@ fn profile(common: &CommonArgs, machine: &Machine) -> anyhow::Result<(Resolved, 
         ),
         ("--ctx", "context", common.ctx.map(|n| n.to_string())),
         ("--head", "head", common.head.clone()),
+        ("--kv", "kv_type", common.kv.clone()),
         ("--kernel", "kernel", common.kernel.clone()),
     ];
     for (flag, key, value) in flags {

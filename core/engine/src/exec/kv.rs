@@ -1,11 +1,14 @@
-//! The KV cache: pages of 64 positions in binary16, handed out to sequences.
+//! The KV cache: pages of 64 positions, handed out to sequences.
 //!
 //! A page holds 64 positions of all layers: `[layer][kv head][K | V]` with K transposed,
-//! `[head_dim][64]`, and V `[64][head_dim]` (the layout the kernels' attention reads).
+//! `[head_dim][64]`, and V `[64][head_dim]` (the layout the kernels' attention reads). In int8 the
+//! scales of the 64 positions, binary32, lie before the codes of K and before those of V.
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
-use tritone_abi::{KernelError, KvPage, PAGE_TOKENS};
+use tritone_abi::numerics::quantize_row;
+use tritone_abi::{KernelError, KvFormat, KvPage, PAGE_TOKENS};
 
 use super::shared::Shared;
 
@@ -18,18 +21,27 @@ pub struct KvShape {
     pub kv_heads: usize,
     /// Values of a head.
     pub head_dim: usize,
+    /// Stored form.
+    pub format: KvFormat,
 }
 
+/// Bytes of the scales of 64 positions.
+const SCALE_BYTES: usize = PAGE_TOKENS * size_of::<f32>();
+
 impl KvShape {
-    /// Values of one head's keys (or values) in a page.
+    /// Bytes of one head's keys (or values) in a page; a multiple of 64.
     fn half(&self) -> usize {
-        self.head_dim * PAGE_TOKENS
+        let values = self.head_dim * PAGE_TOKENS;
+        match self.format {
+            KvFormat::F16 => values * size_of::<u16>(),
+            KvFormat::Q8 => values + SCALE_BYTES,
+        }
     }
 
     /// Bytes of one page.
     #[must_use]
     pub fn page_bytes(&self) -> usize {
-        self.layers * self.kv_heads * self.half() * 2 * size_of::<u16>()
+        self.layers * self.kv_heads * self.half() * 2
     }
 }
 
@@ -60,7 +72,7 @@ impl Pages {
 /// All pages and the list of free ones.
 #[derive(Debug)]
 pub(crate) struct KvCache {
-    cells: Shared<u16>,
+    cells: Shared<u8>,
     shape: KvShape,
     pages: usize,
     free: Vec<u32>,
@@ -71,7 +83,7 @@ impl KvCache {
     /// a page is first written.
     #[must_use]
     pub(crate) fn new(shape: KvShape, pages: usize) -> Option<Self> {
-        let cells = Shared::zeroed(shape.page_bytes().checked_div(2)?.checked_mul(pages)?)?;
+        let cells = Shared::zeroed(shape.page_bytes().checked_mul(pages)?)?;
         let free = (0..u32::try_from(pages).ok()?).rev().collect();
         Some(Self {
             cells,
@@ -136,7 +148,7 @@ impl KvCache {
         unit * self.shape.half() * 2
     }
 
-    /// Writes the key and value of `position`, converted to binary16.
+    /// Writes the key and value of `position` in the cache's format.
     ///
     /// # Safety
     /// Nobody reads this position of this layer and head meanwhile, and nobody else writes it.
@@ -160,15 +172,35 @@ impl KvCache {
             start + 2 * self.shape.half() <= self.cells.len(),
             "page inside the cache"
         );
-        let base: NonNull<u16> = self.cells.base();
-        for (d, (k, v)) in k.iter().zip(v).enumerate() {
-            let key = start + d * PAGE_TOKENS + slot;
-            let value = start + self.shape.half() + slot * head_dim + d;
-            // SAFETY: both cells lie in this head's part of the page (assertion above), and by
-            // contract belong to this call.
-            unsafe {
-                base.add(key).write(half::f16::from_f32(*k).to_bits());
-                base.add(value).write(half::f16::from_f32(*v).to_bits());
+        let base = self.cells.base();
+        // SAFETY: both parts lie in the page (assertion above); this position's cells belong to
+        // this call by contract.
+        unsafe {
+            let keys = base.add(start);
+            let values = base.add(start + self.shape.half());
+            match self.shape.format {
+                KvFormat::F16 => {
+                    scatter(keys.cast(), slot, PAGE_TOKENS, k, |k| {
+                        half::f16::from_f32(k).to_bits()
+                    });
+                    scatter(values.cast(), slot * head_dim, 1, v, |v| {
+                        half::f16::from_f32(v).to_bits()
+                    });
+                }
+                KvFormat::Q8 => {
+                    for (part, x, first, step) in [
+                        (keys, k, slot, PAGE_TOKENS),
+                        (values, v, slot * head_dim, 1),
+                    ] {
+                        let scale = quantize_row(x, |i, q| {
+                            part.add(SCALE_BYTES)
+                                .cast::<i8>()
+                                .add(first + i * step)
+                                .write(q);
+                        });
+                        part.cast::<f32>().add(slot).write(scale);
+                    }
+                }
             }
         }
     }
@@ -187,7 +219,7 @@ impl KvCache {
         }
     }
 
-    /// Appends views of the first `count` pages for one layer and head to `out`.
+    /// Appends views of `which` pages for one layer and head to `out`.
     ///
     /// # Safety
     /// The views are dropped before the cache, and the positions that are read through them are
@@ -200,22 +232,54 @@ impl KvCache {
         pages: &Pages,
         layer: usize,
         kv_head: usize,
-        count: usize,
+        which: Range<usize>,
         out: &mut Vec<KvPage<'static>>,
     ) -> Result<(), KernelError> {
-        let half = self.shape.half();
-        for page in &pages.0[..count] {
+        let (half, values) = (self.shape.half(), self.shape.head_dim * PAGE_TOKENS);
+        for page in &pages.0[which] {
             let start = self.start(*page, layer, kv_head);
             // SAFETY: in range by the assertion in `read`; not written, and not used after the
-            // cache is gone, by contract.
-            let (k, v) = unsafe {
-                let k = std::ptr::from_ref(self.cells.read(start, half));
-                let v = std::ptr::from_ref(self.cells.read(start + half, half));
-                (&*k, &*v)
+            // cache is gone, by contract. Parts start on multiples of 64 of a page of memory, so
+            // that they are aligned for their values, and `half` covers them.
+            let page = unsafe {
+                let k = self.cells.read(start, half).as_ptr();
+                let v = self.cells.read(start + half, half).as_ptr();
+                match self.shape.format {
+                    KvFormat::F16 => KvPage::f16(
+                        std::slice::from_raw_parts(k.cast(), values),
+                        std::slice::from_raw_parts(v.cast(), values),
+                        self.shape.head_dim,
+                    ),
+                    KvFormat::Q8 => {
+                        let part = |p: *const u8| {
+                            let codes = p.add(SCALE_BYTES).cast::<i8>();
+                            let scales = p.cast::<[f32; PAGE_TOKENS]>();
+                            (std::slice::from_raw_parts(codes, values), &*scales)
+                        };
+                        KvPage::q8(part(k), part(v), self.shape.head_dim)
+                    }
+                }
             };
-            out.push(KvPage::f16(k, v, self.shape.head_dim)?);
+            out.push(page?);
         }
         Ok(())
+    }
+}
+
+/// Writes `x[i]`, converted, to `base[first + i * step]`.
+///
+/// # Safety
+/// All these places are inside one buffer and belong to the caller.
+unsafe fn scatter<T>(
+    base: NonNull<T>,
+    first: usize,
+    step: usize,
+    x: &[f32],
+    convert: impl Fn(f32) -> T,
+) {
+    for (i, x) in x.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { base.add(first + i * step).write(convert(*x)) }
     }
 }
 
@@ -228,6 +292,7 @@ mod tests {
         layers: 2,
         kv_heads: 3,
         head_dim: 4,
+        format: KvFormat::F16,
     };
 
     #[test]
@@ -257,7 +322,7 @@ mod tests {
         assert!(cache.reserve(&mut a, 3 * PAGE_TOKENS) && cache.reserve(&mut b, 1));
         let cells = cache.cells.len() / 4;
         for (i, cell) in cache.cells.get_mut().iter_mut().enumerate() {
-            *cell = i as u16;
+            *cell = (i / 7 + i) as u8;
         }
         let page = |cache: &mut KvCache, page: u32| {
             let start = page as usize * cells;
@@ -273,15 +338,24 @@ mod tests {
 
     #[test]
     fn a_written_position_is_where_kernels_read_it() {
-        let mut cache = KvCache::new(SHAPE, 2).unwrap();
+        for format in [KvFormat::F16, KvFormat::Q8] {
+            written_and_read(format);
+        }
+    }
+
+    fn written_and_read(format: KvFormat) {
+        let mut cache = KvCache::new(KvShape { format, ..SHAPE }, 2).unwrap();
         let mut pages = Pages::default();
         assert!(cache.reserve(&mut pages, 128));
+        let key = |layer: usize, head: usize, position: usize| -> [f32; 4] {
+            let x = (layer * 1000 + head * 200 + position) as f32;
+            std::array::from_fn(|d| x + d as f32 * 0.25)
+        };
         for layer in 0..2 {
             for head in 0..3 {
                 for position in 0..128 {
-                    let x = (layer * 1000 + head * 200 + position) as f32;
-                    let k: Vec<f32> = (0..4).map(|d| x + d as f32 * 0.25).collect();
-                    let v: Vec<f32> = k.iter().map(|k| -k).collect();
+                    let k = key(layer, head, position);
+                    let v = k.map(|k| -2.0 * k);
                     // SAFETY: one thread.
                     unsafe { cache.write(&pages, layer, head, position, &k, &v) };
                 }
@@ -291,18 +365,32 @@ mod tests {
             for head in 0..3 {
                 let mut views = Vec::new();
                 // SAFETY: nobody writes.
-                unsafe { cache.views(&pages, layer, head, 2, &mut views) }.unwrap();
+                unsafe { cache.views(&pages, layer, head, 0..2, &mut views) }.unwrap();
                 for position in 0..128 {
                     let (page, slot) = (&views[position / 64], position % 64);
-                    let Cells::F16 { k: keys, v: values } = page.cells() else {
-                        panic!("binary16 cells");
-                    };
+                    let want = key(layer, head, position);
+                    let mut codes = [0i8; 4];
+                    let scale = tritone_abi::numerics::quantize_row(&want, |d, q| codes[d] = q);
                     for d in 0..4 {
-                        let want = (layer * 1000 + head * 200 + position) as f32 + d as f32 * 0.25;
-                        let k = half::f16::from_bits(keys[d * 64 + slot]).to_f32();
-                        let v = half::f16::from_bits(values[slot * 4 + d]).to_f32();
-                        assert_eq!(k, half::f16::from_f32(want).to_f32());
-                        assert_eq!(v, -k);
+                        match page.cells() {
+                            Cells::F16 { k, v } => {
+                                let k = half::f16::from_bits(k[d * 64 + slot]).to_f32();
+                                let v = half::f16::from_bits(v[slot * 4 + d]).to_f32();
+                                assert_eq!(k, half::f16::from_f32(want[d]).to_f32());
+                                assert_eq!(v, -2.0 * k);
+                            }
+                            Cells::Q8 {
+                                k,
+                                v,
+                                k_scales,
+                                v_scales,
+                            } => {
+                                assert_eq!(k[d * 64 + slot], codes[d]);
+                                assert_eq!(v[slot * 4 + d], -codes[d]);
+                                assert_eq!(k_scales[slot], scale);
+                                assert_eq!(v_scales[slot], 2.0 * scale);
+                            }
+                        }
                     }
                 }
             }

@@ -20,3 +20,4 @@ pub(crate) use kv::KvCache;
 pub use kv::{KvShape, Pages};
 pub(crate) use rope::RopeTable;
 pub(crate) use shared::AlignedBuf;
+pub(crate) use step::step_bytes;

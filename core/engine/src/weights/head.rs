@@ -22,12 +22,12 @@ enum Rows {
 
 /// The rows of the head in one format.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct HeadRows {
     rows: Rows,
     format: HeadFormat,
 }
 
-impl Head {
+impl HeadRows {
     /// The rows for a step.
     pub(super) fn view<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
         let data = match &self.rows {

@@ -10,8 +10,9 @@ use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId};
 use tritone_formats::{GgufError, TensorView};
 
 use crate::error::LoadError;
+use crate::forms::Head;
 use crate::model::Model;
-use head::Head;
+use head::HeadRows;
 pub(crate) use jobs::Progress;
 pub(crate) use packed::Matrix;
 use packed::Packed;
@@ -39,7 +40,9 @@ pub(crate) struct Weights {
     pub(crate) layers: Vec<Layer>,
     pub(crate) output_norm: Vec<f32>,
     packed: Packed,
-    head: Head,
+    head: HeadRows,
+    /// Binary16 rows, when the best of them are computed again.
+    exact: Option<HeadRows>,
 }
 
 impl Weights {
@@ -48,16 +51,23 @@ impl Weights {
         model: &Model,
         kernel: &dyn Kernel,
         threads: usize,
-        head_format: HeadFormat,
+        head: Head,
         progress: Progress<'_>,
     ) -> Result<Self, LoadError> {
         let packed = Packed::pack(model, kernel, threads, progress)?;
-        let head = Head::load(model, head_format, threads, progress)?;
+        let mut rows = |format| HeadRows::load(model, format, threads, progress);
+        let exact = if head.exact() {
+            Some(rows(HeadFormat::F16)?)
+        } else {
+            None
+        };
+        let head = rows(head.format())?;
         Ok(Self {
             layers: layers(model, &packed)?,
             output_norm: norm(model, "output_norm.weight", model.recipe.hidden)?,
             packed,
             head,
+            exact,
         })
     }
 
@@ -79,8 +89,15 @@ impl Weights {
         self.packed.layout()
     }
 
+    /// The head that every row of logits is computed from.
     pub(crate) fn head<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
         self.head.view(model)
+    }
+
+    /// The binary16 head that the best rows are computed again from, if the form of the head says
+    /// so.
+    pub(crate) fn exact<'a>(&'a self, model: &'a Model) -> Option<HeadMatrix<'a>> {
+        Some(self.exact.as_ref()?.view(model))
     }
 }
 

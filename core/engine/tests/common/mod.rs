@@ -14,8 +14,10 @@ use std::sync::Arc;
 
 use tritone_abi::host::TableKernel;
 use tritone_abi::table::KernelTable;
-use tritone_abi::{HeadFormat, Kernel};
-use tritone_engine::{Capacity, Model, ModelSource, Runner, RunnerOptions, Slice, Want};
+use tritone_abi::{Kernel, KvFormat};
+use tritone_engine::{
+    Capacity, Forms, Head, Model, ModelSource, Runner, RunnerOptions, Slice, Want,
+};
 
 /// The embedded model's file.
 pub const TINY: &str = concat!(
@@ -60,17 +62,23 @@ pub fn best_kernel() -> Arc<dyn Kernel> {
         .unwrap()
 }
 
-pub fn runner(kernel: Arc<dyn Kernel>, threads: usize, head: HeadFormat) -> Runner {
+pub fn runner(kernel: Arc<dyn Kernel>, threads: usize, head: Head) -> Runner {
+    let kv = KvFormat::F16;
+    runner_for(kernel, threads, Forms { head, kv }, 512)
+}
+
+/// A runner with a context of its own.
+pub fn runner_for(kernel: Arc<dyn Kernel>, threads: usize, forms: Forms, context: usize) -> Runner {
     let capacity = Capacity {
         rows: 160,
         logit_rows: 160,
-        ..Capacity::new(512, 4, 64)
+        ..Capacity::new(context, 4, 64)
     };
     let options = RunnerOptions {
         kernel,
         threads,
         capacity,
-        head,
+        forms,
         memory_limit: None,
     };
     Runner::load(tiny(), options, &mut |_| true).unwrap()

@@ -210,7 +210,7 @@ impl Bench<'_> {
         let int8 = limit(samples.int8, samples.no_int8);
         let macs = ternary_macs(recipe) as f64 / 1e9;
         let (weights, head) =
-            (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights, plan.head));
+            (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights, plan.head_read));
         let streamed = |context: usize, sequences: usize| {
             let plan = samples.plan.as_ref();
             let kv = plan.map_or(0.0, |plan| kv_bytes(plan, context, wanted.generate));

@@ -23,8 +23,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
-use tritone_abi::{HeadFormat, Kernel};
-use tritone_engine::Model;
+use tritone_abi::Kernel;
+use tritone_engine::{Forms, Model};
 use tritone_loader::{Found, Registry};
 use tritone_machine::{Machine, choose_threads};
 use tritone_profile::Head;
@@ -34,7 +34,7 @@ use super::atomic::AtomicFile;
 use super::console::Console;
 use super::failure::{BadRequest, CANCELLED, Usage};
 use super::interrupt::Interrupt;
-use super::setup::{Setup, head_format};
+use super::setup::Setup;
 use crate::cli::date;
 pub(crate) use args::BenchArgs;
 use args::OutputArgs;
@@ -58,7 +58,7 @@ pub(crate) fn run(
     let mut setup = set_up(common)?;
     let threads = thread_counts(&args.threads, &mut setup);
     let kernels = kernels_named(&args.kernel, &setup.registry, &setup.kernel)?;
-    let heads = heads_named(&args.head, setup.profile().head)?;
+    let heads = heads_named(&args.head, &setup)?;
     for note in &setup.notes {
         console.note(note);
     }
@@ -222,8 +222,8 @@ fn kernels_named(
     Ok(kernels)
 }
 
-/// The forms of the head that these words name, each once; `default` without words.
-fn heads_named(words: &[String], default: Head) -> anyhow::Result<Vec<(&'static str, HeadFormat)>> {
+/// The forms of the head that these words name, each once; the profile's without words.
+fn heads_named(words: &[String], setup: &Setup) -> anyhow::Result<Vec<(&'static str, Forms)>> {
     let mut heads = Vec::new();
     for word in words {
         let parsed: Result<Head, serde::de::value::Error> =
@@ -239,11 +239,11 @@ fn heads_named(words: &[String], default: Head) -> anyhow::Result<Vec<(&'static 
         }
     }
     if heads.is_empty() {
-        heads.push(default);
+        heads.push(setup.profile().head);
     }
     let known = heads.into_iter();
     Ok(known
-        .map(|head| (head.as_str(), head_format(head)))
+        .map(|head| (head.as_str(), setup.forms_with(head)))
         .collect())
 }
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tritone_abi::{HeadFormat, Kernel, LayoutId};
-use tritone_engine::{LoadProgress, Model, RunnerOptions};
+use tritone_abi::{Kernel, LayoutId};
+use tritone_engine::{Forms, LoadProgress, Model, RunnerOptions};
 
 use super::pin::Pins;
 use super::subject::{Extent, Subject};
@@ -18,7 +18,7 @@ use super::subject::{Extent, Subject};
 pub(super) struct Case {
     pub(super) kernel: Arc<dyn Kernel>,
     /// The head's word in profiles, and what it means.
-    pub(super) head: (&'static str, HeadFormat),
+    pub(super) head: (&'static str, Forms),
     pub(super) threads: usize,
     /// Upper bound for the memory plan.
     pub(super) limit: u64,
@@ -97,7 +97,7 @@ impl<'a> Pool<'a> {
             kernel: Arc::clone(&case.kernel),
             threads: case.threads,
             capacity: self.extent.capacity(),
-            head: case.head.1,
+            forms: case.head.1,
             memory_limit: Some(case.limit),
         };
         let plan = tritone_engine::MemoryPlan::new(
@@ -105,7 +105,7 @@ impl<'a> Pool<'a> {
             &*case.kernel,
             case.threads,
             options.capacity,
-            options.head,
+            options.forms,
             None,
         );
         let needed = plan.map_or(0, |plan| plan.total());
@@ -136,6 +136,7 @@ impl<'a> Pool<'a> {
 mod tests {
     use super::*;
     use crate::cli::setup;
+    use tritone_engine::Head;
 
     #[test]
     fn models_are_shared_kept_and_given_up() {
@@ -148,7 +149,11 @@ mod tests {
             limit: 1 << 30,
         };
         let best = registry.best().unwrap().facts().name.clone();
-        let (f16, q6) = (("f16", HeadFormat::F16), ("q6", HeadFormat::Q6));
+        let form = |head| Forms {
+            head,
+            ..Forms::default()
+        };
+        let (f16, q6) = (("f16", form(Head::F16)), ("q6", form(Head::Q6)));
         let extent = Extent {
             context: 64,
             sequences: 1,

@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(ternary_macs(recipe), 4_718_592);
         let kernel = setup::registry(&Default::default()).best().unwrap();
         let capacity = tritone_engine::Capacity::new(100, 3, 10);
-        let head = tritone_abi::HeadFormat::F16;
-        let plan = MemoryPlan::new(recipe, &*kernel, 1, capacity, head, None).unwrap();
+        let forms = tritone_engine::Forms::default();
+        let plan = MemoryPlan::new(recipe, &*kernel, 1, capacity, forms, None).unwrap();
         // 6 layers, keys and values of 2 heads of 64 binary16 values.
         assert_eq!(kv_bytes(&plan, 0, 1), 3072.0);
         // Positions 10, 11, 12 see 11, 12, 13.
@@ -294,7 +294,7 @@ mod tests {
             kernel: Arc::clone(&kernel),
             threads: 1,
             capacity: extent.capacity(),
-            head: tritone_abi::HeadFormat::F16,
+            forms: tritone_engine::Forms::default(),
             memory_limit: None,
         };
         let mut subject = Subject::load(&model, options, extent, &mut |_| true).unwrap();

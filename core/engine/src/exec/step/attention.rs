@@ -1,0 +1,200 @@
+//! Keys and values into the cache, and attention over it.
+
+use std::ops::Range;
+
+use tritone_abi::{AttendArgs, KernelError, MatOut, PAGE_TOKENS, attend_width};
+
+use super::buffers::{Block, Local, Part, Row};
+use super::{SPAN_TOKENS, Step};
+use crate::exec::team::Member;
+
+impl Step<'_> {
+    /// Rotates queries and key of one KV head of one row, and stores key and value.
+    pub(super) fn store(&self, unit: usize, layer: usize) -> Result<(), KernelError> {
+        let (b, recipe) = (self.buffers, &self.model.recipe);
+        let (row, kv_head) = (unit / recipe.kv_heads, unit % recipe.kv_heads);
+        let Row {
+            slice, position, ..
+        } = b.rows[row];
+        let group = recipe.heads / recipe.kv_heads * recipe.head_dim;
+        let rope = self.rope.at(position, recipe.head_dim);
+        let head = kv_head * recipe.head_dim;
+        // SAFETY: the queries of this row and KV head belong to this unit.
+        let q = unsafe {
+            b.q.data
+                .write(row * recipe.q_dim() + kv_head * group, group)
+        };
+        self.kernel.rope(q, &rope)?;
+        // SAFETY: the key of this row and head belongs to this unit.
+        let k = unsafe {
+            b.k.data
+                .write(row * recipe.kv_dim() + head, recipe.head_dim)
+        };
+        self.kernel.rope(k, &rope)?;
+        // SAFETY: written two phases before, only read in this one.
+        let v = unsafe { b.v.data.read(row * recipe.kv_dim() + head, recipe.head_dim) };
+        // SAFETY: this position, layer and head belongs to this unit, and is first read in the
+        // next phase.
+        unsafe {
+            self.cache
+                .write(self.batch[slice].pages, layer, kv_head, position, k, v)
+        };
+        Ok(())
+    }
+
+    /// Attention of one KV head's queries over the past of a block, or over one span of it.
+    pub(super) fn attend(
+        &self,
+        m: &Member<'_>,
+        unit: usize,
+        layer: usize,
+    ) -> Result<(), KernelError> {
+        let (b, recipe) = (self.buffers, &self.model.recipe);
+        let (Part { block, span }, kv_head) =
+            (b.parts[unit / recipe.kv_heads], unit % recipe.kv_heads);
+        let group = recipe.heads / recipe.kv_heads * recipe.head_dim;
+        // SAFETY: the only reference to this member's values in this unit.
+        let local = unsafe { b.locals.get(m) };
+        let end = self.batch[block.slice].start + block.token + block.tokens;
+        let place = (block, layer, kv_head);
+        if let Some((span, slot)) = span {
+            let width = self.partial_width();
+            let start = (slot * recipe.kv_heads + kv_head) * width;
+            // SAFETY: the slot's part for this KV head belongs to this unit.
+            let out = unsafe { b.partials.write(start, width) };
+            let mut out = MatOut::new(out, width, 0..width)?;
+            return self.attend_span(place, Some(span), local, &mut out);
+        }
+        let columns = kv_head * group..(kv_head + 1) * group;
+        // SAFETY: these rows' columns of this KV head belong to this unit.
+        let mut out = unsafe { b.attended.tile(block.row, block.tokens, columns) };
+        if end <= SPAN_TOKENS {
+            return self.attend_span(place, None, local, &mut out);
+        }
+        self.attend_spans(place, end.div_ceil(SPAN_TOKENS), local, &mut out)
+    }
+
+    /// All spans of a block's past, one after another.
+    fn attend_spans(
+        &self,
+        place: (Block, usize, usize),
+        spans: usize,
+        local: &mut Local,
+        out: &mut MatOut<'_>,
+    ) -> Result<(), KernelError> {
+        let recipe = &self.model.recipe;
+        let heads = recipe.heads / recipe.kv_heads;
+        let (tokens, width) = (place.0.tokens, self.partial_width());
+        let [mut acc, mut next] = std::mem::take(&mut local.spans);
+        let mut work = || {
+            for span in 0..spans {
+                let target = if span == 0 { &mut acc } else { &mut next };
+                let mut target = MatOut::new(&mut target[..tokens * width], width, 0..width)?;
+                self.attend_span(place, Some(span), local, &mut target)?;
+                if span > 0 {
+                    let rows = acc.chunks_exact_mut(width).zip(next.chunks_exact(width));
+                    for (acc, next) in rows.take(tokens) {
+                        self.kernel
+                            .attend_merge(heads, recipe.head_dim, acc, next)?;
+                    }
+                }
+            }
+            for (token, acc) in acc.chunks_exact(width).take(tokens).enumerate() {
+                finish(heads, recipe.head_dim, acc, out.row(token));
+            }
+            Ok(())
+        };
+        let result = work();
+        local.spans = [acc, next];
+        result
+    }
+
+    /// One call of the kernel: one span, partially, or all of a short past.
+    fn attend_span(
+        &self,
+        (block, layer, kv_head): (Block, usize, usize),
+        span: Option<usize>,
+        local: &mut Local,
+        out: &mut MatOut<'_>,
+    ) -> Result<(), KernelError> {
+        let (b, recipe) = (self.buffers, &self.model.recipe);
+        let slice = &self.batch[block.slice];
+        let heads = recipe.heads / recipe.kv_heads;
+        let (q_dim, group) = (recipe.q_dim(), heads * recipe.head_dim);
+        let len = slice.start + block.token + 1;
+        let all = (len + block.tokens - 1).div_ceil(PAGE_TOKENS);
+        let which = span.map_or(0..all, |span| span_pages(span, all));
+        local.pages.clear();
+        // SAFETY: the cache is not written in this phase.
+        unsafe {
+            self.cache
+                .views(slice.pages, layer, kv_head, which.clone(), &mut local.pages)
+        }?;
+        let start = block.row * q_dim + kv_head * group;
+        let args = AttendArgs {
+            // SAFETY: queries were written in earlier phases and are only read in this one.
+            q: unsafe { b.q.data.read(start, (block.tokens - 1) * q_dim + group) },
+            q_stride: q_dim,
+            tokens: block.tokens,
+            heads,
+            head_dim: recipe.head_dim,
+            pages: &local.pages,
+            first: which.start * PAGE_TOKENS,
+            len,
+            window: 0,
+            scale: 1.0 / (recipe.head_dim as f32).sqrt(),
+            partial: span.is_some(),
+        };
+        self.kernel.attend(&args, out, local.scratch.as_mut_slice())
+    }
+
+    /// Merges the partial results of a row, in order of position, into its row of `attended`.
+    pub(super) fn merge_spans(&self, row: usize) -> Result<(), KernelError> {
+        let (b, recipe) = (self.buffers, &self.model.recipe);
+        let (first, count) = b.rows[row].spans;
+        let heads = recipe.heads / recipe.kv_heads;
+        let (width, group) = (self.partial_width(), heads * recipe.head_dim);
+        for kv_head in 0..recipe.kv_heads {
+            let start = |slot: usize| (slot * recipe.kv_heads + kv_head) * width;
+            // SAFETY: the row's slots belong to this unit; they were written in the phase before.
+            let acc = unsafe { b.partials.write(start(first), width) };
+            for slot in first + 1..first + count {
+                // SAFETY: as above; another slot than the accumulator's.
+                let next = unsafe { b.partials.read(start(slot), width) };
+                self.kernel
+                    .attend_merge(heads, recipe.head_dim, acc, next)?;
+            }
+            // SAFETY: the row belongs to this unit.
+            let out = unsafe { b.attended.write(row) };
+            let out = &mut out[kv_head * group..(kv_head + 1) * group];
+            finish(heads, recipe.head_dim, acc, out);
+        }
+        Ok(())
+    }
+
+    /// Floats of the partial result of one token and KV head.
+    fn partial_width(&self) -> usize {
+        let recipe = &self.model.recipe;
+        attend_width(recipe.heads / recipe.kv_heads, recipe.head_dim, true)
+    }
+}
+
+/// The pages of a span, of `all` pages.
+fn span_pages(span: usize, all: usize) -> Range<usize> {
+    const PAGES: usize = SPAN_TOKENS / PAGE_TOKENS;
+    (span * PAGES).min(all)..((span + 1) * PAGES).min(all)
+}
+
+/// Divides a partial row by its sums: the result of attention.
+fn finish(heads: usize, head_dim: usize, partial: &[f32], out: &mut [f32]) {
+    let (values, states) = partial.split_at(heads * head_dim);
+    let heads = values
+        .chunks_exact(head_dim)
+        .zip(out.chunks_exact_mut(head_dim));
+    for ((values, out), state) in heads.zip(states.chunks_exact(2)) {
+        let r = 1.0 / state[1];
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = value * r;
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One step of the decoder for a batch of sequence slices, prefill and decode mixed.
+//!
+//! # Phases
+//!
+//! Every line is a phase; a barrier stands between two lines. *Row* is one token of the batch.
+//!
+//! ```text
+//! per row                 x = embedding
+//! for every layer:
+//!   per row               x += result of the layer before; norm, quantise
+//!   per tile              q, k, v products
+//!   per row and KV head   rotate; key and value into the cache
+//!   per block of tokens
+//!     and KV head         attention; a single token with a long past: per span of positions
+//!   per row               merge the spans; sub-norm, quantise
+//!   per tile              output product
+//!   per row               x += result; norm, quantise
+//!   per tile              gate and up products
+//!   per row               gate * up, sub-norm, quantise
+//!   per tile              down product
+//! per wanted row          x += result; norm
+//! per tile                head
+//! per wanted row          with an exact head: choose the best rows of the vocabulary
+//! per sixteen of them     compute them again
+//! ```
+//!
+//! The definition of attention over a long past is independent of the split: the running state is
+//! kept for spans of [`SPAN_TOKENS`] positions, and spans are merged in order, whether one thread
+//! does it or several.
+//!
+//! **Phase rule**: a unit writes only memory that belongs to it (its row, its tile, its position
+//! and head), and reads only what earlier phases wrote. Barriers separate phases, so no location
+//! is written by one thread while another uses it.
+
+mod attention;
+mod buffers;
+mod head;
+mod rows;
+
+use tritone_abi::{Kernel, KernelError, TernaryMatrix};
+use tritone_formats::TensorView;
+
+pub(crate) use self::buffers::{Buffers, step_bytes};
+use self::buffers::{Quantized, Rows};
+use super::kv::{KvCache, Pages};
+use super::rope::RopeTable;
+use super::team::{Member, Poisoned};
+use crate::model::Model;
+use crate::weights::{Matrix, Weights};
+
+/// Which positions of a slice want logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// None: a part of a prompt that is not its end.
+    Nothing,
+    /// The last one.
+    Last,
+    /// All of them.
+    All,
+}
+
+/// Consecutive tokens of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// At least one token.
+    pub tokens: &'a [u32],
+    /// Position of the first one; all before it are in the cache.
+    pub start: usize,
+    /// Pages of the sequence; they hold all positions of the slice.
+    pub pages: &'a Pages,
+    /// Logits wanted.
+    pub want: Want,
+}
+
+impl Slice<'_> {
+    /// Rows of logits this slice asks for.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        match self.want {
+            Want::Nothing => 0,
+            Want::Last => 1,
+            Want::All => self.tokens.len(),
+        }
+    }
+}
+
+/// The embedding, or a row of it, is not what it was when the model was opened.
+pub(crate) const NO_EMBEDDING: KernelError =
+    KernelError::BadArgument("an embedding row cannot be read");
+
+/// Tokens of one slice that one attention unit takes together.
+const ATTEND_TOKENS: usize = 16;
+/// Positions whose attention is one running state; a multiple of the page.
+pub(crate) const SPAN_TOKENS: usize = 512;
+/// Bytes of packed weights in one unit of a product with few tokens.
+const TILE_BYTES: usize = 64 << 10;
+/// Rows in one unit of a product with many tokens, and of the head.
+const TILE_ROWS: usize = 64;
+
+/// Everything a step reads.
+pub(crate) struct Step<'a> {
+    pub(crate) model: &'a Model,
+    /// Rows of the embedding, one a token.
+    pub(crate) embedding: TensorView<'a>,
+    pub(crate) weights: &'a Weights,
+    pub(crate) kernel: &'a dyn Kernel,
+    pub(crate) cache: &'a KvCache,
+    pub(crate) rope: &'a RopeTable,
+    pub(crate) buffers: &'a Buffers,
+    pub(crate) batch: &'a [Slice<'a>],
+}
+
+/// Rows in one unit of a product.
+fn tile_rows(kernel: &dyn Kernel, w: &TernaryMatrix<'_>, tokens: usize) -> usize {
+    let align = kernel.facts().row_align.max(1);
+    let rows = if tokens >= 8 {
+        TILE_ROWS
+    } else {
+        TILE_BYTES * 4 / w.cols
+    };
+    (rows / align * align).max(align)
+}
+
+impl Step<'_> {
+    /// The program every member runs.
+    pub(crate) fn run(&self, m: &Member<'_>) -> Result<(), Poisoned> {
+        let b = self.buffers;
+        let rows = b.rows.len();
+        self.units(m, rows, |row| self.embed(row))?;
+        for (i, layer) in self.weights.layers.iter().enumerate() {
+            self.units(m, rows, |row| {
+                self.add_and_quantize(m, row, i > 0, &layer.attn_norm, &b.hidden_q)
+            })?;
+            self.products(
+                m,
+                &b.hidden_q,
+                [(&layer.q, &b.q), (&layer.k, &b.k), (&layer.v, &b.v)],
+            )?;
+            let kv_heads = self.model.recipe.kv_heads;
+            self.units(m, rows * kv_heads, |unit| self.store(unit, i))?;
+            self.units(m, b.parts.len() * kv_heads, |unit| self.attend(m, unit, i))?;
+            self.units(m, rows, |row| self.quantize_attended(m, row, layer))?;
+            self.products(m, &b.attended_q, [(&layer.o, &b.result)])?;
+            self.units(m, rows, |row| {
+                self.add_and_quantize(m, row, true, &layer.ffn_norm, &b.hidden_q)
+            })?;
+            self.products(m, &b.hidden_q, [(&layer.gate, &b.gate), (&layer.up, &b.up)])?;
+            self.units(m, rows, |row| self.gate(m, row, layer))?;
+            self.products(m, &b.ffn_q, [(&layer.down, &b.result)])?;
+        }
+        self.units(m, b.wanted.len(), |i| self.finish_row(i))?;
+        let vocab = self.model.recipe.vocab;
+        let tiles = if b.wanted.is_empty() {
+            0
+        } else {
+            vocab.div_ceil(TILE_ROWS)
+        };
+        self.units(m, tiles, |tile| self.head(m, tile))?;
+        let Some(exact) = self.weights.exact(self.model) else {
+            return Ok(());
+        };
+        self.units(m, b.wanted.len(), |i| self.choose(i))?;
+        let units = b.wanted.len() * b.exact_units();
+        self.units(m, units, |unit| self.compute_again(m, &exact, unit))
+    }
+
+    /// One phase: all units, claimed by whoever is free, then a barrier.
+    fn units(
+        &self,
+        m: &Member<'_>,
+        count: usize,
+        work: impl Fn(usize) -> Result<(), KernelError>,
+    ) -> Result<(), Poisoned> {
+        loop {
+            let unit = m.claim();
+            if unit >= count {
+                break;
+            }
+            if let Err(error) = work(unit) {
+                // The failure ends the answer; the other threads still meet their barriers.
+                let failure = &self.buffers.failure;
+                failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .get_or_insert(error);
+            }
+        }
+        m.barrier()
+    }
+
+    /// The products of one input with several matrices, as one phase.
+    fn products<const N: usize>(
+        &self,
+        m: &Member<'_>,
+        input: &Quantized,
+        parts: [(&Matrix, &Rows); N],
+    ) -> Result<(), Poisoned> {
+        let rows = self.buffers.rows.len();
+        // SAFETY: the input was written in the phase before and is only read in this one.
+        let x = unsafe { input.rows(rows) };
+        let tile: [usize; N] =
+            std::array::from_fn(|i| tile_rows(self.kernel, &parts[i].0.view(), rows));
+        let counts: [usize; N] = std::array::from_fn(|i| parts[i].0.rows.div_ceil(tile[i]));
+        self.units(m, counts.iter().sum(), |unit| {
+            let (mut part, mut unit) = (0, unit);
+            while unit >= counts[part] {
+                unit -= counts[part];
+                part += 1;
+            }
+            let (matrix, out) = parts[part];
+            let range = unit * tile[part]..matrix.rows.min((unit + 1) * tile[part]);
+            // SAFETY: the tile belongs to this unit alone.
+            let mut out = unsafe { out.tile(0, rows, range) };
+            // SAFETY: the only reference to this member's values in this unit.
+            let local = unsafe { self.buffers.locals.get(m) };
+            self.kernel
+                .matmul(&matrix.view(), &x, &mut out, local.scratch.as_mut_slice())
+        })
+    }
+
+    fn embed(&self, row: usize) -> Result<(), KernelError> {
+        let token = self.buffers.rows[row].token as usize;
+        // SAFETY: the row belongs to this unit.
+        let x = unsafe { self.buffers.x.write(row) };
+        let read = self.embedding.decode_row(token, x);
+        read.map_err(|_| NO_EMBEDDING)
+    }
+}

@@ -1,0 +1,93 @@
+//! What a step does to whole rows: residual sums, norms, quantisation, the gate.
+
+use tritone_abi::{KernelError, Norm};
+
+use super::Step;
+use super::buffers::Quantized;
+use crate::exec::team::Member;
+use crate::weights::Layer;
+
+impl Step<'_> {
+    /// `x += result` (unless it is the first layer), norm and quantise.
+    pub(super) fn add_and_quantize(
+        &self,
+        m: &Member<'_>,
+        row: usize,
+        add: bool,
+        norm: &[f32],
+        out: &Quantized,
+    ) -> Result<(), KernelError> {
+        let b = self.buffers;
+        // SAFETY: the row belongs to this unit.
+        let x = unsafe { b.x.write(row) };
+        if add {
+            // SAFETY: written in the phase before, only read in this one.
+            add_assign(x, unsafe { b.result.read(row) });
+        }
+        // SAFETY: the only reference to this member's values in this unit.
+        let local = unsafe { b.locals.get(m) };
+        let work = &mut local.row[..x.len()];
+        // SAFETY: the row belongs to this unit.
+        let mut place = unsafe { out.row(row) };
+        self.kernel
+            .norm_quantize(x, self.norm(norm), work, out.group, &mut place)
+    }
+
+    /// Merges the spans of the row's attention, if it was split; sub-norm and quantise.
+    pub(super) fn quantize_attended(
+        &self,
+        m: &Member<'_>,
+        row: usize,
+        layer: &Layer,
+    ) -> Result<(), KernelError> {
+        let b = self.buffers;
+        if b.rows[row].spans.1 > 0 {
+            self.merge_spans(row)?;
+        }
+        // SAFETY: written in the phase before or by this unit; the row belongs to this unit.
+        let x = unsafe { b.attended.read(row) };
+        // SAFETY: the row belongs to this unit.
+        let mut out = unsafe { b.attended_q.row(row) };
+        let Some(norm) = &layer.attn_sub_norm else {
+            return self.kernel.quantize(x, b.attended_q.group, &mut out);
+        };
+        // SAFETY: the only reference to this member's values in this unit.
+        let local = unsafe { b.locals.get(m) };
+        let work = &mut local.row[..x.len()];
+        self.kernel
+            .norm_quantize(x, self.norm(norm), work, b.attended_q.group, &mut out)
+    }
+
+    /// `gate * up`, sub-norm and quantise.
+    pub(super) fn gate(
+        &self,
+        m: &Member<'_>,
+        row: usize,
+        layer: &Layer,
+    ) -> Result<(), KernelError> {
+        let b = self.buffers;
+        // SAFETY: `up` was written in the phase before and is only read in this one; the gate's
+        // row, which also serves as working memory, belongs to this unit.
+        let (gate, up) = unsafe { (b.gate.write(row), b.up.read(row)) };
+        // SAFETY: the only reference to this member's values in this unit.
+        let local = unsafe { b.locals.get(m) };
+        let work = &mut local.row[..gate.len()];
+        // SAFETY: the row belongs to this unit.
+        let mut out = unsafe { b.ffn_q.row(row) };
+        let norm = layer.ffn_sub_norm.as_deref().map(|norm| self.norm(norm));
+        let gated = (self.model.recipe.gate, gate, up);
+        self.kernel
+            .gate_quantize(gated, norm, work, b.ffn_q.group, &mut out)
+    }
+
+    fn norm<'w>(&self, weight: &'w [f32]) -> Norm<'w> {
+        let eps = self.model.recipe.eps;
+        Norm { weight, eps }
+    }
+}
+
+pub(super) fn add_assign(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
