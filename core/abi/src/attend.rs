@@ -177,7 +177,8 @@ fn check_page(head_dim: usize, k: usize, v: usize) -> Result<(), KernelError> {
 /// aligned to multiples of 64:
 ///
 /// * score `s[j] = (fold over d increasing: acc = fma(q[d], k[j][d], acc), from 0) * scale`;
-/// * `m = max(s)` over the visible `j`, `p[j] = exp(s[j] - m)`, 0 for the others;
+/// * `m = max(s) + 0` over the visible `j` (a zero is +0 whatever the order of comparisons),
+///   `p[j] = exp(s[j] - m)`, 0 for the others;
 /// * `l`: lane `i` of 16 adds `p[i]`, `p[i + 16]`, `p[i + 32]`, `p[i + 48]` in this order, then
 ///   the tree of [`sum_lanes`](crate::numerics::sum_lanes);
 /// * `o[d] = fold over visible j increasing: acc = fma(p[j], v[j][d], acc)`, from 0;

@@ -1,17 +1,21 @@
 //! Attention.
 
-use tritone_abi::{AttendArgs, Kernel, KvPage, PAGE_TOKENS, ScratchNeed};
+use core::ops::Range;
+
+use tritone_abi::{AttendArgs, Kernel, KvFormat, PAGE_TOKENS, ScratchNeed};
 use tritone_scalar::Scalar;
 
+use crate::cache::Cache;
 use crate::data::{Guarded, Output, POISON, Rng, scratch};
 use crate::misuse;
 use crate::suite::{Outcome, Suite, Verdict, oracle, worked};
 
-const DIMS: [usize; 8] = [64, 80, 96, 128, 256, 20, 33, 1];
+pub(crate) const DIMS: [usize; 8] = [64, 80, 96, 128, 256, 20, 33, 1];
 const LENGTHS: [usize; 13] = [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 1000];
 const TOKENS: [usize; 4] = [1, 2, 5, 17];
 const WINDOWS: [usize; 5] = [0, 1, 7, 64, 100];
-const HEADS: [usize; 7] = [1, 2, 3, 4, 5, 8, 9];
+pub(crate) const HEADS: [usize; 7] = [1, 2, 3, 4, 5, 8, 9];
+const FORMATS: [KvFormat; 2] = [KvFormat::F16, KvFormat::Q8];
 
 /// What the visible cells hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +37,18 @@ const CONTENTS: [Contents; 4] = [
     Contents::Flat,
 ];
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Case {
+    format: KvFormat,
     tokens: usize,
     heads: usize,
     head_dim: usize,
     len: usize,
     window: usize,
     contents: Contents,
+    /// Pages that a partial result is wanted of. Without, the whole result is, of all pages or
+    /// of those that the window reaches.
+    part: Option<Range<usize>>,
 }
 
 pub(crate) fn cases(suite: &mut Suite<'_>) {
@@ -59,12 +67,14 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
                     attend(
                         suite,
                         Case {
+                            format: FORMATS[n / 4 % 2],
                             tokens: *tokens,
                             heads: HEADS[n % HEADS.len()],
                             head_dim,
                             len,
                             window: *window,
                             contents: CONTENTS[n / 2 % CONTENTS.len()],
+                            part: None,
                         },
                     );
                 }
@@ -78,68 +88,55 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
                 attend(
                     suite,
                     Case {
+                        format: FORMATS[(i + j) % 2],
                         tokens,
                         heads: HEADS[(i + j) % HEADS.len()],
                         head_dim: 64,
                         len,
                         window,
                         contents,
+                        part: None,
                     },
                 );
             }
         }
     }
+    parts(suite);
     misuse::attend_cases(suite);
 }
 
-/// The cells of a cache: garbage wherever no token may look.
-pub(crate) struct Cache {
-    head_dim: usize,
-    pages: Vec<[Guarded<u16>; 2]>,
-}
-
-impl Cache {
-    /// Pages for `positions`, of which those from `first` on are visible to some token, and one
-    /// page of garbage more when `extra` is set.
-    pub(crate) fn new(
-        head_dim: usize,
-        first: usize,
-        positions: usize,
-        extra: bool,
-        rng: &mut Rng,
-    ) -> Self {
-        let count = positions.div_ceil(PAGE_TOKENS) + usize::from(extra);
-        let pages = (0..count).map(|page| {
-            let cells = head_dim * PAGE_TOKENS;
-            let mut k = Guarded::new(cells, rng.below(32), 0, 0x7e77);
-            let mut v = Guarded::new(cells, rng.below(32), 0, 0x7e77);
-            for i in 0..cells {
-                // Keys lie [head_dim][64], values [64][head_dim].
-                let seen = |j| (first..positions).contains(&(page * PAGE_TOKENS + j));
-                for (out, j) in [(&mut k, i % PAGE_TOKENS), (&mut v, i / head_dim)] {
-                    out.get_mut()[i] = if seen(j) { rng.half() } else { rng.bad_half() };
-                }
+/// Partial results: of the first pages, of some in the middle, of the last and beyond, where some
+/// tokens or all of them see nothing.
+fn parts(suite: &mut Suite<'_>) {
+    let mut n = 0;
+    for format in FORMATS {
+        for (len, tokens, window) in [
+            (1, 1, 0),
+            (64, 1, 0),
+            (64, 3, 0),
+            (60, 17, 7),
+            (130, 5, 0),
+            (190, 5, 5),
+            (190, 17, 100),
+            (300, 2, 64),
+        ] {
+            for part in [0..1, 0..2, 1..2, 1..4, 3..4, 2..6] {
+                n += 1;
+                attend(
+                    suite,
+                    Case {
+                        format,
+                        tokens,
+                        heads: HEADS[n % HEADS.len()],
+                        head_dim: [64, 80, 128, 33, 20][n / 3 % 5],
+                        len,
+                        window,
+                        contents: CONTENTS[n % CONTENTS.len()],
+                        part: Some(part),
+                    },
+                );
             }
-            [k, v]
-        });
-        let pages = pages.collect();
-        Self { head_dim, pages }
-    }
-
-    /// Puts NaN into the first and the last value of a position.
-    fn spoil(&mut self, position: usize) {
-        let start = position % PAGE_TOKENS * self.head_dim;
-        let v = &mut self.pages[position / PAGE_TOKENS][1];
-        v.get_mut()[start] = 0x7e01;
-        v.get_mut()[start + self.head_dim - 1] = 0xfe55;
-    }
-
-    pub(crate) fn view(&self) -> Result<Vec<KvPage<'_>>, String> {
-        self.pages
-            .iter()
-            .map(|[k, v]| KvPage::f16(k.get(), v.get(), self.head_dim))
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())
+        }
     }
 }
 
@@ -157,29 +154,35 @@ fn run(kernel: &dyn Kernel, case: &Case, rng: &mut Rng) -> Verdict {
         len,
         window,
         contents,
+        ..
     } = case;
     let positions = len + tokens - 1;
-    let first = match window {
+    let oldest = match window {
         0 => 0,
         _ => len.saturating_sub(window),
     };
-    let mut cache = Cache::new(head_dim, first, positions, rng.below(3) == 0, rng);
+    let needed = positions.div_ceil(PAGE_TOKENS);
+    let given = match &case.part {
+        Some(part) => part.clone(),
+        None => rng.below(2) * (oldest / PAGE_TOKENS)..needed + usize::from(rng.below(3) == 0),
+    };
+    let count = needed.max(given.end);
+    let mut cache = Cache::new(case.format, head_dim, oldest..positions, count, rng);
     if contents == Contents::BadEnds {
         cache.spoil(positions - 1);
         // Without a window every token sees the oldest position: nothing to tell apart then.
-        if first > 0 {
-            cache.spoil(first);
+        if oldest > 0 {
+            cache.spoil(oldest);
         }
     }
     let pages = cache.view()?;
-    let width = heads * head_dim;
-    let q_stride = width + rng.below(40);
+    let q_stride = heads * head_dim + rng.below(40);
     let (size, scale) = match contents {
         Contents::BigScores => (1e4, 50.0),
         Contents::Flat => (0.0, 1.0),
         _ => (3.0, 1.0 / (head_dim as f32).sqrt()),
     };
-    let q = rng.floats((tokens - 1) * q_stride + width, size);
+    let q = rng.floats((tokens - 1) * q_stride + heads * head_dim, size);
     let q = Guarded::of(&q, rng.below(16), POISON);
     let args = AttendArgs {
         q: q.get(),
@@ -187,13 +190,14 @@ fn run(kernel: &dyn Kernel, case: &Case, rng: &mut Rng) -> Verdict {
         tokens,
         heads,
         head_dim,
-        pages: &pages,
-        first: 0,
+        pages: &pages[given.clone()],
+        first: given.start * PAGE_TOKENS,
         len,
         window,
         scale,
-        partial: false,
+        partial: case.part.is_some(),
     };
+    let width = args.width();
     let mut want = Output::new(tokens, width, 0..width, 0);
     oracle(
         want.view()

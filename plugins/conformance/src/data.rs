@@ -8,6 +8,7 @@ use tritone_abi::{
 };
 use tritone_scalar::Scalar;
 
+use crate::fence::Buffer;
 use crate::suite::{compare, oracle};
 
 /// SplitMix64 (Steele, Lea & Flood 2014).
@@ -76,9 +77,10 @@ pub(crate) const POISON: f32 = f32::from_bits(0xdead_beef);
 /// Values on either side of a guarded buffer.
 const GUARD: usize = 64;
 
-/// A buffer at an odd place with known values before and after it.
+/// A buffer at an odd place with known values before and after it, or with an untouchable page
+/// right after it while buffers are [`fenced`](crate::fence::fenced).
 pub(crate) struct Guarded<T> {
-    buffer: Vec<T>,
+    buffer: Buffer<T>,
     range: Range<usize>,
     guard: T,
 }
@@ -87,7 +89,7 @@ impl<T: Copy + PartialEq> Guarded<T> {
     /// `len` values of `fill`; `offset` moves them away from the allocation's alignment.
     pub(crate) fn new(len: usize, offset: usize, fill: T, guard: T) -> Self {
         let range = GUARD + offset..GUARD + offset + len;
-        let mut buffer = vec![guard; range.end + GUARD];
+        let mut buffer = Buffer::new(range.end, GUARD, guard);
         buffer[range.clone()].fill(fill);
         Self {
             buffer,

@@ -31,7 +31,7 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
     suite.case(format_args!("ops"), |kernel, _| {
         let ops = kernel.facts().ops;
         rule(
-            ops.0 != 0 && Ops::ALL.with(Ops::PROBE).contains(ops),
+            ops.0 != 0 && Ops::ALL.with(Ops::PROBE).with(Ops::FUSED).contains(ops),
             "announces nothing, or operations that do not exist",
         )
     });

@@ -17,10 +17,14 @@
 //! ```
 
 mod attend;
+mod cache;
 mod data;
 mod facts;
+mod fence;
+mod fused;
 mod head;
 mod matmul;
+mod merge;
 mod misuse;
 mod pack;
 mod probe;
@@ -72,7 +76,18 @@ pub fn check(kernel: &dyn Kernel, options: &Options) -> Report {
         suite.section("rope", Some(Ops::ROPE), rows::rope_cases);
         suite.section("gate", Some(Ops::GATE), rows::gate_cases);
         suite.section("attend", Some(Ops::ATTEND), attend::cases);
+        suite.section("attend_merge", Some(Ops::ATTEND), merge::cases);
+        suite.section("norm_quantize", Some(Ops::FUSED), fused::norm_cases);
+        suite.section("gate_quantize", Some(Ops::FUSED), fused::gate_cases);
         suite.section("probe", Some(Ops::PROBE), probe::cases);
     }
     suite.finish()
+}
+
+/// [`check`] with every buffer but the scratch memory ending right before a page of memory that
+/// may not be touched: a kernel that reads or writes behind an argument does not fail a case, it
+/// ends the process. For tests; where the system is not Unix, the same as [`check`].
+#[must_use]
+pub fn check_fenced(kernel: &dyn Kernel, options: &Options) -> Report {
+    fence::fenced(|| check(kernel, options))
 }

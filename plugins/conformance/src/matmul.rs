@@ -14,7 +14,7 @@ pub(crate) const COLS: [usize; 17] = [
     1, 3, 4, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 640, 2560, 6912,
 ];
 pub(crate) const ROWS: [usize; 12] = [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100];
-pub(crate) const TOKENS: [usize; 11] = [1, 2, 3, 5, 6, 7, 8, 13, 16, 17, 64];
+pub(crate) const TOKENS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 64];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scales {
@@ -68,7 +68,7 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
                 n += 1;
                 let turn = n / 5 % kinds.clone().count();
                 for scales in kinds.clone().skip(turn).take(1) {
-                    random(suite, (rows, cols, TOKENS[n % 11]), scales, n);
+                    random(suite, (rows, cols, TOKENS[n % TOKENS.len()]), scales, n);
                 }
             }
         }

@@ -82,7 +82,7 @@ impl fmt::Display for Report {
         }
         for op in &self.ops {
             let failed = self.failures.iter().filter(|x| x.op == op.op).count();
-            write!(f, "  {:<9}", op.op)?;
+            write!(f, "  {:<13}", op.op)?;
             if op.skipped {
                 write!(f, " not implemented by this kernel")?;
             } else {

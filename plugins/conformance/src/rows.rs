@@ -9,16 +9,16 @@ use crate::misuse;
 use crate::suite::{Outcome, Suite, Verdict, compare, oracle, worked};
 
 /// Where the floats of a case lie: one past an aligned address, say.
-fn floats(values: &[f32], rng: &mut Rng) -> Guarded<f32> {
+pub(crate) fn floats(values: &[f32], rng: &mut Rng) -> Guarded<f32> {
     Guarded::of(values, rng.below(16), POISON)
 }
 
-fn output(n: usize, rng: &mut Rng) -> Guarded<f32> {
+pub(crate) fn output(n: usize, rng: &mut Rng) -> Guarded<f32> {
     Guarded::new(n, rng.below(16), POISON, POISON)
 }
 
 /// Repetitions with other values.
-fn rounds(suite: &Suite<'_>) -> usize {
+pub(crate) fn rounds(suite: &Suite<'_>) -> usize {
     if suite.full() { 20 } else { 1 }
 }
 
@@ -43,40 +43,69 @@ pub(crate) fn quantize_cases(suite: &mut Suite<'_>) {
     misuse::quantize_cases(suite);
 }
 
+/// Where a quantised row goes, each part at an odd place.
+pub(crate) struct Coded {
+    q: Guarded<i8>,
+    scales: Guarded<f32>,
+    sums: Guarded<i32>,
+}
+
+impl Coded {
+    /// Buffers of `q`, `scales` and `sums` values.
+    pub(crate) fn new([q, scales, sums]: [usize; 3], rng: &mut Rng) -> Self {
+        Self {
+            q: Guarded::new(q, rng.below(64), 0x55, 0x55),
+            scales: output(scales, rng),
+            sums: Guarded::new(sums, rng.below(16), -7, -7),
+        }
+    }
+
+    /// Buffers that fit a row.
+    pub(crate) fn fit(cols: usize, group: usize, rng: &mut Rng) -> Self {
+        let groups = cols / group;
+        Self::new([padded_stride(cols), groups, groups], rng)
+    }
+
+    pub(crate) fn row(&mut self) -> QuantizedRow<'_> {
+        QuantizedRow {
+            q: self.q.get_mut(),
+            scales: self.scales.get_mut(),
+            sums: self.sums.get_mut(),
+        }
+    }
+
+    /// Whether nothing was written.
+    pub(crate) fn all_guard(&self) -> bool {
+        self.q.all_guard() && self.scales.all_guard() && self.sums.all_guard()
+    }
+
+    pub(crate) fn compare(&self, want: &Self) -> Result<(), String> {
+        self.q.intact("int8 row")?;
+        self.scales.intact("scales")?;
+        self.sums.intact("sums")?;
+        for (i, (got, want)) in self.q.get().iter().zip(want.q.get()).enumerate() {
+            if got != want {
+                return Err(format!("q[{i}]: got {got}, expected {want}"));
+            }
+        }
+        compare(self.scales.get(), want.scales.get(), |i| {
+            format!("scale {i}")
+        })?;
+        for (i, (got, want)) in self.sums.get().iter().zip(want.sums.get()).enumerate() {
+            if got != want {
+                return Err(format!("sum {i}: got {got}, expected {want}"));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn quantize(kernel: &dyn Kernel, cols: usize, group: usize, row: Row, rng: &mut Rng) -> Verdict {
-    let (stride, groups) = (padded_stride(cols), cols / group);
     let x = floats(&row.floats(cols, rng), rng);
-    let mut run = |kernel: &dyn Kernel| {
-        let mut q = Guarded::new(stride, rng.below(64), 0x55, 0x2a);
-        let mut scales = output(groups, rng);
-        let mut sums = Guarded::new(groups, rng.below(16), -7, -7);
-        let mut out = QuantizedRow {
-            q: q.get_mut(),
-            scales: scales.get_mut(),
-            sums: sums.get_mut(),
-        };
-        let result = kernel.quantize(x.get(), group, &mut out);
-        (result, q, scales, sums)
-    };
-    let (result, want_q, want_scales, want_sums) = run(&Scalar);
-    oracle(result)?;
-    let (result, q, scales, sums) = run(kernel);
-    worked(result)?;
-    q.intact("int8 row")?;
-    scales.intact("scales")?;
-    sums.intact("sums")?;
-    for (i, (got, want)) in q.get().iter().zip(want_q.get()).enumerate() {
-        if got != want {
-            let x = x.get().get(i);
-            return Err(format!("q[{i}]: got {got}, expected {want} (input {x:?})"));
-        }
-    }
-    compare(scales.get(), want_scales.get(), |i| format!("scale {i}"))?;
-    for (i, (got, want)) in sums.get().iter().zip(want_sums.get()).enumerate() {
-        if got != want {
-            return Err(format!("sum {i}: got {got}, expected {want}"));
-        }
-    }
+    let (mut got, mut want) = (Coded::fit(cols, group, rng), Coded::fit(cols, group, rng));
+    oracle(Scalar.quantize(x.get(), group, &mut want.row()))?;
+    worked(kernel.quantize(x.get(), group, &mut got.row()))?;
+    got.compare(&want)?;
     Ok(Outcome::Passed)
 }
 
@@ -159,7 +188,7 @@ fn rope(
     Ok(Outcome::Passed)
 }
 
-const GATES: [GateKind; 3] = [GateKind::Relu2, GateKind::Silu, GateKind::GeluTanh];
+pub(crate) const GATES: [GateKind; 3] = [GateKind::Relu2, GateKind::Silu, GateKind::GeluTanh];
 
 /// Values at which the gates' pieces change.
 const EDGES: [f32; 26] = [
@@ -198,6 +227,15 @@ pub(crate) fn gate_cases(suite: &mut Suite<'_>) {
         suite.case(format_args!("{kind:?}, edges with edges"), |kernel, rng| {
             let pairs = values.iter().flat_map(|g| values.iter().map(|u| (*g, *u)));
             let (gate, up): (Vec<f32>, Vec<f32>) = pairs.unzip();
+            run_gate(kernel, kind, &gate, &up, rng)
+        });
+        suite.case(format_args!("{kind:?}, any bits"), |kernel, rng| {
+            let mut any = || {
+                (0..5000)
+                    .map(|_| f32::from_bits(rng.next() as u32))
+                    .collect()
+            };
+            let (gate, up): (Vec<f32>, Vec<f32>) = (any(), any());
             run_gate(kernel, kind, &gate, &up, rng)
         });
         for _ in 0..rounds(suite) {

@@ -14,6 +14,13 @@ fn the_scalar_table_passes() {
     };
     let report = check(&kernel, &options);
     assert!(report.is_ok(), "{report}");
-    assert_eq!(report.skipped().count(), 0);
-    assert!(report.ops.iter().all(|op| op.cases >= 7), "{report}");
+    assert_eq!(
+        report.skipped().collect::<Vec<_>>(),
+        ["norm_quantize", "gate_quantize"],
+        "the oracle is the composition"
+    );
+    assert!(
+        report.ops.iter().all(|op| op.cases >= 7 || op.skipped),
+        "{report}"
+    );
 }

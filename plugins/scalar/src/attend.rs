@@ -156,6 +156,8 @@ fn weigh(s: &mut [f32; PAGE_TOKENS], cells: Range<usize>) -> Running {
     for v in &s[cells.clone()] {
         max = if *v > max { *v } else { max };
     }
+    // Not -0, which other orders would not find.
+    max += 0.0;
     s[..cells.start].fill(0.0);
     s[cells.end..].fill(0.0);
     for v in &mut s[cells] {

@@ -2,17 +2,20 @@
 
 use core::ops::Range;
 
-use tritone_abi::AttendArgs;
+use tritone_abi::{AttendArgs, KvFormat, KvPage};
 
-use super::{refused, starve};
-use crate::attend::{Cache, need};
-use crate::data::{Output, Rng, scratch};
+use super::{ZEROS, refused, starve, verdict};
+use crate::attend::need;
+use crate::cache::Cache;
+use crate::data::{Guarded, Output, POISON, Rng, scratch};
 use crate::suite::{Outcome, Suite};
 
 pub(super) struct Attention<'a> {
     pub(super) args: AttendArgs<'a>,
     pub(super) tokens: usize,
     pub(super) range: Range<usize>,
+    /// As many pages, the last of them of another format.
+    mixed: &'a [KvPage<'a>],
 }
 
 /// Spoils good arguments in the way it is named.
@@ -32,6 +35,23 @@ impl Attention<'_> {
         ("pages of another head size", |a| {
             (a.args.heads, a.args.head_dim) = (a.args.heads * 2, a.args.head_dim / 2);
         }),
+        ("pages of two formats", |a| a.args.pages = a.mixed),
+        ("first page starts inside a page", |a| a.args.first = 32),
+        ("first page behind the first visible position", |a| {
+            (a.args.first, a.args.len) = (64, 150);
+        }),
+        ("no room for a partial result", |a| a.args.partial = true),
+        ("room for a partial result too wide", |a| {
+            (a.args.partial, a.range.end) = (true, a.range.end + 5);
+        }),
+        ("first page overflows", |a| {
+            (a.args.partial, a.range.end) = (true, a.range.end + 4);
+            a.args.first = usize::MAX - 63;
+        }),
+        ("partial, no pages", |a| {
+            (a.args.partial, a.range.end) = (true, a.range.end + 4);
+            a.args.pages = &[];
+        }),
         ("a page is missing", |a| a.args.pages = &a.args.pages[1..]),
         ("output too narrow", |a| a.range.end -= 1),
         ("output too wide", |a| a.range.end += 1),
@@ -44,8 +64,11 @@ impl Attention<'_> {
         run: impl FnOnce(Attention<'_>, &mut Rng) -> Result<T, String>,
     ) -> Result<T, String> {
         let (tokens, heads, head_dim, len) = (2, 2, 64, 100);
-        let cache = Cache::new(head_dim, 0, len + tokens - 1, false, rng);
+        let cache =
+            |format, rng: &mut Rng| Cache::new(format, head_dim, 0..len + tokens - 1, 2, rng);
+        let (cache, other) = (cache(KvFormat::F16, rng), cache(KvFormat::Q8, rng));
         let (pages, width) = (cache.view()?, heads * head_dim);
+        let mixed = [pages[0], other.view()?[1]];
         let q_stride = width + 16;
         let q = rng.floats((tokens - 1) * q_stride + width, 1.0);
         let args = AttendArgs {
@@ -66,6 +89,7 @@ impl Attention<'_> {
                 args,
                 tokens,
                 range: 0..width,
+                mixed: &mixed,
             },
             rng,
         )
@@ -99,4 +123,25 @@ pub(crate) fn attend_cases(suite: &mut Suite<'_>) {
             starve(kernel.scratch_bytes(&need(&a.args)), rng, call, output)
         })
     });
+}
+
+pub(crate) fn merge_cases(suite: &mut Suite<'_>) {
+    // Heads, their size, and the lengths of the rows.
+    let bad = [
+        ("acc too short", [2, 64, 131, 132]),
+        ("acc too long", [2, 64, 133, 132]),
+        ("next too short", [2, 64, 132, 131]),
+        ("next too long", [2, 64, 132, 133]),
+        ("no room for the states", [2, 64, 128, 128]),
+        ("no heads", [0, 64, 0, 0]),
+        ("no head size", [2, 0, 4, 4]),
+        ("shape overflows", [4, usize::MAX / 2, 132, 132]),
+    ];
+    for (name, [heads, head_dim, acc, next]) in bad {
+        suite.case(format_args!("bad arguments: {name}"), |kernel, _| {
+            let mut acc = Guarded::new(acc, 1, POISON, POISON);
+            refused(kernel.attend_merge(heads, head_dim, acc.get_mut(), &ZEROS[..next]))?;
+            verdict(acc.all_guard())
+        });
+    }
 }

@@ -1,11 +1,13 @@
 //! Arguments that contradict each other: a kernel refuses them before it writes anything.
 
 mod attend;
+mod fused;
 mod head;
 mod matmul;
 mod rows;
 
-pub(crate) use attend::attend_cases;
+pub(crate) use attend::{attend_cases, merge_cases};
+pub(crate) use fused::{gate_quantize_cases, norm_quantize_cases};
 pub(crate) use head::head_cases;
 pub(crate) use matmul::{matmul_cases, pack_cases};
 pub(crate) use rows::{gate_cases, norm_cases, quantize_cases, rope_cases};
@@ -120,6 +122,7 @@ pub(crate) fn plain_call(kernel: &dyn Kernel, op: &str) -> Result<(), KernelErro
             kernel.rope(&mut out, &args)
         }
         "gate" => kernel.gate(GateKind::Silu, &ZEROS[..64], &ZEROS[..64], &mut out),
+        "attend_merge" => kernel.attend_merge(1, 62, &mut out, &ZEROS[..64]),
         "probe" => kernel
             .probe_read(&[0; 64], 0)
             .and(kernel.probe_int8(1))

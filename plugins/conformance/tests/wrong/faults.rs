@@ -1,14 +1,17 @@
 //! The scalar kernel with a fault.
 
+use tritone_abi::export::check_lengths;
 use tritone_abi::head::weight as head_weight;
 use tritone_abi::layout::t2r32;
 use tritone_abi::numerics::f16_to_f32;
 use tritone_abi::{
     Activations, AttendArgs, Cells, Facts, GateKind, HeadFormat, HeadInput, HeadMatrix, Kernel,
-    KernelError, LayoutId, MatOut, Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed,
+    KernelError, LayoutId, MatOut, Norm, Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed,
     TernaryMatrix, WeightScales,
 };
 use tritone_scalar::Scalar;
+
+use crate::{attention, rows};
 
 /// What is wrong. Those with a name are planted into that operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,17 @@ pub(crate) enum Fault {
     QueriesScaledFirst,
     WindowOneMore,
     GarbageTimesZero,
+    NeighbourScales,
+    ValueScaleInSum,
+    BlindLeftAlone,
+    StateSwapped,
+    MergeUnfused,
+    NothingMerged,
+    LaterFirst,
+    PeakBeforeNorm,
+    SquaresInOrder,
+    NormForgotten,
+    OneGroup,
     TailNotRead,
     RoundsLeftOut,
 }
@@ -58,7 +72,7 @@ pub(crate) struct Planted {
     fault: Fault,
 }
 
-type Outcome = Result<(), KernelError>;
+pub(crate) type Outcome = Result<(), KernelError>;
 
 impl Planted {
     pub(crate) fn new(ops: Ops, fault: Fault) -> Self {
@@ -163,6 +177,23 @@ impl Planted {
         run: impl FnOnce(&mut [f32]) -> Outcome,
     ) -> Outcome {
         self.spoil(op, out, ends, flip_float, run)
+    }
+
+    /// The sums stand for the whole row.
+    fn spoil_codes(
+        &self,
+        op: &'static str,
+        out: &mut QuantizedRow<'_>,
+        run: impl FnOnce(&mut QuantizedRow<'_>) -> Outcome,
+    ) -> Outcome {
+        let QuantizedRow { q, scales, sums } = out;
+        self.spoil(
+            op,
+            &mut **sums,
+            ends,
+            |sum: i32| sum ^ 1,
+            |sums| run(&mut QuantizedRow { q, scales, sums }),
+        )
     }
 
     fn use_scratch(&self, scratch: &mut [u8]) -> Outcome {
@@ -305,33 +336,24 @@ impl Kernel for Planted {
 
     fn quantize(&self, x: &[f32], group: usize, out: &mut QuantizedRow<'_>) -> Outcome {
         self.needs(Ops::QUANTIZE, "quantize")?;
-        // The sums stand for the whole row.
-        let QuantizedRow { q, scales, sums } = out;
-        self.spoil(
-            "quantize",
-            &mut **sums,
-            ends,
-            |sum: i32| sum ^ 1,
-            |sums| {
-                let padding: Vec<i8> = q.get(x.len()..).unwrap_or(&[]).to_vec();
-                let mut out = QuantizedRow { q, scales, sums };
-                Scalar.quantize(x, group, &mut out)?;
-                match self.fault {
-                    Fault::PaddingKept => out.q[x.len()..].copy_from_slice(&padding),
-                    Fault::HalfAwayFromZero => {
-                        for (i, x) in x.iter().enumerate() {
-                            let factor = 1.0 / out.scales[i / group];
-                            if x.is_finite() && factor == 1.0 {
-                                out.q[i] = x.round() as i8;
-                            }
+        self.spoil_codes("quantize", out, |out| {
+            let padding: Vec<i8> = out.q.get(x.len()..).unwrap_or(&[]).to_vec();
+            Scalar.quantize(x, group, out)?;
+            match self.fault {
+                Fault::PaddingKept => out.q[x.len()..].copy_from_slice(&padding),
+                Fault::HalfAwayFromZero => {
+                    for (i, x) in x.iter().enumerate() {
+                        let factor = 1.0 / out.scales[i / group];
+                        if x.is_finite() && factor == 1.0 {
+                            out.q[i] = x.round() as i8;
                         }
                     }
-                    Fault::NanIsLargest if x.iter().any(|v| v.is_nan()) => out.q.fill(0),
-                    _ => {}
                 }
-                Ok(())
-            },
-        )
+                Fault::NanIsLargest if x.iter().any(|v| v.is_nan()) => out.q.fill(0),
+                _ => {}
+            }
+            Ok(())
+        })
     }
 
     fn rms_norm(&self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) -> Outcome {
@@ -418,7 +440,9 @@ impl Kernel for Planted {
                 Fault::QueriesScaledFirst => (args.q, args.scale) = (&scaled, 1.0),
                 _ => {}
             }
+            let before = out.row(0).to_vec();
             Scalar.attend(&args, out, &mut [])?;
+            attention::spoil(self.fault, &args, &before, out)?;
             if self.fault == Fault::GarbageTimesZero {
                 let last = args.pages.last().and_then(|page| match page.cells() {
                     Cells::F16 { v, .. } => v.last(),
@@ -428,6 +452,59 @@ impl Kernel for Planted {
                 out.row(0)[0] += garbage * 0.0;
             }
             Ok(())
+        })
+    }
+
+    fn attend_merge(
+        &self,
+        heads: usize,
+        head_dim: usize,
+        acc: &mut [f32],
+        next: &[f32],
+    ) -> Outcome {
+        self.needs(Ops::ATTEND, "attend_merge")?;
+        self.spoil_floats("attend_merge", acc, |acc| {
+            let old = acc.to_vec();
+            Scalar.attend_merge(heads, head_dim, acc, next)?;
+            attention::spoil_merge(self.fault, (heads, head_dim), acc, &old, next)
+        })
+    }
+
+    fn norm_quantize(
+        &self,
+        x: &[f32],
+        norm: Norm<'_>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Outcome {
+        self.needs(Ops::FUSED, "norm_quantize")?;
+        self.spoil_codes("norm_quantize", out, |out| {
+            check_lengths(x.len(), [norm.weight.len(), work.len()])?;
+            out.check(x.len(), group)?;
+            rows::norm(self.fault, x, norm, work, group, out)
+        })
+    }
+
+    fn gate_quantize(
+        &self,
+        (kind, gate, up): (GateKind, &mut [f32], &[f32]),
+        norm: Option<Norm<'_>>,
+        work: &mut [f32],
+        group: usize,
+        out: &mut QuantizedRow<'_>,
+    ) -> Outcome {
+        self.needs(Ops::FUSED, "gate_quantize")?;
+        self.spoil_codes("gate_quantize", out, |out| {
+            let weights = norm.map_or(gate.len(), |norm| norm.weight.len());
+            check_lengths(gate.len(), [up.len(), work.len()])?;
+            check_lengths(gate.len(), [weights, gate.len()])?;
+            out.check(gate.len(), group)?;
+            Scalar.gate(kind, gate, up, work)?;
+            match norm.filter(|_| self.fault != Fault::NormForgotten) {
+                None => Scalar.quantize(work, group, out),
+                Some(norm) => rows::norm(self.fault, work, norm, gate, group, out),
+            }
         })
     }
 }

@@ -153,7 +153,8 @@ pub(super) fn weigh<S: Simd>(s: S, p: &mut Chunk, seen: &Range<usize>) -> (f32, 
     for part in p.as_chunks().0 {
         most = s.load(part).max(most);
     }
-    let max = most.largest();
+    // Not -0, which other orders would not find.
+    let max = most.largest() + 0.0;
     for part in p.as_chunks_mut().0 {
         exp(s, s.load(part).sub(s.splat(max))).store(part);
     }
