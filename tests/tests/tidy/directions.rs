@@ -30,7 +30,7 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/engine", &["tritone-abi", "tritone-formats"], PLUGINS),
     ("core/loader", ABI, PLUGINS),
     ("plugins/scalar", ABI, ORACLE),
-    ("plugins/simd", ABI, &["tritone-scalar"]),
+    ("plugins/simd", ABI, ORACLE),
     ("plugins/avx2", VECTORS, ORACLE),
     ("plugins/avx512", VECTORS, ORACLE),
     ("plugins/neon", VECTORS, ORACLE),
