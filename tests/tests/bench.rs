@@ -386,6 +386,89 @@ fn threads_can_be_kept_on_processors() {
 }
 
 #[test]
+fn a_report_is_taken_up_compared_and_drawn() {
+    let directory = TempDir::new().unwrap();
+    let args = [&SHORT[..], &["--json=then.json"]].concat();
+    good(directory.path(), &args);
+    let mut faster: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("then.json")).unwrap())
+            .unwrap();
+    let samples = &mut faster["results"][0]["decode"][1]["tokens_per_s"]["samples"];
+    for sample in samples.as_array_mut().unwrap() {
+        *sample = (sample.as_f64().unwrap() * 1000.0).into();
+    }
+    faster["machine"]["cpu"] = "Another Processor".into();
+    fs::write(directory.path().join("now.json"), faster.to_string()).unwrap();
+
+    let args = "bench --from now.json --compare then.json --plot p.svg --json out.json";
+    let text = good(directory.path(), &args.split(' ').collect::<Vec<_>>());
+    let line = |name: &str| {
+        let mut lines = text
+            .lines()
+            .skip_while(|line| !line.starts_with("compared with"));
+        lines.find(|line| line.trim().starts_with(name)).unwrap()
+    };
+    assert!(line("decode at 16").ends_with("faster"), "{text}");
+    assert!(line("decode at 0").ends_with("within noise"), "{text}");
+    assert!(text.contains("another machine: processor"), "{text}");
+    let stored = fs::read_to_string(directory.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(report["comparison"]["with"], "then.json");
+    let picture = fs::read_to_string(directory.path().join("p.svg")).unwrap();
+    let parsed = roxmltree::Document::parse(&picture).unwrap();
+    assert!(
+        parsed
+            .descendants()
+            .any(|node| node.text() == Some("decode at 0, by threads"))
+    );
+    // A run is compared as well.
+    let args = [&SHORT[..], &["--compare=then.json"]].concat();
+    assert!(good(directory.path(), &args).contains("compared with then.json"));
+}
+
+#[test]
+fn what_is_no_report_is_refused_before_anything_is_measured() {
+    let directory = TempDir::new().unwrap();
+    let long = format!(
+        "{{\"schema\": \"tritone-bench/2\", \"results\": [{}1]}}",
+        "[".repeat(500)
+    );
+    for (content, word) in [
+        ("", "EOF"),
+        ("{\"results\": []}", "schema"),
+        (
+            "{\"schema\": \"tritone-bench/1\"}",
+            "expected 'tritone-bench/2'",
+        ),
+        (
+            "{\"schema\": \"tritone-bench/2\", \"results\": 7}",
+            "no report",
+        ),
+        (&long, "no report"),
+        ("\u{1b}[2J", "no report"),
+    ] {
+        fs::write(directory.path().join("x.json"), content).unwrap();
+        for flag in ["--compare", "--from"] {
+            let output = run(directory.path(), &["bench", flag, "x.json", "--ctx", "1"]);
+            let errors = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{content}: {errors}");
+            assert!(
+                errors.contains(word) && errors.contains("x.json"),
+                "{errors}"
+            );
+            assert!(!errors.contains('\u{1b}'));
+        }
+    }
+    let missing = bad(directory.path(), &["bench", "--compare", "none.json"]);
+    assert!(missing.contains("cannot read none.json"), "{missing}");
+    let both = run(
+        directory.path(),
+        &["bench", "--from", "x.json", "--threads", "1"],
+    );
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn sweeps_that_make_no_sense_are_refused() {
     let directory = TempDir::new().unwrap();
     let refused = |more: &[&str], word: &str| {

@@ -7,6 +7,7 @@ Examples:
   tritone bench --model bitnet-2b4t.gguf --threads 1,2
   tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
   tritone bench --context 0,2048 --batch 1,4,16 --json before.json
+  tritone bench --context 0,2048 --batch 1,4,16 --compare before.json --plot now.svg
   tritone bench --kernel all --head f16,q6 --pin
 
 Decoding is compared with reading memory: bytes a token needs times tokens a second. Prefill is
@@ -68,9 +69,21 @@ pub(crate) struct BenchArgs {
     pub(super) output: OutputArgs,
 }
 
-/// Where a report goes.
+/// Where a report goes, and what it is held against.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct OutputArgs {
+    /// Measure nothing: take the report FILE, which `--json` wrote, to print, compare or plot it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "threads", "kernel", "head", "prompt", "generate", "context", "batch", "mixed", "chunk",
+        "repeat", "pin", "read_buffer",
+    ])]
+    pub(super) from: Option<PathBuf>,
+    /// Hold the numbers against those of the report FILE, which `--json` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(super) compare: Option<PathBuf>,
+    /// Draw speed by threads, by depth of the cache and by sequences into FILE (SVG).
+    #[arg(long, value_name = "FILE")]
+    pub(super) plot: Option<PathBuf>,
     /// Print JSON instead of the table, or write it to FILE as well.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub(super) json: Option<PathBuf>,

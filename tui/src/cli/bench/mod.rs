@@ -5,11 +5,16 @@
 //! shares of them. Everything that is compared is measured in turn.
 
 mod args;
+mod compare;
+#[cfg(test)]
+mod fixture;
 mod limits;
 mod measure;
 mod pin;
+mod plot;
 mod pool;
 mod report;
+mod rows;
 mod stats;
 mod subject;
 mod table;
@@ -21,8 +26,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
+use serde::{Deserialize as _, Serialize};
 use tritone_abi::Kernel;
 use tritone_engine::{Forms, Model};
 use tritone_loader::{Found, Registry};
@@ -37,12 +42,12 @@ use super::interrupt::Interrupt;
 use super::setup::Setup;
 use crate::cli::date;
 pub(crate) use args::BenchArgs;
-use args::OutputArgs;
 use limits::{Int8Peak, PREFETCH, ReadBuffer};
 use measure::{Bench, Wanted};
 use pin::Pins;
 use pool::{Case, Pool};
-use report::{Facts, KernelFacts, MachineFacts, ModelFacts, Report, Results, SCHEMA, Settings};
+use report::{Facts, KernelFacts, MachineFacts, ModelFacts, Report, Results, Settings};
+use rows::Document as _;
 use subject::Extent;
 
 /// Time of one measurement of the int8 peak.
@@ -54,6 +59,27 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
+    // What is compared with is read before minutes are spent on measuring.
+    let output = &args.output;
+    let then = rows::earlier::<Report>(output.compare.as_deref())?;
+    let mut report = match &output.from {
+        Some(path) => rows::read(path)?,
+        None => measure(args, common, console)?,
+    };
+    report.comparison = then.map(|then| then.against(&report));
+    print(&report, &table::text(&report), output.json.as_deref())?;
+    if let Some(path) = &output.plot {
+        write(path, plot::picture(&report).as_bytes())?;
+    }
+    Ok(if report.facts.interrupted && output.from.is_none() {
+        ExitCode::from(CANCELLED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Measures the model.
+fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::Result<Report> {
     let unix_time = date::now();
     let mut setup = set_up(common)?;
     let threads = thread_counts(&args.threads, &mut setup);
@@ -150,17 +176,12 @@ pub(crate) fn run(
         facts.model.head_bytes = first.head_bytes;
         facts.model.head_format = first.head.clone();
     }
-    let report = Report {
-        schema: SCHEMA.to_owned(),
+    Ok(Report {
+        schema: Report::SCHEMA.to_owned(),
         facts,
         settings,
         results,
-    };
-    print(&report, &table::text(&report), &args.output)?;
-    Ok(if report.facts.interrupted {
-        ExitCode::from(CANCELLED)
-    } else {
-        ExitCode::SUCCESS
+        comparison: None,
     })
 }
 
@@ -369,18 +390,19 @@ fn notes_on(machine: &Machine, results: &[Results], buffer: &ReadBuffer) -> Vec<
     notes
 }
 
-/// Prints a report as its arguments say.
-fn print(report: &impl serde::Serialize, table: &str, output: &OutputArgs) -> anyhow::Result<()> {
-    let mut json = serde_json::to_string_pretty(report)?;
-    json.push('\n');
+/// Prints a report as JSON or as a table, and writes the JSON to `json` if that is a file.
+fn print(report: &impl Serialize, table: &str, json: Option<&Path>) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(report)?;
+    text.push('\n');
     let mut out = io::stdout().lock();
-    match &output.json {
-        Some(path) if path.as_os_str() == "-" => return Ok(out.write_all(json.as_bytes())?),
+    match json {
+        Some(path) if path.as_os_str() == "-" => out.write_all(text.as_bytes())?,
         // Whatever happens to the file, the numbers are on the screen.
-        Some(_) | None => out.write_all(table.as_bytes())?,
-    }
-    if let Some(path) = &output.json {
-        write(path, json.as_bytes())?;
+        Some(path) => {
+            out.write_all(table.as_bytes())?;
+            write(path, text.as_bytes())?;
+        }
+        None => out.write_all(table.as_bytes())?,
     }
     Ok(())
 }

@@ -5,23 +5,23 @@ use tritone_abi::Kernel;
 use tritone_engine::Model;
 use tritone_machine::Machine;
 
+use super::compare::Comparison;
 use super::stats::Measured;
 use super::subject;
-
-/// What the reports of this module are called in their files; the number grows when the meaning of a
-/// field changes.
-pub(super) const SCHEMA: &str = "tritone-bench/2";
 
 /// Everything a run of `bench` found, and what it takes to do it again.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
-    /// [`SCHEMA`].
+    /// [`Document::SCHEMA`](super::rows::Document::SCHEMA).
     pub(super) schema: String,
     #[serde(flatten)]
     pub(super) facts: Facts,
     pub(super) settings: Settings,
     /// One entry for every kernel, head and number of threads.
     pub(super) results: Vec<Results>,
+    /// Against an earlier report, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) comparison: Option<Comparison>,
 }
 
 /// What a report is about; the same for all kinds of reports.

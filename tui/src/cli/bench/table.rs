@@ -23,6 +23,9 @@ pub(super) fn text(report: &Report) -> String {
         group(results, &mut out);
     }
     tail(&report.facts, &mut out);
+    if let Some(comparison) = &report.comparison {
+        out.push_str(&super::compare::text(comparison));
+    }
     out
 }
 
@@ -87,14 +90,15 @@ pub(super) fn tail(facts: &Facts, out: &mut String) {
     }
 }
 
+/// The name of a kernel on so many threads.
+pub(super) fn ways(kernel: &str, threads: usize) -> String {
+    let s = if threads == 1 { "" } else { "s" };
+    format!("{threads} thread{s}, {}", visible(kernel))
+}
+
 /// The name of a way to run the model.
 pub(super) fn title(kernel: &str, head: &str, threads: usize) -> String {
-    let s = if threads == 1 { "" } else { "s" };
-    format!(
-        "{threads} thread{s}, {}, {} head",
-        visible(kernel),
-        visible(head)
-    )
+    format!("{}, {} head", ways(kernel, threads), visible(head))
 }
 
 fn group(results: &Results, out: &mut String) {
