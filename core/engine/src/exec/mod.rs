@@ -10,10 +10,12 @@
     reason = "threads share buffers whose disjointness the phase rule provides"
 )]
 
+mod barrier;
 mod kv;
 mod rope;
 mod shared;
 pub(crate) mod step;
+mod sync;
 pub(crate) mod team;
 
 pub(crate) use kv::KvCache;

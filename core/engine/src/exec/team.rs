@@ -1,44 +1,33 @@
 //! A team of threads, created once, that runs one program together.
 //!
 //! The caller is member 0; the others spin briefly for the next program, then park. Inside a
-//! program, members claim units of work from one counter and meet at barriers; the last member to
-//! arrive resets the counter. A panic in one member poisons the team: the others leave their
+//! program, members claim units of work from one counter and meet at a [`Barrier`]; the last member
+//! to arrive resets the counter. A panic in one member poisons the team: the others leave their
 //! barriers with [`Poisoned`] instead of waiting for ever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{JoinHandle, Thread};
 
-/// A member of the team panicked. The team cannot be used any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a worker thread panicked")]
-pub(crate) struct Poisoned;
+use super::barrier::Barrier;
+pub(crate) use super::barrier::Poisoned;
 
-/// Spins before a waiting thread gives its processor to others.
-const SPINS_BEFORE_YIELD: u32 = 2_000;
-/// Spins before an idle thread parks; about a tenth of a millisecond.
+/// Spins before an idle worker parks; about a tenth of a millisecond.
 const SPINS_BEFORE_PARK: u32 = 20_000;
 
 /// The program of one run: a borrowed closure whose lifetime [`Team::run`] guards.
 type Program = *const (dyn Fn(&Member<'_>) -> Result<(), Poisoned> + Sync);
 
 struct Hub {
-    /// Members, the caller included.
-    size: usize,
+    /// Where members meet inside a program.
+    barrier: Barrier,
+    /// Where all meet when they have left the program; never poisoned.
+    end: Barrier,
     /// Grows with every program; workers wait for it to change.
     epoch: AtomicU32,
     /// The program of this epoch; written before `epoch` grows, read after.
     program: std::sync::Mutex<Option<SendProgram>>,
-    /// Workers that have not finished the program.
-    running: AtomicUsize,
-    /// Units claimed in this phase.
-    claimed: AtomicUsize,
-    /// Members that arrived at the barrier.
-    arrived: AtomicUsize,
-    /// Grows with every barrier passed.
-    generation: AtomicU32,
-    poisoned: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -64,7 +53,7 @@ impl Member<'_> {
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> usize {
-        self.hub.claimed.fetch_add(1, Ordering::Relaxed)
+        self.hub.barrier.claim()
     }
 
     /// Waits for all members and starts the next phase: what was written before is visible after.
@@ -72,36 +61,7 @@ impl Member<'_> {
     /// # Errors
     /// [`Poisoned`] when a member panicked.
     pub(crate) fn barrier(&self) -> Result<(), Poisoned> {
-        let hub = self.hub;
-        if hub.size == 1 {
-            hub.claimed.store(0, Ordering::Relaxed);
-            return Ok(());
-        }
-        let generation = hub.generation.load(Ordering::Relaxed);
-        if hub.arrived.fetch_add(1, Ordering::AcqRel) + 1 == hub.size {
-            hub.arrived.store(0, Ordering::Relaxed);
-            hub.claimed.store(0, Ordering::Relaxed);
-            hub.generation
-                .store(generation.wrapping_add(1), Ordering::Release);
-            return Ok(());
-        }
-        let mut spins = 0u32;
-        while hub.generation.load(Ordering::Acquire) == generation {
-            if hub.poisoned.load(Ordering::Relaxed) {
-                return Err(Poisoned);
-            }
-            relax(&mut spins);
-        }
-        Ok(())
-    }
-}
-
-fn relax(spins: &mut u32) {
-    *spins = spins.saturating_add(1);
-    if *spins < SPINS_BEFORE_YIELD {
-        std::hint::spin_loop()
-    } else {
-        std::thread::yield_now()
+        self.hub.barrier.meet()
     }
 }
 
@@ -118,21 +78,17 @@ impl Team {
     /// When the system refuses a thread.
     pub(crate) fn new(size: usize) -> std::io::Result<Self> {
         let hub = Arc::new(Hub {
-            size: size.max(1),
+            barrier: Barrier::new(size),
+            end: Barrier::new(size),
             epoch: AtomicU32::new(0),
             program: std::sync::Mutex::new(None),
-            running: AtomicUsize::new(0),
-            claimed: AtomicUsize::new(0),
-            arrived: AtomicUsize::new(0),
-            generation: AtomicU32::new(0),
-            poisoned: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let mut team = Self {
             hub: hub.clone(),
             workers: Vec::new(),
         };
-        for id in 1..hub.size {
+        for id in 1..hub.barrier.size() {
             let hub = hub.clone();
             let handle = std::thread::Builder::new()
                 .name(format!("tritone-{id}"))
@@ -146,7 +102,7 @@ impl Team {
     /// Members, the caller included.
     #[must_use]
     pub(crate) fn size(&self) -> usize {
-        self.hub.size
+        self.hub.barrier.size()
     }
 
     /// Runs `program` on all members and returns when all are done.
@@ -158,14 +114,13 @@ impl Team {
         program: &(dyn Fn(&Member<'_>) -> Result<(), Poisoned> + Sync),
     ) -> Result<(), Poisoned> {
         let hub = &*self.hub;
-        if hub.poisoned.load(Ordering::Relaxed) {
+        if hub.barrier.is_poisoned() {
             return Err(Poisoned);
         }
-        hub.claimed.store(0, Ordering::Relaxed);
-        hub.running.store(hub.size - 1, Ordering::Relaxed);
-        if hub.size > 1 {
+        hub.barrier.restart();
+        if hub.barrier.size() > 1 {
             // SAFETY: only the lifetime changes. The pointer is used by workers between here and
-            // the wait below, which this function does not leave before all of them are done.
+            // the meeting below, which this function does not leave before all of them are done.
             let program: Program = unsafe { std::mem::transmute(std::ptr::from_ref(program)) };
             *hub.program
                 .lock()
@@ -176,11 +131,8 @@ impl Team {
             }
         }
         execute(hub, 0, program);
-        let mut spins = 0;
-        while hub.running.load(Ordering::Acquire) > 0 {
-            relax(&mut spins);
-        }
-        if hub.poisoned.load(Ordering::Relaxed) {
+        hub.end.meet()?;
+        if hub.barrier.is_poisoned() {
             Err(Poisoned)
         } else {
             Ok(())
@@ -205,7 +157,7 @@ fn execute(hub: &Hub, id: usize, program: &(dyn Fn(&Member<'_>) -> Result<(), Po
     // A panic may leave this step's buffers half written; they are not read again, because a
     // poisoned team runs nothing more.
     if catch_unwind(AssertUnwindSafe(|| program(&member))).is_err() {
-        hub.poisoned.store(true, Ordering::Release);
+        hub.barrier.poison();
     }
 }
 
@@ -234,11 +186,12 @@ fn worker(hub: &Hub, id: usize) {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(SendProgram(program)) = program {
-            // SAFETY: `Team::run` set this pointer for this epoch and waits for `running` to
-            // reach 0 before its borrow ends.
+            // SAFETY: `Team::run` set this pointer for this epoch and waits at `end` for all
+            // workers before its borrow ends.
             execute(hub, id, unsafe { &*program });
         }
-        hub.running.fetch_sub(1, Ordering::Release);
+        // Nobody poisons this barrier.
+        let _ = hub.end.meet();
     }
 }
 
@@ -292,6 +245,26 @@ mod tests {
             assert_eq!(result, Err(Poisoned));
             assert_eq!(team.run(&|_| Ok(())), Err(Poisoned));
         }
+    }
+
+    /// Members that come late or early by far more than a spin: the others sleep and are woken.
+    #[test]
+    fn a_slow_member_is_waited_for() {
+        let mut team = Team::new(3).unwrap();
+        let slow = AtomicU64::new(0);
+        team.run(&|m| {
+            for phase in 0..6 {
+                if phase % 3 == m.id() {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    slow.fetch_add(1, Ordering::Relaxed);
+                }
+                m.barrier()?;
+                assert_eq!(slow.load(Ordering::Relaxed), phase as u64 + 1);
+                m.barrier()?;
+            }
+            Ok(())
+        })
+        .unwrap();
     }
 
     #[test]
