@@ -469,6 +469,65 @@ fn what_is_no_report_is_refused_before_anything_is_measured() {
 }
 
 #[test]
+fn the_product_alone_is_measured_of_every_kernel() {
+    let directory = TempDir::new().unwrap();
+    let args = "bench kernels --time=3 --repeat=2 --read-buffer=4 --threads=1 --tokens=4 --json=k";
+    let args: Vec<_> = args.split(' ').collect();
+    let table = good(directory.path(), &args);
+    let stored = fs::read_to_string(directory.path().join("k")).unwrap();
+    let report: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(report["schema"], "tritone-bench-kernels/1");
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), report["kernels"].as_array().unwrap().len());
+    assert!(results.iter().any(|one| one["kernel"] == "scalar"));
+    for result in results {
+        // q, o: 256 x 256; k, v: 128 x 256; gate, up: 768 x 256; down: 256 x 768.
+        let shapes = result["shapes"].as_array().unwrap();
+        assert_eq!(shapes.len(), 4);
+        assert_eq!(shapes[0]["names"], "attn_q, attn_output");
+        assert_eq!(
+            (&shapes[3]["rows"], &shapes[3]["cols"]),
+            (&256.into(), &768.into())
+        );
+        for shape in shapes {
+            let bits = shape["bits_per_weight"].as_f64().unwrap();
+            assert!((1.58..8.0).contains(&bits), "{bits}");
+            let together = &shape["together"][0];
+            assert_eq!(together["tokens"], 4);
+            for (product, tokens) in [
+                (&shape["memory"], 1.0),
+                (&shape["cache"], 1.0),
+                (together, 4.0),
+            ] {
+                let (gmac, gb) = (median(&product["gmac_per_s"]), median(&product["gb_per_s"]));
+                assert!(
+                    (gmac * bits / 8.0 / tokens / gb - 1.0).abs() < 1e-6,
+                    "{product}"
+                );
+            }
+        }
+    }
+    for word in [
+        "1 thread, scalar",
+        "1 token, memory",
+        "1 token, cache",
+        "4 tokens",
+        "768 x 256",
+    ] {
+        assert!(table.contains(word), "{word} is missing in:\n{table}");
+    }
+    let again = [&args[..args.len() - 1], &["--kernel=scalar", "--compare=k"]].concat();
+    let again = good(directory.path(), &again);
+    assert!(
+        again.contains("compared with k") && again.contains("256x256 from memory"),
+        "{again}"
+    );
+    // A report of the other kind.
+    let refused = bad(directory.path(), &["bench", "--compare", "k"]);
+    assert!(refused.contains("expected 'tritone-bench/2'"), "{refused}");
+}
+
+#[test]
 fn sweeps_that_make_no_sense_are_refused() {
     let directory = TempDir::new().unwrap();
     let refused = |more: &[&str], word: &str| {

@@ -40,7 +40,7 @@ pub use api::{
 pub use bytes::PageBytes;
 pub use engine::{Engine, ModelInfo};
 pub use error::{GenerateError, LoadError, StepError};
-pub use exec::step::{Slice, Want};
+pub use exec::step::{Slice, Want, tile_rows};
 pub use exec::{KvShape, Pages};
 pub use forms::{Forms, Head, kv_name};
 pub use map::ModelBytes;

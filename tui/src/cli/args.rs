@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// List kernels: found, refused, why, and how well they suit this processor.
     Kernels(KernelsArgs),
     /// Measure speed, and how much of what this machine can reach it is.
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     /// Write a model of a published shape with random weights, for measurements.
     Synth(SynthArgs),
 }

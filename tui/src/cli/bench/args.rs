@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::kernels::KernelBenchArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   tritone bench --model bitnet-2b4t.gguf --threads 1,2
   tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
   tritone bench --context 0,2048 --batch 1,4,16 --json before.json
   tritone bench --context 0,2048 --batch 1,4,16 --compare before.json --plot now.svg
+  tritone bench kernels --threads 1,2            the ternary product alone
   tritone bench --kernel all --head f16,q6 --pin
 
 Decoding is compared with reading memory: bytes a token needs times tokens a second. Prefill is
@@ -20,8 +23,11 @@ memory as after a real prefill, which would take minutes.";
 
 /// `tritone bench`
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    /// A part, measured alone.
+    #[command(subcommand)]
+    pub(super) part: Option<Part>,
     /// Thread counts [default: what the profile says].
     // Takes the place of the common `--threads`, hence the same name and type; so do the next two.
     #[arg(long, short = 't', value_name = "N,...", value_delimiter = ',')]
@@ -87,4 +93,11 @@ pub(super) struct OutputArgs {
     /// Print JSON instead of the table, or write it to FILE as well.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub(super) json: Option<PathBuf>,
+}
+
+/// A part that is measured alone.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Part {
+    /// The ternary product of every kernel: from memory, from cache, for one and for many tokens.
+    Kernels(KernelBenchArgs),
 }

@@ -8,6 +8,7 @@ mod args;
 mod compare;
 #[cfg(test)]
 mod fixture;
+mod kernels;
 mod limits;
 mod measure;
 mod pin;
@@ -42,6 +43,7 @@ use super::interrupt::Interrupt;
 use super::setup::Setup;
 use crate::cli::date;
 pub(crate) use args::BenchArgs;
+use args::Part;
 use limits::{Int8Peak, PREFETCH, ReadBuffer};
 use measure::{Bench, Wanted};
 use pin::Pins;
@@ -59,6 +61,9 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(Part::Kernels(args)) = &args.part {
+        return kernels::run(args, common, console);
+    }
     // What is compared with is read before minutes are spent on measuring.
     let output = &args.output;
     let then = rows::earlier::<Report>(output.compare.as_deref())?;

@@ -37,7 +37,7 @@ mod buffers;
 mod head;
 mod rows;
 
-use tritone_abi::{Kernel, KernelError, TernaryMatrix};
+use tritone_abi::{Kernel, KernelError};
 use tritone_formats::TensorView;
 
 pub(crate) use self::buffers::{Buffers, step_bytes};
@@ -110,13 +110,15 @@ pub(crate) struct Step<'a> {
     pub(crate) batch: &'a [Slice<'a>],
 }
 
-/// Rows in one unit of a product.
-fn tile_rows(kernel: &dyn Kernel, w: &TernaryMatrix<'_>, tokens: usize) -> usize {
+/// Rows that one thread takes at a time of a product with `cols` columns and `tokens` tokens: whole row
+/// groups of the kernel, few enough that threads end together.
+#[must_use]
+pub fn tile_rows(kernel: &dyn Kernel, cols: usize, tokens: usize) -> usize {
     let align = kernel.facts().row_align.max(1);
     let rows = if tokens >= 8 {
         TILE_ROWS
     } else {
-        TILE_BYTES * 4 / w.cols
+        TILE_BYTES * 4 / cols.max(1)
     };
     (rows / align * align).max(align)
 }
@@ -199,7 +201,7 @@ impl Step<'_> {
         // SAFETY: the input was written in the phase before and is only read in this one.
         let x = unsafe { input.rows(rows) };
         let tile: [usize; N] =
-            std::array::from_fn(|i| tile_rows(self.kernel, &parts[i].0.view(), rows));
+            std::array::from_fn(|i| tile_rows(self.kernel, parts[i].0.view().cols, rows));
         let counts: [usize; N] = std::array::from_fn(|i| parts[i].0.rows.div_ceil(tile[i]));
         self.units(m, counts.iter().sum(), |unit| {
             let (mut part, mut unit) = (0, unit);
