@@ -54,6 +54,9 @@ pub struct EngineOptions {
     pub batch: usize,
     /// Prompt tokens in one step, at least 1.
     pub prefill_chunk: usize,
+    /// How long an answer that is being written may wait for its next token while a prompt is read
+    /// beside it; smaller steps of the prompt keep it. `None` for as long as a chunk takes.
+    pub inter_token_target: Option<Duration>,
     /// Forms of the output head and the KV cache.
     pub forms: Forms,
     /// Bytes that weights, head, KV cache and scratch may take together, or `None`.
@@ -71,6 +74,7 @@ impl EngineOptions {
             context: None,
             batch: 1,
             prefill_chunk: 256,
+            inter_token_target: None,
             forms: Forms::default(),
             memory_limit: None,
         }

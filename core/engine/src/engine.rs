@@ -144,7 +144,8 @@ impl Engine {
         };
         let kernel = Mutex::new(runner.kernel().facts().name.clone());
         let threads = runner.threads();
-        let mut scheduler = Scheduler::new(runner, options.prefill_chunk);
+        let mut scheduler =
+            Scheduler::new(runner, options.prefill_chunk, options.inter_token_target);
         let (_, pages, page_bytes) = scheduler.pages_in_use();
         let gauges = Arc::new(Gauges::default());
         let (commands, receiver) = channel();

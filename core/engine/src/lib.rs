@@ -25,6 +25,7 @@ mod exec;
 mod forms;
 mod map;
 mod model;
+mod pace;
 mod plan;
 mod recipe;
 mod runner;

@@ -1,19 +1,20 @@
 //! Which sequences run in the next step.
 //!
 //! Continuous batching: a step holds the next token of every running sequence and then as much
-//! of the oldest unread prompt as a chunk allows. Pages are reserved at admission for the whole
+//! of the oldest unread prompt as a chunk, and the time the others may be kept waiting, allow. Pages are reserved at admission for the whole
 //! answer, so a running sequence never has to stop for memory. Pages of finished sequences are
 //! kept as long as nobody needs them; a request that continues one reads only what is new.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
 use crate::error::{GenerateError, StepError};
 use crate::exec::Pages;
 use crate::exec::step::{Slice, Want};
 use crate::model::Model;
+use crate::pace::Pace;
 use crate::runner::Runner;
 use crate::sample::Sampler;
 use crate::text::{StopStrings, TokenStream};
@@ -129,19 +130,21 @@ pub(crate) struct Scheduler {
     /// Oldest first.
     kept: Vec<Kept>,
     prefill_chunk: usize,
+    pace: Pace,
 }
 
 /// Finished sequences whose pages are kept, beyond the size of a batch.
 const KEPT_EXTRA: usize = 2;
 
 impl Scheduler {
-    pub(crate) fn new(runner: Runner, prefill_chunk: usize) -> Self {
+    pub(crate) fn new(runner: Runner, prefill_chunk: usize, target: Option<Duration>) -> Self {
         Self {
             runner,
             queue: VecDeque::new(),
             active: Vec::new(),
             kept: Vec::new(),
             prefill_chunk: prefill_chunk.max(1),
+            pace: Pace::new(target),
         }
     }
 
@@ -203,6 +206,9 @@ impl Scheduler {
             };
         }
         let took = started.elapsed();
+        let decoding = self.decoding();
+        let rows: usize = plan.iter().map(|(_, count, _)| count).sum();
+        self.pace.learn(decoding, rows - decoding, took);
         let mut row = 0;
         let mut done = Vec::new();
         for (i, count, want) in plan {
@@ -228,10 +234,16 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Sequences that have one token to compute: those that write, and prompts at their end.
+    fn decoding(&self) -> usize {
+        let last = |a: &&Active| a.job.tokens.len() - a.computed == 1;
+        self.active.iter().filter(last).count()
+    }
+
     /// Sequence, tokens and wanted logits of the next step.
     fn plan(&self) -> Vec<(usize, usize, Want)> {
         let mut plan = Vec::with_capacity(self.active.len());
-        let mut chunk = self.prefill_chunk;
+        let mut chunk = self.pace.chunk(self.decoding(), self.prefill_chunk);
         for (i, active) in self.active.iter().enumerate() {
             let left = active.job.tokens.len() - active.computed;
             if left == 1 {

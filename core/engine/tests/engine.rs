@@ -401,3 +401,42 @@ fn a_file_that_is_no_model_is_refused_by_name() {
     ));
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn a_prompt_makes_room_for_answers_that_are_being_written() {
+    // A target that nothing meets: every step of the prompt is as small as it may be.
+    let engine = load(|o| {
+        o.batch = 2;
+        o.inter_token_target = Some(Duration::from_nanos(1));
+    })
+    .unwrap();
+    let writing = engine
+        .generate(Request {
+            max_tokens: Some(300),
+            ignore_eos: true,
+            ..ask(STORY)
+        })
+        .unwrap();
+    while !matches!(writing.next_event().unwrap(), Event::Text { .. }) {}
+    let long = ask(&"one two three four ".repeat(40));
+    let reading = engine.generate(long).unwrap();
+    let (mut steps, mut before) = (Vec::new(), 0);
+    while let Some(event) = reading.next_event() {
+        match event {
+            Event::Prefill { done, .. } => {
+                steps.push(done - before);
+                before = done;
+            }
+            Event::Text { .. } => break,
+            Event::Finished(_) | Event::Failed(_) => panic!("{event:?} before any text"),
+        }
+    }
+    assert!(before > 150, "a prompt of {before} tokens");
+    assert!(steps.iter().all(|step| *step <= 16), "{steps:?}");
+    // The other one was being written all the while.
+    let mut tokens = 0;
+    while let Some(Event::Text { .. }) = writing.event_before(std::time::Instant::now()) {
+        tokens += 1;
+    }
+    assert!(tokens + 1 >= steps.len(), "{tokens} tokens, {steps:?}");
+}

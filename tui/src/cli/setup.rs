@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tritone_abi::{Kernel, KvFormat};
 use tritone_engine::{
@@ -206,6 +207,7 @@ impl Setup {
             context: Some(context),
             batch: sequences,
             prefill_chunk: profile.prefill_chunk,
+            inter_token_target: Some(Duration::from_millis(profile.inter_token_target_ms)),
             forms: self.forms(),
             memory_limit: Some(planned.limit),
         };

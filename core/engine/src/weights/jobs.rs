@@ -57,7 +57,10 @@ pub(super) fn run_jobs<J: Send>(
             }
             thread::sleep(PAUSE);
         }
-        report();
+        // Work may be done before the first look at it; a wish to stop counts all the same.
+        if !report() {
+            fail(LoadError::Cancelled);
+        }
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         None => Ok(()),
