@@ -2,15 +2,14 @@
 //!
 //! The codes of 32 rows are unpacked once to a byte each, `[cols / 4][32 rows][4]`, and stay in
 //! the second-level cache while all tokens pass by in register tiles of 16 rows by [`TOKENS`].
-//! The product of a pair of codes (0..=2) and activations is at most 512 in magnitude, so
-//! [`RUN`] = 64 of them reach -32768 at the lowest and 32512 at the highest in 16 bits; then they
-//! are widened to 32 bits.
+//! How many columns may be summed before widening to 32 bits is worked out in `dot`.
 
 use core::arch::x86_64::*;
 
 use tritone_abi::layout::t2r32::{BLOCK_BYTES, BLOCK_COLS, GROUP_ROWS};
 use tritone_abi::{Activations, MatOut, TernaryMatrix};
 
+use crate::dot::{Dot, for_each_isa};
 use crate::fold::{self, QUARTERS, Spans};
 use crate::isa::Isa;
 
@@ -19,9 +18,6 @@ const TOKENS: usize = 6;
 
 /// Registers of eight rows in a register tile.
 const TILE: usize = 2;
-
-/// Column quads that 16-bit sums hold.
-const RUN: usize = 64;
 
 /// Bytes of the codes of four columns of a row group.
 const QUAD_BYTES: usize = 4 * GROUP_ROWS;
@@ -34,32 +30,44 @@ pub(crate) fn scratch_bytes(cols: usize) -> usize {
 
 /// The product of checked arguments; `scratch` is [`scratch_bytes`]`(w.cols)` long.
 pub(crate) fn matmul(
-    _: Isa,
+    isa: Isa,
     w: &TernaryMatrix<'_>,
     x: &Activations<'_>,
     out: &mut MatOut<'_>,
     scratch: &mut [u8],
 ) {
-    // SAFETY: the proof says that the function's features are there.
-    unsafe { product(w, x, out, scratch) };
+    for_each_isa!(isa, product::<>(
+        w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>, scratch: &mut [u8],
+    ));
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
-fn product(w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>, scratch: &mut [u8]) {
+/// # Safety
+/// The processor has the features of `D`.
+#[inline(always)]
+unsafe fn product<D: Dot>(
+    w: &TernaryMatrix<'_>,
+    x: &Activations<'_>,
+    out: &mut MatOut<'_>,
+    scratch: &mut [u8],
+) {
     let group_bytes = w.cols.div_ceil(BLOCK_COLS) * BLOCK_BYTES;
     for first_row in out.range().step_by(GROUP_ROWS) {
         let row_group = first_row / GROUP_ROWS;
-        unpack(&w.data[row_group * group_bytes..][..group_bytes], scratch);
+        // SAFETY: the features are there.
+        unsafe { unpack(&w.data[row_group * group_bytes..][..group_bytes], scratch) };
         let mut token = 0;
         while token < x.tokens {
             let at = (row_group, token);
-            token += match x.tokens - token {
-                1 => tokens::<1>(w, x, out, scratch, at),
-                2 => tokens::<2>(w, x, out, scratch, at),
-                3 => tokens::<3>(w, x, out, scratch, at),
-                4 => tokens::<4>(w, x, out, scratch, at),
-                5 => tokens::<5>(w, x, out, scratch, at),
-                _ => tokens::<TOKENS>(w, x, out, scratch, at),
+            // SAFETY: the features are there.
+            token += unsafe {
+                match x.tokens - token {
+                    1 => tokens::<D, 1>(w, x, out, scratch, at),
+                    2 => tokens::<D, 2>(w, x, out, scratch, at),
+                    3 => tokens::<D, 3>(w, x, out, scratch, at),
+                    4 => tokens::<D, 4>(w, x, out, scratch, at),
+                    5 => tokens::<D, 5>(w, x, out, scratch, at),
+                    _ => tokens::<D, TOKENS>(w, x, out, scratch, at),
+                }
             };
         }
     }
@@ -94,8 +102,11 @@ fn unpack(data: &[u8], codes: &mut [u8]) {
 }
 
 /// One row group for tokens `token .. token + T`; gives `T`.
-#[target_feature(enable = "avx2,fma,f16c")]
-fn tokens<const T: usize>(
+///
+/// # Safety
+/// The processor has the features of `D`.
+#[inline(always)]
+unsafe fn tokens<D: Dot, const T: usize>(
     w: &TernaryMatrix<'_>,
     x: &Activations<'_>,
     out: &mut MatOut<'_>,
@@ -105,26 +116,32 @@ fn tokens<const T: usize>(
     let spans = Spans::of(w);
     let span_quads = spans.cols.div_ceil(BLOCK_COLS) * (BLOCK_COLS / 4);
     for quarter in (0..QUARTERS).step_by(TILE) {
-        let mut acc = [[_mm256_setzero_ps(); TILE]; T];
+        // SAFETY: the features are there.
+        let mut acc = unsafe { [[_mm256_setzero_ps(); TILE]; T] };
         for span in 0..spans.count {
             let quads = span * span_quads..(span + 1) * span_quads;
             let codes = &codes[quads.start * QUAD_BYTES..quads.end * QUAD_BYTES];
-            let q: [*const i8; T] =
-                core::array::from_fn(|t| x.row(token + t)[4 * quads.start..4 * quads.end].as_ptr());
-            // SAFETY: the slices above hold `span_quads` quads of codes and activations; the
-            // registers from `quarter` lie inside a quad.
-            let sums = unsafe { tile::<T>(codes.as_ptr().add(32 * quarter), &q, span_quads) };
-            for t in 0..T {
-                for y in 0..TILE {
-                    let at = (row_group, span, quarter + y);
-                    acc[t][y] = spans.fold(acc[t][y], sums[t][y], x, token + t, at);
+            let mut q = [core::ptr::null(); T];
+            for (t, q) in q.iter_mut().enumerate() {
+                *q = x.row(token + t)[4 * quads.start..4 * quads.end].as_ptr();
+            }
+            // SAFETY: the features are there; the slices above hold `span_quads` quads of codes
+            // and activations; the registers from `quarter` lie inside a quad.
+            unsafe {
+                let sums = tile::<D, T>(codes.as_ptr().add(32 * quarter), &q, span_quads);
+                for t in 0..T {
+                    for y in 0..TILE {
+                        let at = (row_group, span, quarter + y);
+                        acc[t][y] = spans.fold(acc[t][y], sums[t][y], x, token + t, at);
+                    }
                 }
             }
         }
         for (t, acc) in acc.iter().enumerate() {
             for (y, values) in acc.iter().enumerate() {
                 let row = row_group * GROUP_ROWS + 8 * (quarter + y);
-                fold::store(out, token + t, row, *values);
+                // SAFETY: the features are there.
+                unsafe { fold::store(out, token + t, row, *values) };
             }
         }
     }
@@ -134,44 +151,43 @@ fn tokens<const T: usize>(
 /// Products of codes and activations over `quads` column quads: 16 rows by `T` tokens.
 ///
 /// # Safety
+/// * The processor has the features of `D`.
 /// * `32 * TILE` bytes are readable at `codes + k * QUAD_BYTES` for every `k < quads`;
 /// * `4 * quads` activations are readable at every `q[t]`.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn tile<const T: usize>(
+#[inline(always)]
+unsafe fn tile<D: Dot, const T: usize>(
     codes: *const u8,
     q: &[*const i8; T],
     quads: usize,
 ) -> [[__m256i; TILE]; T] {
-    let one = _mm256_set1_epi16(1);
-    let mut sums = [[_mm256_setzero_si256(); TILE]; T];
-    let mut start = 0;
-    while start < quads {
-        let end = quads.min(start + RUN);
-        let mut run = [[_mm256_setzero_si256(); TILE]; T];
-        for k in start..end {
-            // SAFETY: `k < quads`, so these are the loads promised by the caller.
-            unsafe {
+    // SAFETY: the features are there; `k < quads`, so the loads are those promised by the caller.
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); TILE]; T];
+        let mut start = 0;
+        while start < quads {
+            let end = quads.min(start + D::QUADS);
+            let mut run = [[_mm256_setzero_si256(); TILE]; T];
+            for k in start..end {
                 let from = codes.add(k * QUAD_BYTES);
-                let rows: [__m256i; TILE] =
-                    core::array::from_fn(|y| _mm256_loadu_si256(from.add(32 * y).cast()));
+                let mut rows = [_mm256_setzero_si256(); TILE];
+                for (y, row) in rows.iter_mut().enumerate() {
+                    *row = _mm256_loadu_si256(from.add(32 * y).cast());
+                }
                 for t in 0..T {
                     let quad: *const i32 = q[t].add(4 * k).cast();
                     let quad = _mm256_set1_epi32(quad.read_unaligned());
                     for y in 0..TILE {
-                        let products = _mm256_maddubs_epi16(rows[y], quad);
-                        run[t][y] = _mm256_add_epi16(run[t][y], products);
+                        run[t][y] = D::step(run[t][y], rows[y], quad);
                     }
                 }
             }
-        }
-        for t in 0..T {
-            for y in 0..TILE {
-                let wide = _mm256_madd_epi16(run[t][y], one);
-                sums[t][y] = _mm256_add_epi32(sums[t][y], wide);
+            for t in 0..T {
+                for y in 0..TILE {
+                    sums[t][y] = _mm256_add_epi32(sums[t][y], D::widen(run[t][y]));
+                }
             }
+            start = end;
         }
-        start = end;
+        sums
     }
-    sums
 }

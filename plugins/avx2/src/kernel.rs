@@ -20,6 +20,10 @@ impl Backend for Avx2 {
 
     fn score() -> Score {
         match Isa::detect() {
+            Ok(isa) if isa.vnni() => Score {
+                rank: 25,
+                reason: "AVX2+FMA+F16C+AVX-VNNI, 256-bit byte dot products by dpbusd".to_owned(),
+            },
             Ok(_) => Score {
                 rank: 20,
                 reason: "AVX2+FMA+F16C, 256-bit integer dot products by maddubs".to_owned(),
@@ -58,9 +62,8 @@ impl Backend for Avx2 {
         unsafe { probe::read(data, prefetch) }
     }
 
-    fn probe_int8(_: Isa, rounds: u64) -> u64 {
-        // SAFETY: the proof says that the function's features are there.
-        unsafe { probe::int8(rounds) };
+    fn probe_int8(isa: Isa, rounds: u64) -> u64 {
+        probe::int8(isa, rounds);
         rounds.saturating_mul(probe::MACS)
     }
 }

@@ -1,9 +1,10 @@
-//! Kernel for x86-64 processors with AVX2, FMA and F16C: 256-bit integer dot products by
-//! `vpmaddubsw`.
+//! Kernel for x86-64 processors with AVX2, FMA and F16C, and faster still with AVX-VNNI: 256-bit
+//! byte dot products.
 //!
 //! The crate is compiled for the baseline instruction set; only the loops carry
 //! `#[target_feature]`, and they are reached with an `isa::Isa` in hand, which exists only where
-//! the processor and the operating system support them.
+//! the processor and the operating system support them. Loops that multiply bytes exist twice,
+//! with `vpdpbusd` and with `vpmaddubsw`; see `dot`, also for the proof that no sum overflows.
 //!
 //! * `decode`: the ternary product of one to four tokens, a linear stream over the weights;
 //! * `gemm`: the ternary product of many tokens, in register tiles over unpacked weights;
@@ -21,6 +22,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod decode;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 #[cfg(target_arch = "x86_64")]
 mod fold;
 #[cfg(target_arch = "x86_64")]
@@ -50,7 +53,7 @@ tritone_abi::export_kernel! {
     static KERNEL: Here = HERE;
     symbol: tritone_kernel_avx2,
     name: "avx2",
-    isa: "AVX2, FMA, F16C",
+    isa: "AVX2, FMA, F16C, AVX-VNNI if present",
     layout: tritone_abi::LayoutId::T2R32,
     row_align: 32,
     ops: tritone_abi::Ops::ALL

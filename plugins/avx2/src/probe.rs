@@ -4,6 +4,8 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
+use crate::isa::Isa;
+
 /// Registers that sum in turn, enough to hide the latency of an addition.
 const SUMS: usize = 12;
 
@@ -44,13 +46,45 @@ pub(crate) fn read(data: &[u8], prefetch: usize) -> u64 {
 }
 
 /// `rounds` times [`SUMS`] byte products with their additions, on registers alone.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(crate) fn int8(rounds: u64) {
+pub(crate) fn int8(isa: Isa, rounds: u64) {
+    if isa.vnni() {
+        // SAFETY: the proof says that the features are there.
+        unsafe { dpbusd(rounds) };
+    } else {
+        // SAFETY: the proof says that the features are there.
+        unsafe { maddubs(rounds) };
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+fn dpbusd(rounds: u64) {
     let (codes, q) = (_mm256_set1_epi8(2), _mm256_set1_epi8(3));
     let mut sums = [_mm256_setzero_si256(); SUMS];
     for _ in 0..rounds {
         for sum in &mut sums {
             // Written out, because the compiler would multiply the same operands only once.
+            // SAFETY: the instruction is AVX-VNNI's and touches the named registers only.
+            unsafe {
+                asm!(
+                    "{{vex}} vpdpbusd {sum}, {codes}, {q}",
+                    codes = in(ymm_reg) codes,
+                    q = in(ymm_reg) q,
+                    sum = inout(ymm_reg) *sum,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+        }
+    }
+    black_box(sums);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn maddubs(rounds: u64) {
+    let (codes, q) = (_mm256_set1_epi8(2), _mm256_set1_epi8(3));
+    let mut sums = [_mm256_setzero_si256(); SUMS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            // As in `dpbusd`.
             // SAFETY: the instructions are AVX2's and touch the named registers only.
             unsafe {
                 let products: __m256i;

@@ -155,7 +155,11 @@ fn extremes(suite: &mut Suite<'_>) {
             add(33, 6912, 5, Scales::Row, weights, inputs);
             add(32, 6912, 8, Scales::Group(256), weights, inputs);
             add(32, 512, 17, Scales::Group(64), weights, inputs);
-            add(1, 131_072, 1, Scales::Tensor, weights, inputs);
+            // The longest rows, in every path: sums of all widths are at their ends.
+            for tokens in [1, 2, 3, 4, 5, 9] {
+                add(1, 131_072, tokens, Scales::Tensor, weights, inputs);
+            }
+            add(33, 8192, 2, Scales::Group(256), weights, inputs);
         }
     }
     add(
