@@ -65,6 +65,10 @@ unsafe fn product<D: Dot, const T: usize, const Q: usize>(
         for span in 0..spans.count {
             // SAFETY: the features are there.
             let mut sums = unsafe { [[_mm256_setzero_si256(); QUARTERS]; T] };
+            for (t, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the features are there.
+                *sums = [unsafe { spans.start(x, t, span) }; QUARTERS];
+            }
             let blocks = span * span_blocks..(span + 1) * span_blocks;
             for run in blocks.clone().step_by(D::BLOCKS) {
                 let n = D::BLOCKS.min(blocks.end - run);

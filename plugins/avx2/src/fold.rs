@@ -28,9 +28,16 @@ impl<'a> Spans<'a> {
         }
     }
 
-    /// Adds one span to the outputs of rows `8 * quarter ..` of a row group for one token.
-    /// `sum` is the product of weight *codes* (weight + 1) and activations; taking away the
-    /// activations' own sum leaves the product of the weights.
+    /// Where the integer sums of a span start. They are products of weight *codes* (weight + 1) and
+    /// activations; taking away the activations' own sum leaves the product of the weights.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(crate) fn start(&self, x: &Activations<'_>, token: usize, span: usize) -> __m256i {
+        _mm256_set1_epi32(x.sums[token * self.count + span].wrapping_neg())
+    }
+
+    /// Adds the sums of one span to the outputs of rows `8 * quarter ..` of a row group for one
+    /// token.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(crate) fn fold(
@@ -42,7 +49,6 @@ impl<'a> Spans<'a> {
         (row_group, span, quarter): (usize, usize, usize),
     ) -> __m256 {
         let at = token * self.count + span;
-        let sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(x.sums[at]));
         let (sum, a) = (_mm256_cvtepi32_ps(sum), _mm256_set1_ps(x.scales[at]));
         match self.scales {
             WeightScales::Tensor(w) => _mm256_mul_ps(sum, _mm256_mul_ps(_mm256_set1_ps(w), a)),

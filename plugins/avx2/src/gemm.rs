@@ -128,7 +128,11 @@ unsafe fn tokens<D: Dot, const T: usize>(
             // SAFETY: the features are there; the slices above hold `span_quads` quads of codes
             // and activations; the registers from `quarter` lie inside a quad.
             unsafe {
-                let sums = tile::<D, T>(codes.as_ptr().add(32 * quarter), &q, span_quads);
+                let mut sums = [[_mm256_setzero_si256(); TILE]; T];
+                for (t, sums) in sums.iter_mut().enumerate() {
+                    *sums = [spans.start(x, token + t, span); TILE];
+                }
+                tile::<D, T>(codes.as_ptr().add(32 * quarter), &q, span_quads, &mut sums);
                 for t in 0..T {
                     for y in 0..TILE {
                         let at = (row_group, span, quarter + y);
@@ -148,7 +152,7 @@ unsafe fn tokens<D: Dot, const T: usize>(
     T
 }
 
-/// Products of codes and activations over `quads` column quads: 16 rows by `T` tokens.
+/// Adds products of codes and activations over `quads` column quads: 16 rows by `T` tokens.
 ///
 /// # Safety
 /// * The processor has the features of `D`.
@@ -159,10 +163,10 @@ unsafe fn tile<D: Dot, const T: usize>(
     codes: *const u8,
     q: &[*const i8; T],
     quads: usize,
-) -> [[__m256i; TILE]; T] {
+    sums: &mut [[__m256i; TILE]; T],
+) {
     // SAFETY: the features are there; `k < quads`, so the loads are those promised by the caller.
     unsafe {
-        let mut sums = [[_mm256_setzero_si256(); TILE]; T];
         let mut start = 0;
         while start < quads {
             let end = quads.min(start + D::QUADS);
@@ -188,6 +192,5 @@ unsafe fn tile<D: Dot, const T: usize>(
             }
             start = end;
         }
-        sums
     }
 }
