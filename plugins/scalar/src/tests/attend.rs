@@ -42,7 +42,7 @@ fn attend_by_definition(
             let dot = (0..dim).fold(0.0f32, |acc, d| q[d].mul_add(key(*j, d), acc));
             s[*j] = dot * (scale * k_scale[*j]);
         }
-        let m = s.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let m = s.iter().copied().fold(f32::NEG_INFINITY, f32::max) + 0.0;
         let mut p = [0.0f32; PAGE_TOKENS];
         for j in &visible {
             p[*j] = exp(s[*j] - m);
