@@ -11,7 +11,7 @@ use tritone_abi::layout::t2r32::{BLOCK_BYTES, BLOCK_COLS, GROUP_ROWS};
 use tritone_abi::{Activations, MatOut, TernaryMatrix};
 
 use crate::dot::{Dot, for_each_isa};
-use crate::fold::{self, QUARTERS, Spans};
+use crate::fold::{self, Groups, QUARTERS};
 use crate::isa::Isa;
 
 /// Most tokens that this path takes in one pass over the weights.
@@ -28,7 +28,7 @@ pub(crate) fn matmul(isa: Isa, w: &TernaryMatrix<'_>, x: &Activations<'_>, out: 
         1 => for_each_isa!(isa, product::<1, 4>(
             w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>
         )),
-        2 => for_each_isa!(isa, product::<2, 2>(
+        2 => for_each_isa!(isa, product::<2, 1>(
             w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>
         )),
         3 => for_each_isa!(isa, product::<3, 1>(
@@ -53,53 +53,31 @@ unsafe fn product<D: Dot, const T: usize, const Q: usize>(
     x: &Activations<'_>,
     out: &mut MatOut<'_>,
 ) {
-    let spans = Spans::of(w);
     let blocks = w.cols.div_ceil(BLOCK_COLS);
-    let span_blocks = spans.cols.div_ceil(BLOCK_COLS);
-    let rows = out.range();
-    for first_row in rows.step_by(GROUP_ROWS) {
+    let mut q = [core::ptr::null(); T];
+    for (t, q) in q.iter_mut().enumerate() {
+        *q = x.row(t)[..blocks * BLOCK_COLS].as_ptr();
+    }
+    for first_row in out.range().step_by(GROUP_ROWS) {
         let row_group = first_row / GROUP_ROWS;
         let data = &w.data[row_group * blocks * BLOCK_BYTES..][..blocks * BLOCK_BYTES];
-        // SAFETY: the features are there.
-        let mut acc = unsafe { [[_mm256_setzero_ps(); QUARTERS]; T] };
-        for span in 0..spans.count {
-            // SAFETY: the features are there.
-            let mut sums = unsafe { [[_mm256_setzero_si256(); QUARTERS]; T] };
-            for (t, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: the features are there.
-                *sums = [unsafe { spans.start(x, t, span) }; QUARTERS];
-            }
-            let blocks = span * span_blocks..(span + 1) * span_blocks;
-            for run in blocks.clone().step_by(D::BLOCKS) {
-                let n = D::BLOCKS.min(blocks.end - run);
-                let weights = data[run * BLOCK_BYTES..][..n * BLOCK_BYTES].as_ptr();
-                let mut q = [core::ptr::null(); T];
-                for (t, q) in q.iter_mut().enumerate() {
-                    *q = x.row(t)[run * BLOCK_COLS..][..n * BLOCK_COLS].as_ptr();
-                }
-                for first in (0..QUARTERS).step_by(Q) {
-                    // SAFETY: the features are there; the slices above hold `n` blocks and `n`
-                    // times sixteen activations, and `n` is at most `D::BLOCKS`; quarters
-                    // `first .. first + Q` lie inside a block.
-                    unsafe {
-                        let part = run_sums::<D, T, Q>(weights.add(32 * first), &q, n);
-                        for t in 0..T {
-                            for y in 0..Q {
-                                let sum = &mut sums[t][first + y];
-                                *sum = _mm256_add_epi32(*sum, part[t][y]);
-                            }
+        // SAFETY: the features are there; the slices above hold `blocks` blocks and sixteen times
+        // as many activations, which groups divide.
+        let acc = unsafe {
+            match Groups::<T>::of(w, x, row_group, 0) {
+                Some(groups) => grouped::<D, T, Q>(data.as_ptr(), &groups),
+                None => {
+                    let sums = whole::<D, T, Q>(data.as_ptr(), &q, blocks);
+                    let mut acc = [[_mm256_setzero_ps(); QUARTERS]; T];
+                    for t in 0..T {
+                        for y in 0..QUARTERS {
+                            acc[t][y] = fold::scale(w, sums[t][y], x, t, (row_group, y));
                         }
                     }
+                    acc
                 }
             }
-            for t in 0..T {
-                for y in 0..QUARTERS {
-                    let at = (row_group, span, y);
-                    // SAFETY: the features are there.
-                    acc[t][y] = unsafe { spans.fold(acc[t][y], sums[t][y], x, t, at) };
-                }
-            }
-        }
+        };
         for (t, acc) in acc.iter().enumerate() {
             for (y, values) in acc.iter().enumerate() {
                 // SAFETY: the features are there.
@@ -109,17 +87,94 @@ unsafe fn product<D: Dot, const T: usize, const Q: usize>(
     }
 }
 
+/// Products of codes and activations over a row group, for `T` tokens.
+///
+/// # Safety
+/// * The processor has the features of `D`.
+/// * `blocks` blocks are readable at `weights`, and sixteen times as many activations at every
+///   `q[t]`.
+#[inline(always)]
+unsafe fn whole<D: Dot, const T: usize, const Q: usize>(
+    weights: *const u8,
+    q: &[*const i8; T],
+    blocks: usize,
+) -> [[__m256i; QUARTERS]; T] {
+    // SAFETY: the features are there; a run ends at `blocks` at the latest.
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); QUARTERS]; T];
+        for run in (0..blocks).step_by(D::BLOCKS) {
+            let n = D::BLOCKS.min(blocks - run);
+            for first in (0..QUARTERS).step_by(Q) {
+                let weights = weights.add(run * BLOCK_BYTES + 32 * first);
+                let part = run_sums::<D, T, Q>(weights, q, run * BLOCK_COLS, n);
+                for t in 0..T {
+                    for y in 0..Q {
+                        let sum = &mut sums[t][first + y];
+                        *sum = _mm256_add_epi32(*sum, part[t][y]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Outputs of a row group with scale groups, for `T` tokens.
+///
+/// # Safety
+/// * The processor has the features of `D`.
+/// * The blocks of all groups are readable at `weights`, and what the groups were made of is still
+///   there.
+#[inline(always)]
+unsafe fn grouped<D: Dot, const T: usize, const Q: usize>(
+    weights: *const u8,
+    groups: &Groups<T>,
+) -> [[__m256; QUARTERS]; T] {
+    // SAFETY: the features are there; the groups make up the row, and runs a group.
+    unsafe {
+        let mut acc = [[_mm256_setzero_ps(); QUARTERS]; T];
+        let blocks = groups.cols / BLOCK_COLS;
+        for g in 0..groups.count {
+            for first in (0..QUARTERS).step_by(Q) {
+                let mut sums = [[_mm256_setzero_si256(); Q]; T];
+                for (t, sums) in sums.iter_mut().enumerate() {
+                    *sums = [groups.start(t, g); Q];
+                }
+                for run in (0..blocks).step_by(D::BLOCKS) {
+                    let n = D::BLOCKS.min(blocks - run);
+                    let run = g * blocks + run;
+                    let weights = weights.add(run * BLOCK_BYTES + 32 * first);
+                    let part = run_sums::<D, T, Q>(weights, &groups.q, run * BLOCK_COLS, n);
+                    for t in 0..T {
+                        for y in 0..Q {
+                            sums[t][y] = _mm256_add_epi32(sums[t][y], part[t][y]);
+                        }
+                    }
+                }
+                for t in 0..T {
+                    for y in 0..Q {
+                        let place = &mut acc[t][first + y];
+                        *place = groups.fold(*place, sums[t][y], t, (g, first + y));
+                    }
+                }
+            }
+        }
+        acc
+    }
+}
+
 /// Products of codes and activations over `n` blocks, for `8 * Q` rows and `T` tokens.
 ///
 /// # Safety
 /// * The processor has the features of `D`.
 /// * `32 * Q` bytes are readable at `weights + b * BLOCK_BYTES` for every `b < n`;
-/// * `n * BLOCK_COLS` activations are readable at every `q[t]`;
+/// * `n * BLOCK_COLS` activations are readable at every `q[t] + column`;
 /// * `n <= D::BLOCKS`.
 #[inline(always)]
 unsafe fn run_sums<D: Dot, const T: usize, const Q: usize>(
     weights: *const u8,
     q: &[*const i8; T],
+    column: usize,
     n: usize,
 ) -> [[__m256i; Q]; T] {
     // SAFETY: the features are there, and the loads are those promised by the caller.
@@ -145,7 +200,7 @@ unsafe fn run_sums<D: Dot, const T: usize, const Q: usize>(
                     _mm256_and_si256(u, high),
                 ];
                 for t in 0..T {
-                    let quads: *const i32 = q[t].add(b * BLOCK_COLS).cast();
+                    let quads: *const i32 = q[t].add(column + b * BLOCK_COLS).cast();
                     for p in 0..2 {
                         let quad = _mm256_set1_epi32(quads.add(2 * p).read_unaligned());
                         ones[t][y] = D::step(ones[t][y], planes[2 * p], quad);

@@ -10,7 +10,7 @@ use tritone_abi::layout::t2r32::{BLOCK_BYTES, BLOCK_COLS, GROUP_ROWS};
 use tritone_abi::{Activations, MatOut, TernaryMatrix};
 
 use crate::dot::{Dot, for_each_isa};
-use crate::fold::{self, QUARTERS, Spans};
+use crate::fold::{self, Groups, QUARTERS};
 use crate::isa::Isa;
 
 /// Tokens of a register tile: 2 x 6 sums, two registers of codes and one of activations.
@@ -113,34 +113,33 @@ unsafe fn tokens<D: Dot, const T: usize>(
     codes: &[u8],
     (row_group, token): (usize, usize),
 ) -> usize {
-    let spans = Spans::of(w);
-    let span_quads = spans.cols.div_ceil(BLOCK_COLS) * (BLOCK_COLS / 4);
+    let quads = w.cols.div_ceil(BLOCK_COLS) * (BLOCK_COLS / 4);
+    let codes = &codes[..quads * QUAD_BYTES];
+    let groups = Groups::<T>::of(w, x, row_group, token);
+    let mut q = [core::ptr::null(); T];
+    for (t, q) in q.iter_mut().enumerate() {
+        *q = x.row(token + t)[..4 * quads].as_ptr();
+    }
     for quarter in (0..QUARTERS).step_by(TILE) {
-        // SAFETY: the features are there.
-        let mut acc = unsafe { [[_mm256_setzero_ps(); TILE]; T] };
-        for span in 0..spans.count {
-            let quads = span * span_quads..(span + 1) * span_quads;
-            let codes = &codes[quads.start * QUAD_BYTES..quads.end * QUAD_BYTES];
-            let mut q = [core::ptr::null(); T];
-            for (t, q) in q.iter_mut().enumerate() {
-                *q = x.row(token + t)[4 * quads.start..4 * quads.end].as_ptr();
-            }
-            // SAFETY: the features are there; the slices above hold `span_quads` quads of codes
-            // and activations; the registers from `quarter` lie inside a quad.
-            unsafe {
-                let mut sums = [[_mm256_setzero_si256(); TILE]; T];
-                for (t, sums) in sums.iter_mut().enumerate() {
-                    *sums = [spans.start(x, token + t, span); TILE];
-                }
-                tile::<D, T>(codes.as_ptr().add(32 * quarter), &q, span_quads, &mut sums);
-                for t in 0..T {
-                    for y in 0..TILE {
-                        let at = (row_group, span, quarter + y);
-                        acc[t][y] = spans.fold(acc[t][y], sums[t][y], x, token + t, at);
+        // SAFETY: the features are there; the slices above hold `quads` quads of codes and of
+        // activations, which groups divide; the registers from `quarter` lie inside a quad.
+        let acc = unsafe {
+            let codes = codes.as_ptr().add(32 * quarter);
+            match &groups {
+                Some(groups) => grouped::<D, T>(codes, groups, quarter),
+                None => {
+                    let sums = whole::<D, T>(codes, &q, quads);
+                    let mut acc = [[_mm256_setzero_ps(); TILE]; T];
+                    for t in 0..T {
+                        for y in 0..TILE {
+                            let at = (row_group, quarter + y);
+                            acc[t][y] = fold::scale(w, sums[t][y], x, token + t, at);
+                        }
                     }
+                    acc
                 }
             }
-        }
+        };
         for (t, acc) in acc.iter().enumerate() {
             for (y, values) in acc.iter().enumerate() {
                 let row = row_group * GROUP_ROWS + 8 * (quarter + y);
@@ -152,45 +151,99 @@ unsafe fn tokens<D: Dot, const T: usize>(
     T
 }
 
-/// Adds products of codes and activations over `quads` column quads: 16 rows by `T` tokens.
+/// Products of codes and activations over `quads` column quads: 16 rows by `T` tokens.
 ///
 /// # Safety
 /// * The processor has the features of `D`.
 /// * `32 * TILE` bytes are readable at `codes + k * QUAD_BYTES` for every `k < quads`;
 /// * `4 * quads` activations are readable at every `q[t]`.
 #[inline(always)]
-unsafe fn tile<D: Dot, const T: usize>(
+unsafe fn whole<D: Dot, const T: usize>(
     codes: *const u8,
     q: &[*const i8; T],
     quads: usize,
-    sums: &mut [[__m256i; TILE]; T],
-) {
-    // SAFETY: the features are there; `k < quads`, so the loads are those promised by the caller.
+) -> [[__m256i; TILE]; T] {
+    // SAFETY: the features are there; a run ends at `quads` at the latest.
     unsafe {
-        let mut start = 0;
-        while start < quads {
-            let end = quads.min(start + D::QUADS);
-            let mut run = [[_mm256_setzero_si256(); TILE]; T];
-            for k in start..end {
-                let from = codes.add(k * QUAD_BYTES);
-                let mut rows = [_mm256_setzero_si256(); TILE];
-                for (y, row) in rows.iter_mut().enumerate() {
-                    *row = _mm256_loadu_si256(from.add(32 * y).cast());
-                }
-                for t in 0..T {
-                    let quad: *const i32 = q[t].add(4 * k).cast();
-                    let quad = _mm256_set1_epi32(quad.read_unaligned());
-                    for y in 0..TILE {
-                        run[t][y] = D::step(run[t][y], rows[y], quad);
-                    }
-                }
-            }
+        let mut sums = [[_mm256_setzero_si256(); TILE]; T];
+        for start in (0..quads).step_by(D::QUADS) {
+            let n = D::QUADS.min(quads - start);
+            let run = run::<D, T>(codes.add(start * QUAD_BYTES), q, 4 * start, n);
             for t in 0..T {
                 for y in 0..TILE {
                     sums[t][y] = _mm256_add_epi32(sums[t][y], D::widen(run[t][y]));
                 }
             }
-            start = end;
         }
+        sums
+    }
+}
+
+/// Outputs of 16 rows, from `quarter` on, for `T` tokens, with scale groups.
+///
+/// # Safety
+/// * The processor has the features of `D`.
+/// * `32 * TILE` bytes are readable at `codes + k * QUAD_BYTES` for every column quad `k`;
+/// * what the groups were made of is still there; registers `quarter .. quarter + TILE` lie inside
+///   a row group.
+#[inline(always)]
+unsafe fn grouped<D: Dot, const T: usize>(
+    codes: *const u8,
+    groups: &Groups<T>,
+    quarter: usize,
+) -> [[__m256; TILE]; T] {
+    // A group is one run.
+    const { assert!(D::QUADS >= 256 / 4) };
+    // SAFETY: the features are there; the groups make up the row.
+    unsafe {
+        let mut acc = [[_mm256_setzero_ps(); TILE]; T];
+        let quads = groups.cols / 4;
+        for g in 0..groups.count {
+            let from = codes.add(g * quads * QUAD_BYTES);
+            let run = run::<D, T>(from, &groups.q, g * groups.cols, quads);
+            for t in 0..T {
+                let start = groups.start(t, g);
+                for y in 0..TILE {
+                    let sum = _mm256_add_epi32(D::widen(run[t][y]), start);
+                    acc[t][y] = groups.fold(acc[t][y], sum, t, (g, quarter + y));
+                }
+            }
+        }
+        acc
+    }
+}
+
+/// Accumulators of `n` column quads, with activations from `first` on.
+///
+/// # Safety
+/// * The processor has the features of `D`.
+/// * `32 * TILE` bytes are readable at `codes + k * QUAD_BYTES` for every `k < n`;
+/// * `4 * n` activations are readable at every `q[t] + first`;
+/// * `n <= D::QUADS`.
+#[inline(always)]
+unsafe fn run<D: Dot, const T: usize>(
+    codes: *const u8,
+    q: &[*const i8; T],
+    first: usize,
+    n: usize,
+) -> [[__m256i; TILE]; T] {
+    // SAFETY: the features are there; `k < n`, so the loads are those promised by the caller.
+    unsafe {
+        let mut run = [[_mm256_setzero_si256(); TILE]; T];
+        for k in 0..n {
+            let from = codes.add(k * QUAD_BYTES);
+            let mut rows = [_mm256_setzero_si256(); TILE];
+            for (y, row) in rows.iter_mut().enumerate() {
+                *row = _mm256_loadu_si256(from.add(32 * y).cast());
+            }
+            for t in 0..T {
+                let quad: *const i32 = q[t].add(first + 4 * k).cast();
+                let quad = _mm256_set1_epi32(quad.read_unaligned());
+                for y in 0..TILE {
+                    run[t][y] = D::step(run[t][y], rows[y], quad);
+                }
+            }
+        }
+        run
     }
 }
