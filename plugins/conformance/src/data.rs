@@ -141,7 +141,8 @@ pub(crate) fn scratch(kernel: &dyn Kernel, need: &ScratchNeed, rng: &mut Rng) ->
 pub(crate) fn scratch_of(len: usize, rng: &mut Rng) -> Guarded<u8> {
     let mut new = Guarded::new(len + 64, 0, 0xc3, 0xc3);
     let address = new.buffer.as_ptr().addr();
-    let start = (address + GUARD).next_multiple_of(64) - address;
+    // As far back as the alignment allows, towards a fence.
+    let start = (address + new.range.end - len) / 64 * 64 - address;
     new.range = start..start + len;
     for byte in new.get_mut() {
         *byte = rng.next() as u8;

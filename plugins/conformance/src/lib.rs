@@ -84,9 +84,10 @@ pub fn check(kernel: &dyn Kernel, options: &Options) -> Report {
     suite.finish()
 }
 
-/// [`check`] with every buffer but the scratch memory ending right before a page of memory that
-/// may not be touched: a kernel that reads or writes behind an argument does not fail a case, it
-/// ends the process. For tests; where the system is not Unix, the same as [`check`].
+/// [`check`] with every buffer ending right before a page of memory that may not be touched
+/// (scratch memory, which is aligned, within 64 bytes of it): a kernel that reads or writes behind
+/// an argument does not fail a case, it ends the process. For tests; where the system is not Unix,
+/// the same as [`check`].
 #[must_use]
 pub fn check_fenced(kernel: &dyn Kernel, options: &Options) -> Report {
     fence::fenced(|| check(kernel, options))
