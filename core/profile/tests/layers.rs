@@ -289,9 +289,12 @@ fn refusals_name_line_setting_and_range() {
         ),
         (
             "head = \"q5\"",
-            "head is \"q5\", expected one of \"f16\", \"q8\", \"q6\", \"q4\"",
+            "head is \"q5\", expected one of \"f16\", \"q8\", \"q6\", \"q4\", \"q4+exact\"",
         ),
-        ("kv_type = \"q8\"", "kv_type is \"q8\", expected \"f16\""),
+        (
+            "kv_type = \"q4\"",
+            "kv_type is \"q4\", expected one of \"f16\", \"q8\"",
+        ),
         (
             "[alerts]\n\ncpu_percent = nan",
             "line 3: alerts.cpu_percent is nan, expected a number",
