@@ -84,6 +84,9 @@ impl KvCache {
     #[must_use]
     pub(crate) fn new(shape: KvShape, pages: usize) -> Option<Self> {
         let cells = Shared::zeroed(shape.page_bytes().checked_mul(pages)?)?;
+        // Attention reads 16 KiB here and 16 KiB there: with pages of 4 KiB it would wait for
+        // translations.
+        cells.prefer_huge_pages();
         let free = (0..u32::try_from(pages).ok()?).rev().collect();
         Some(Self {
             cells,

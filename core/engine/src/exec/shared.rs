@@ -105,6 +105,11 @@ impl<T: Plain> Shared<T> {
         AlignedBuf::zeroed(len).map(|buf| Self { buf })
     }
 
+    /// See [`AlignedBuf::prefer_huge_pages`].
+    pub(crate) fn prefer_huge_pages(&self) {
+        self.buf.prefer_huge_pages();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.buf.len
     }
