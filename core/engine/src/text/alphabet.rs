@@ -2,74 +2,72 @@
 //!
 //! The printable bytes of Latin-1 stand for themselves, the other 68 for U+0100 and up, in order.
 
-use std::sync::LazyLock;
-
 /// Characters of the alphabet lie below this code point.
 const END: usize = 0x144;
 
-struct Alphabet {
-    chars: [char; 256],
-    bytes: [Option<u8>; END],
-}
-
-static ALPHABET: LazyLock<Alphabet> = LazyLock::new(|| {
-    let mut alphabet = Alphabet {
-        chars: ['\0'; 256],
-        bytes: [None; END],
-    };
-    let mut moved = 0x100u32;
-    for byte in 0..=255u8 {
+/// The byte that each of them stands for.
+const BYTES: [Option<u8>; END] = {
+    let mut bytes = [None; END];
+    let mut moved = 0x100;
+    let mut byte = 0;
+    while byte < 256 {
         let char = match byte {
-            33..=126 | 161..=172 | 174..=255 => char::from(byte),
+            33..=126 | 161..=172 | 174..=255 => byte,
             _ => {
                 moved += 1;
-                char::from_u32(moved - 1).unwrap_or_default()
+                moved - 1
             }
         };
-        alphabet.chars[usize::from(byte)] = char;
-        alphabet.bytes[char as usize] = Some(byte);
+        bytes[char] = Some(byte as u8);
+        byte += 1;
     }
-    alphabet
-});
+    bytes
+};
 
-/// The character that stands for `byte`.
-pub(super) fn char_of(byte: u8) -> char {
-    ALPHABET.chars[usize::from(byte)]
-}
-
-/// Appends the alphabet form of `bytes` to `out`.
-pub(super) fn spell(bytes: &[u8], out: &mut String) {
-    out.extend(bytes.iter().map(|&byte| char_of(byte)));
-}
-
-/// Appends the bytes that `token` stands for, or its own bytes if a character is not in the
-/// alphabet.
-pub(super) fn unspell(token: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    for char in token.chars() {
-        match ALPHABET.bytes.get(char as usize) {
-            Some(Some(byte)) => out.push(*byte),
-            _ => {
-                out.truncate(start);
-                out.extend_from_slice(token.as_bytes());
-                return;
-            }
+/// Appends the bytes that the characters at the beginning of `text` stand for, up to the first that
+/// is not in the alphabet, or not UTF-8. The value is how much of `text` they take up.
+pub(super) fn unspell(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut at = 0;
+    out.reserve(text.len());
+    while let Some(&first) = text.get(at) {
+        if matches!(first, 33..=126) {
+            out.push(first);
+            at += 1;
+            continue;
         }
+        // All others of the alphabet take two bytes in UTF-8.
+        let Some(&second) = text.get(at + 1) else {
+            break;
+        };
+        if !matches!((first, second), (0xc2..=0xc5, 0x80..=0xbf)) {
+            break;
+        }
+        let char = usize::from(first & 0x1f) << 6 | usize::from(second & 0x3f);
+        let Some(&Some(byte)) = BYTES.get(char) else {
+            break;
+        };
+        out.push(byte);
+        at += 2;
     }
+    at
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn char_of(byte: u8) -> char {
+        let place = BYTES.iter().position(|&other| other == Some(byte)).unwrap();
+        char::from_u32(place as u32).unwrap()
+    }
+
     #[test]
     fn every_byte_comes_back() {
         let all: Vec<u8> = (0..=255).collect();
-        let mut spelled = String::new();
-        spell(&all, &mut spelled);
+        let spelled: String = all.iter().map(|&byte| char_of(byte)).collect();
         assert!(!spelled.chars().any(|c| c.is_whitespace() || c.is_control()));
         let mut back = Vec::new();
-        unspell(&spelled, &mut back);
+        assert_eq!(unspell(spelled.as_bytes(), &mut back), spelled.len());
         assert_eq!(back, all);
         assert_eq!(
             (char_of(b' '), char_of(b'\n'), char_of(0xad)),
@@ -78,9 +76,21 @@ mod tests {
     }
 
     #[test]
-    fn foreign_characters_keep_their_own_bytes() {
-        let mut out = vec![b'x'];
-        unspell("Ġ語", &mut out);
-        assert_eq!(out, "xĠ語".as_bytes());
+    fn reading_stops_at_what_is_not_in_the_alphabet() {
+        for (text, end, bytes) in [
+            ("aĠ b".as_bytes(), 3, &b"a "[..]),
+            ("Ġ語".as_bytes(), 2, b" "),
+            ("\u{ad}".as_bytes(), 0, b""),
+            ("!\u{144}".as_bytes(), 1, b"!"),
+            (b"a\xc4", 1, b"a"),
+            (b"a\xc4a", 1, b"a"),
+            (b"\xc1\xa1", 0, b""),
+            (b"~\x7f", 1, b"~"),
+            (b"", 0, b""),
+        ] {
+            let mut out = vec![b'x'];
+            assert_eq!(unspell(text, &mut out), end, "{text:?}");
+            assert_eq!(&out[1..], bytes, "{text:?}");
+        }
     }
 }

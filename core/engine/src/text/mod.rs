@@ -10,7 +10,11 @@
 //! between what the template wrote and what a message contained: see [`Rendered`].
 
 mod alphabet;
+mod bpe;
 mod error;
+mod hash;
+mod lookup;
+mod merges;
 mod python;
 mod shield;
 mod spec;
@@ -19,6 +23,7 @@ mod stop;
 mod stream;
 mod template;
 mod tokenizer;
+mod tokens;
 mod vocabulary;
 
 pub use error::TextError;

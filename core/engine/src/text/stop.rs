@@ -11,8 +11,8 @@ const STOP_NAMES: [&str; 6] = [
 ];
 
 /// Whether a token of this name ends an answer.
-pub(super) fn is_stop_name(text: &str) -> bool {
-    STOP_NAMES.contains(&text)
+pub(super) fn is_stop_name(text: &[u8]) -> bool {
+    STOP_NAMES.iter().any(|name| name.as_bytes() == text)
 }
 
 /// The tokens that end an answer.

@@ -1,16 +1,13 @@
-use std::collections::HashMap;
 use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use tokenizers::Model;
-use tokenizers::models::bpe::{BPE, Vocab};
 
-use super::error::shortened;
+use super::bpe::{Bpe, Buffers};
 use super::shield::Rendered;
 use super::split::Splitter;
-use super::stop::is_stop_name;
+use super::tokens::Tokens;
 use super::vocabulary::{Kind, Vocabulary};
-use super::{TextError, TokenizerSpec, alphabet};
+use super::{TextError, TokenizerSpec};
 
 /// Whether text may contain control tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +26,12 @@ pub enum Specials {
 /// but for a logarithm of the length of its longest word.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
-    bpe: BPE,
+    bpe: Bpe,
     splitter: Splitter,
     /// Finds control and user-defined tokens, the longest of those that begin first.
     literals: AhoCorasick,
     /// The token of each literal.
     literal_ids: Vec<u32>,
-    /// Ids of the tokens that are not part of BPE, by text.
-    special_ids: HashMap<String, u32>,
     bos: Option<u32>,
     eos: Option<u32>,
     eot: Option<u32>,
@@ -84,24 +79,15 @@ impl Tokenizer {
         }
         let (splitter, notice) = Splitter::new(spec.pre, spec.architecture)?;
         let tokens = Tokens::collect(spec)?;
-        let merges = merges(spec, &tokens.normal)?;
-        let bpe = BPE::builder()
-            .vocab_and_merges(tokens.normal, merges)
-            .ignore_merges(true)
-            // The cache of words would grow in every thread that ever encoded something.
-            .cache_capacity(0)
-            .build()
-            .map_err(|err| TextError::Internal(err.to_string()))?;
         let tokenizer = Self {
             vocabulary: tokens.vocabulary,
-            bpe,
+            bpe: tokens.bpe,
             splitter,
             literals: AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
                 .build(&tokens.literals)
                 .map_err(|err| TextError::Internal(err.to_string()))?,
             literal_ids: tokens.literal_ids,
-            special_ids: tokens.special,
             bos: spec.bos,
             eos: spec.eos,
             eot: spec.eot,
@@ -115,7 +101,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// None for a text are known; the BPE model's own are passed on.
+    /// If the text contains a word of more than 4 GiB.
     pub fn encode(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
         let mut ids = Vec::with_capacity(text.len() / 3 + 1);
         self.encode_into(text, specials, &mut ids)?;
@@ -181,13 +167,10 @@ impl Tokenizer {
     }
 
     fn encode_words(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
-        let mut spelled = String::new();
+        let mut buffers = Buffers::default();
         for word in self.splitter.words(text) {
-            spelled.clear();
-            alphabet::spell(word.as_bytes(), &mut spelled);
-            let tokens = self.bpe.tokenize(&spelled);
-            let tokens = tokens.map_err(|err| TextError::Internal(err.to_string()))?;
-            ids.extend(tokens.iter().map(|token| token.id));
+            let word = word.as_bytes();
+            self.bpe.encode(&self.vocabulary, word, &mut buffers, ids)?;
         }
         Ok(())
     }
@@ -230,12 +213,9 @@ impl Tokenizer {
 
     /// The token whose whole text is `text`: a control token by its name, or an ordinary one.
     pub fn id_of(&self, text: &str) -> Option<u32> {
-        let mut spelled = String::with_capacity(text.len());
-        alphabet::spell(text.as_bytes(), &mut spelled);
-        self.special_ids
-            .get(text)
-            .copied()
-            .or_else(|| self.bpe.token_to_id(&spelled))
+        let (lookup, bytes) = (&self.bpe.lookup, text.as_bytes());
+        let special = lookup.special(&self.vocabulary, bytes);
+        special.or_else(|| lookup.word(&self.vocabulary, bytes))
     }
 
     /// Tokens in the vocabulary.
@@ -288,107 +268,4 @@ impl fmt::Debug for Tokenizer {
             .field("eot", &self.eot)
             .finish_non_exhaustive()
     }
-}
-
-/// The tokens of a file, sorted by what they are for.
-struct Tokens {
-    vocabulary: Vocabulary,
-    normal: Vocab,
-    special: HashMap<String, u32>,
-    literals: Vec<String>,
-    literal_ids: Vec<u32>,
-}
-
-impl Tokens {
-    fn collect(spec: &TokenizerSpec<'_>) -> Result<Self, TextError> {
-        let size = spec.tokens.len();
-        let mut tokens = Self {
-            vocabulary: Vocabulary::with_capacity(size),
-            normal: Vocab::with_capacity(size),
-            special: HashMap::new(),
-            literals: Vec::new(),
-            literal_ids: Vec::new(),
-        };
-        for (index, bytes) in spec.tokens.iter().enumerate() {
-            let text =
-                std::str::from_utf8(bytes).map_err(|_| TextError::TokenNotUtf8 { id: index })?;
-            let id =
-                u32::try_from(index).map_err(|_| TextError::Internal("too many tokens".into()))?;
-            let kind = kind_of(spec, id, text);
-            tokens.vocabulary.push(text, kind)?;
-            // Only ordinary tokens take part in BPE: a text must not become a control token
-            // because it happens to be one word and to have the same letters.
-            let earlier = match kind {
-                Kind::Normal => tokens.normal.insert(text.to_owned(), id),
-                _ => tokens.special.insert(text.to_owned(), id),
-            };
-            if let Some(first) = earlier {
-                let text = shortened(text);
-                return Err(TextError::DuplicateToken {
-                    text,
-                    first,
-                    second: id,
-                });
-            }
-            if matches!(kind, Kind::Control | Kind::UserDefined) && !text.is_empty() {
-                tokens.literals.push(text.to_owned());
-                tokens.literal_ids.push(id);
-            }
-        }
-        let mut letter = [0; 4];
-        match (0..=255).find(|&b| {
-            !tokens
-                .normal
-                .contains_key(&*alphabet::char_of(b).encode_utf8(&mut letter))
-        }) {
-            Some(byte) => Err(TextError::MissingByte { byte }),
-            None => Ok(tokens),
-        }
-    }
-}
-
-/// What token `id` is for. Tokens that begin or end texts are control tokens, whatever the file
-/// says about them: some converters mark them as ordinary.
-fn kind_of(spec: &TokenizerSpec<'_>, id: u32, text: &str) -> Kind {
-    let declared = [spec.bos, spec.eos, spec.eot, spec.pad].contains(&Some(id));
-    if declared || is_stop_name(text) {
-        return Kind::Control;
-    }
-    match spec.token_types.get(id as usize) {
-        Some(3) => Kind::Control,
-        Some(4) => Kind::UserDefined,
-        Some(2 | 5) => Kind::Unused,
-        _ => Kind::Normal,
-    }
-}
-
-/// The merges as the BPE model wants them. It panics on a merge whose result is not a token, so
-/// all three parts are looked up here.
-fn merges(spec: &TokenizerSpec<'_>, vocab: &Vocab) -> Result<Vec<(String, String)>, TextError> {
-    let mut merged = String::new();
-    let mut merges = Vec::with_capacity(spec.merges.len());
-    for (index, bytes) in spec.merges.iter().enumerate() {
-        let syntax = || {
-            let text = shortened(&String::from_utf8_lossy(bytes));
-            TextError::MergeSyntax { index, text }
-        };
-        let text = std::str::from_utf8(bytes).map_err(|_| syntax())?;
-        let (left, right) = text.split_once(' ').ok_or_else(syntax)?;
-        if left.is_empty() || right.is_empty() || right.contains(' ') {
-            return Err(syntax());
-        }
-        merged.clear();
-        merged.push_str(left);
-        merged.push_str(right);
-        for token in [left, right, &merged] {
-            if !vocab.contains_key(token) {
-                return Err(TextError::MergeUnknown {
-                    index,
-                    token: shortened(token),
-                });
-            }
-        }
-        merges.push((left.to_owned(), right.to_owned()));
-    }
-    Ok(merges)
 }

@@ -30,17 +30,26 @@ impl Vocabulary {
         }
     }
 
-    /// Adds the next token. `text` is its spelling in the file.
-    pub(super) fn push(&mut self, text: &str, kind: Kind) -> Result<(), TextError> {
-        match kind {
-            Kind::Normal => alphabet::unspell(text, &mut self.bytes),
-            _ => self.bytes.extend_from_slice(text.as_bytes()),
+    /// Adds the next token. `text` is its spelling in the file. The value says whether this is one
+    /// in the byte alphabet; without, the token stands for the bytes of `text` itself.
+    pub(super) fn push(&mut self, text: &[u8], kind: Kind) -> Result<bool, TextError> {
+        let start = self.bytes.len();
+        let is_spelled =
+            kind == Kind::Normal && alphabet::unspell(text, &mut self.bytes) == text.len();
+        if !is_spelled {
+            self.bytes.truncate(start);
+            self.bytes.extend_from_slice(text);
         }
         let end = u32::try_from(self.bytes.len())
             .map_err(|_| TextError::Internal("the tokens have more than 4 GiB of text".into()))?;
         self.ends.push(end);
         self.kinds.push(kind);
-        Ok(())
+        Ok(is_spelled)
+    }
+
+    /// Gives back memory that was kept for more tokens.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to_fit();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -48,6 +57,7 @@ impl Vocabulary {
     }
 
     /// The bytes that token `id` writes; none if it lies outside the vocabulary.
+    #[inline]
     pub(super) fn bytes(&self, id: u32) -> &[u8] {
         let id = id as usize;
         let Some(&end) = self.ends.get(id) else {
@@ -55,6 +65,12 @@ impl Vocabulary {
         };
         let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[start as usize..end as usize]
+    }
+
+    /// Whether `id` is an ordinary token.
+    #[inline]
+    pub(super) fn is_word(&self, id: u32) -> bool {
+        self.kind(id) == Some(Kind::Normal)
     }
 
     pub(super) fn kind(&self, id: u32) -> Option<Kind> {

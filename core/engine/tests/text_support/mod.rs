@@ -1,6 +1,8 @@
 //! The tokenizer of the embedded model, built from its Hugging Face file.
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod large;
+
 use std::path::PathBuf;
 
 use serde_json::Value;
