@@ -61,11 +61,22 @@ impl Candidate {
         mut chances: [f32; BLOCK],
         block: u32,
     ) -> [f32; BLOCK] {
-        let (least, last) = (self.logit(), self.token());
-        let ids = block * BLOCK as u32..;
-        for ((chance, &logit), token) in chances.iter_mut().zip(logits).zip(ids) {
-            let kept = (logit > least) | ((logit == least) & (token <= last));
-            *chance = if kept { *chance } else { 0.0 };
+        let (equal, greater) = (self.logit(), self.logit().next_up());
+        // Of those with the same logit the ones up to this are kept: all of the block, none or,
+        // in one block only, some.
+        let first = block * BLOCK as u32;
+        let up_to = (u64::from(self.token()) + 1).saturating_sub(u64::from(first));
+        let up_to = up_to.min(BLOCK as u64) as usize;
+        if up_to == BLOCK || up_to == 0 {
+            let least = if up_to == 0 { greater } else { equal };
+            for (chance, &logit) in chances.iter_mut().zip(logits) {
+                *chance = if logit >= least { *chance } else { 0.0 };
+            }
+        } else {
+            for (at, (chance, &logit)) in chances.iter_mut().zip(logits).enumerate() {
+                let least = if at < up_to { equal } else { greater };
+                *chance = if logit >= least { *chance } else { 0.0 };
+            }
         }
         chances
     }

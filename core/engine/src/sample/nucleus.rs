@@ -1,6 +1,6 @@
 use super::Sampling;
 use super::candidate::Candidate;
-use super::exp::{LEAST, exp, floor, whole};
+use super::exp::{LEAST, WHOLE, exp};
 use super::peaks::{BLOCK, Peaks, each, logits_of, tokens_of};
 
 /// The weight of the best token. A weight is a probability relative to the best, in fixed point.
@@ -229,55 +229,59 @@ impl Scale {
     fn bucket(&self, logit: f32) -> u32 {
         const LAST: f32 = (BUCKETS - 1) as f32;
         let bucket = (self.max - logit) * self.inverse * PER_UNIT;
-        whole(if bucket < LAST { bucket } else { LAST })
+        let bucket = if bucket < LAST { bucket } else { LAST };
+        // Rounded to the nearest integer, which keeps the order. An `as` would also have to deal
+        // with NaN and with what does not fit.
+        (bucket + WHOLE).to_bits() - WHOLE.to_bits()
     }
 }
 
 /// The bits of a weight that are worked with at once, half of all: the processor converts four
-/// floats to u32 at a time, but only one to u64.
+/// floats to integers of 32 bits at a time, but only one to 64.
 const PART: u32 = ONE.ilog2() / 2;
 
-/// The first half of the weight that belongs to a chance.
+/// A weight in two numbers, `first << PART` and `last`; the second may be negative. All steps are
+/// exact but the last, which rounds down.
 #[inline(always)]
-fn first_part(chance: f32) -> f32 {
-    floor(chance * (1 << PART) as f32)
+fn parts(chance: f32) -> (i32, i32) {
+    /// As [`WHOLE`], for integers of both signs.
+    const MIDDLE: f32 = 1.5 * WHOLE;
+    const SCALE: f32 = (1 << PART) as f32;
+    let integer = |sum: f32| sum.to_bits().wrapping_sub(MIDDLE.to_bits()) as i32;
+    let scaled = chance * SCALE;
+    let first = scaled + MIDDLE;
+    let rest = (scaled - (first - MIDDLE)) * SCALE;
+    let last = rest + MIDDLE;
+    let is_above = last - MIDDLE > rest;
+    (integer(first), integer(last) - i32::from(is_above))
 }
 
-/// The last half of the weight that belongs to a chance, rounded down.
 #[inline(always)]
-fn last_part(chance: f32) -> f32 {
-    let rest = chance * (1 << PART) as f32 - first_part(chance);
-    floor(rest * (1 << PART) as f32)
-}
-
-#[inline(always)]
-fn joined(first: u32, last: u32) -> u64 {
-    (u64::from(first) << PART) + u64::from(last)
+fn joined(first: i32, last: i32) -> u64 {
+    ((i64::from(first) << PART) + i64::from(last)) as u64
 }
 
 /// The weight that belongs to a chance: the chance times [`ONE`], rounded down.
 #[inline(always)]
 fn weight(chance: f32) -> u64 {
-    joined(whole(first_part(chance)), whole(last_part(chance)))
+    let (first, last) = parts(chance);
+    joined(first, last)
 }
 
 /// The weights of a block.
 #[inline(always)]
 fn weights(chances: &[f32; BLOCK]) -> impl Iterator<Item = u64> + use<> {
-    let first = each(chances, |chance| whole(first_part(chance)));
-    let last = each(chances, |chance| whole(last_part(chance)));
+    let first = each(chances, |chance| parts(chance).0);
+    let last = each(chances, |chance| parts(chance).1);
     let pairs = first.into_iter().zip(last);
     pairs.map(|(first, last)| joined(first, last))
 }
 
-/// Their sum. The sums of the halves cannot overflow: there are 2^5 of up to 2^20.
+/// Their sum. The sums of the parts cannot overflow: there are 2^5 of up to 2^20.
 #[inline(always)]
 fn sum_of_weights(chances: &[f32; BLOCK]) -> u64 {
-    let (mut first, mut last) = (0, 0);
-    for &chance in chances {
-        first += whole(first_part(chance));
-        last += whole(last_part(chance));
-    }
+    let sum = chances.iter().map(|&chance| parts(chance));
+    let (first, last) = sum.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     joined(first, last)
 }
 
