@@ -110,4 +110,25 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn what_comes_after_a_candidate_is_dropped() {
+        let mut logits = [0.0; BLOCK];
+        for (at, logit) in logits.iter_mut().enumerate() {
+            *logit = [-1.0, -0.0, 0.0, 1e-45, 2.0, -1e-45, f32::NEG_INFINITY][at % 7];
+        }
+        let lasts = (0..4 * BLOCK as u32).flat_map(|token| {
+            [-1.0, -0.0, 0.0, 1e-45, 2.0].map(|logit| Candidate::new(token, logit))
+        });
+        for last in lasts.chain([Candidate::LAST]) {
+            for block in 0..4 {
+                let kept = last.keep(&logits, [0.5; BLOCK], block);
+                for (at, (&chance, &logit)) in kept.iter().zip(&logits).enumerate() {
+                    let token = block * BLOCK as u32 + at as u32;
+                    let is_before = Candidate::new(token, logit) >= last;
+                    assert_eq!(chance == 0.5, is_before, "{token} {logit:e}, {last:?}");
+                }
+            }
+        }
+    }
 }

@@ -320,3 +320,43 @@ fn last_wanted(candidates: &mut [Candidate], mut sum: u64, wanted: f64) -> Candi
     // The bucket reaches it, so one candidate of the bucket does.
     enough.copied().unwrap_or(Candidate::LAST)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_the_chance_rounded_down_to_fixed_point() {
+        let edges = [
+            0.0,
+            1.0,
+            1e-45,
+            0.5,
+            1.0 / 3.0,
+            1.0f32.next_down(),
+            exp(CUT),
+            exp(LEAST),
+        ];
+        let others = (0..200_000u32).map(|n| f32::from_bits(n * 5_326));
+        let chances: Vec<f32> = edges
+            .into_iter()
+            .chain(others)
+            .filter(|x| *x <= 1.0)
+            .collect();
+        assert!(chances.len() > 190_000);
+        let expected = |chance: f32| (f64::from(chance) * ONE as f64) as u64;
+        for block in chances.as_chunks::<BLOCK>().0 {
+            for (&chance, of_block) in block.iter().zip(weights(block)) {
+                let expected = expected(chance);
+                assert_eq!(
+                    (weight(chance), of_block),
+                    (expected, expected),
+                    "{chance:e}"
+                );
+            }
+            let sum: u64 = block.iter().map(|&chance| expected(chance)).sum();
+            assert_eq!(sum_of_weights(block), sum);
+        }
+        assert_eq!(sum_of_weights(&[1.0; BLOCK]), ONE * BLOCK as u64);
+    }
+}

@@ -174,7 +174,11 @@ impl Names<'_> {
     fn merged(&self, bytes: &[u8]) -> Option<u32> {
         let near = [self.last, self.last.saturating_add(1)];
         let is_it = |&id: &u32| self.vocabulary.bytes(id) == bytes && self.vocabulary.is_word(id);
-        let found = near.into_iter().find(is_it);
+        // A token that is not spelled in the alphabet may have the same bytes as one that is.
+        let found = near
+            .into_iter()
+            .filter(|_| self.foreign.is_empty())
+            .find(is_it);
         found.or_else(|| self.lookup.word(self.vocabulary, bytes))
     }
 }

@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
 pub(crate) mod large;
+pub(crate) mod library;
+pub(crate) mod oracle;
 
 use std::path::PathBuf;
 
+use oracle::Oracle;
 use serde_json::Value;
 use tritone_engine::text::{TextError, Tokenizer, TokenizerSpec};
 
@@ -83,22 +86,23 @@ pub(crate) fn tiny() -> Tokenizer {
     tokenizer
 }
 
-/// The same tokenizer as the reference library reads it.
-pub(crate) fn reference() -> tokenizers::Tokenizer {
-    tokenizers::Tokenizer::from_file(model_file("hf/tokenizer.json")).unwrap()
-}
-
-/// The reference without its control tokens, so that their names are ordinary text.
-pub(crate) fn plain_reference() -> tokenizers::Tokenizer {
-    let mut file = json("hf/tokenizer.json");
-    file["added_tokens"] = Value::Array(Vec::new());
-    file.to_string().parse().unwrap()
-}
-
-pub(crate) fn reference_ids(reference: &tokenizers::Tokenizer, text: &str) -> Vec<u32> {
-    reference
-        .encode_fast(text, false)
-        .unwrap()
-        .get_ids()
-        .to_vec()
+/// The same by the definition. With `literals`, the names of control tokens are those tokens.
+pub(crate) fn tiny_oracle(literals: bool) -> Oracle {
+    let file = json("hf/tokenizer.json");
+    let vocab = file["model"]["vocab"].as_object().unwrap();
+    let merges = file["model"]["merges"].as_array().unwrap();
+    let added = file["added_tokens"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let id = |value: &Value| value.as_u64().unwrap() as u32;
+    Oracle::new(
+        vocab.iter().map(|(text, value)| (text.as_str(), id(value))),
+        merges
+            .iter()
+            .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())),
+        added
+            .iter()
+            .filter(|_| literals)
+            .map(|token| (text(&token["content"]), id(&token["id"])))
+            .collect(),
+    )
 }
