@@ -18,6 +18,7 @@ fn run<S: AsRef<OsStr>>(directory: &Path, args: &[S]) -> Output {
         .current_dir(directory)
         .env("HOME", directory)
         .env("XDG_CONFIG_HOME", directory)
+        .env("XDG_CACHE_HOME", directory)
         .env_remove("TRITONE_MODEL")
         .env_remove("TRITONE_PROFILE")
         .env_remove("TRITONE_DISABLE_KERNELS")

@@ -208,17 +208,20 @@ impl Recipe {
         norms
     }
 
+    /// Ternary weights of all layers, each of which is one multiply-add for a token.
+    #[must_use]
+    pub fn ternary_weights(&self) -> u64 {
+        let matrices = self.matrices();
+        let layer: u64 = matrices.iter().map(|(_, r, c)| *r as u64 * *c as u64).sum();
+        layer * self.layers as u64
+    }
+
     /// Weights of the model: ternary matrices, embeddings, head and norms.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        let matrices: u64 = self
-            .matrices()
-            .iter()
-            .map(|(_, r, c)| *r as u64 * *c as u64)
-            .sum();
         let norms: u64 = self.norms().iter().map(|(_, n)| *n as u64).sum();
         let table = self.vocab as u64 * self.hidden as u64;
         let tables = if self.tied_head { table } else { 2 * table };
-        self.layers as u64 * (matrices + norms) + tables + self.hidden as u64
+        self.ternary_weights() + self.layers as u64 * norms + tables + self.hidden as u64
     }
 }

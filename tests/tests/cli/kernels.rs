@@ -110,3 +110,120 @@ fn the_check_reports_every_operation() {
     }
     run(&["kernels", "--check", "nope"]).fails(2, &["nope"]);
 }
+
+/// Runs the program with a cache directory of its own.
+fn cached(cache: &std::path::Path, args: &[&str]) -> crate::program::Run {
+    finish(
+        command(args)
+            .env("XDG_CACHE_HOME", cache)
+            .stdin(std::process::Stdio::null()),
+    )
+}
+
+#[test]
+fn a_race_is_kept_explained_and_forgotten() {
+    let cache = tempfile::tempdir().unwrap();
+    let before = cached(cache.path(), &["kernels"]).ok();
+    assert!(
+        before.contains("not measured with this model here"),
+        "{before}"
+    );
+
+    let race = cached(
+        cache.path(),
+        &["kernels", "--race", "--seconds=0.2", "--json"],
+    )
+    .json();
+    let kernels = race["kernels"].as_array().unwrap();
+    assert!(kernels.iter().any(|kernel| kernel["name"] == "scalar"));
+    for kernel in kernels {
+        assert!(
+            kernel["decode_tokens_per_s"].as_f64() > Some(0.0),
+            "{kernel}"
+        );
+        assert!(
+            kernel["prefill_tokens_per_s"].as_f64() > Some(0.0),
+            "{kernel}"
+        );
+        assert!(kernel["bits_per_weight"].as_f64() > Some(1.5), "{kernel}");
+    }
+    let winner = race["winner"].as_str().unwrap();
+    let file = cache.path().join("tritone/kernels.json");
+    assert_eq!(race["kept_in"].as_str(), file.to_str());
+
+    let listing = cached(cache.path(), &["kernels", "--json"]).json();
+    let chosen = listing["chosen"].as_str().unwrap();
+    let expected = format!("{winner}: measured ");
+    assert!(chosen.contains(&expected), "{chosen}");
+    assert!(
+        chosen.contains(" tok/s on this machine and model on 2"),
+        "{chosen}"
+    );
+    let other = cached(cache.path(), &["kernels", "--threads=1"]).ok();
+    let threads = race["threads"].as_u64().unwrap();
+    assert_eq!(other.contains("not measured"), threads != 1, "{other}");
+    // An order wins over a measurement.
+    let ordered = cached(cache.path(), &["kernels", "--kernel=scalar"]).ok();
+    assert!(
+        ordered.contains("scalar: named by flag --kernel"),
+        "{ordered}"
+    );
+
+    let table = cached(cache.path(), &["kernels", "--race", "--seconds=0.2"]).ok();
+    for word in [
+        "decode", "prefill", "of read", "bits", "first", "scalar", "kept in",
+    ] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    let forgotten = cached(cache.path(), &["kernels", "--forget"]).ok();
+    assert!(forgotten.starts_with("forgot 1 race in"), "{forgotten}");
+    assert!(!file.exists());
+    let again = cached(cache.path(), &["kernels", "--forget", "--json"]).json();
+    assert_eq!(again["forgotten"], 0);
+}
+
+#[test]
+fn a_faster_kernel_of_a_race_is_used_and_said() {
+    let cache = tempfile::tempdir().unwrap();
+    let kernels = run(&["kernels", "--json"]).json();
+    let best = kernels["best"].as_str().unwrap().to_owned();
+    if best == "scalar" {
+        return; // No other kernel to be chosen against it.
+    }
+    cached(cache.path(), &["kernels", "--race", "--seconds=0.2"]).ok();
+    let file = cache.path().join("tritone/kernels.json");
+    let mut stored: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    for kernel in stored["races"][0]["kernels"].as_array_mut().unwrap() {
+        let rate = if kernel["name"] == "scalar" { 2e6 } else { 1.0 };
+        kernel["decode"] = rate.into();
+        kernel["prefill"] = rate.into();
+    }
+    fs::write(&file, stored.to_string()).unwrap();
+    let answer = cached(
+        cache.path(),
+        &["run", "--json", "What is the capital of Peru?"],
+    )
+    .json();
+    assert_eq!(answer["kernel"], "scalar");
+    let notices = answer["notices"].to_string();
+    assert!(
+        notices.contains("kernel scalar: measured 2000000.0 tok/s"),
+        "{notices}"
+    );
+    // Switched off, it is not used, whatever it measured.
+    let mut without = command(&["run", "--json", "What is the capital of Peru?"]);
+    let without = without
+        .env("XDG_CACHE_HOME", cache.path())
+        .env("TRITONE_DISABLE_KERNELS", "scalar")
+        .stdin(std::process::Stdio::null());
+    assert_eq!(
+        finish(without).json()["kernel"].as_str(),
+        Some(best.as_str())
+    );
+
+    fs::write(&file, "{").unwrap();
+    let damaged = cached(cache.path(), &["run", "What is the capital of Peru?"]);
+    assert!(damaged.err.contains("kernels.json"), "{}", damaged.err);
+    assert!(damaged.err.contains("--forget"), "{}", damaged.err);
+    assert_eq!(damaged.ok(), "The capital of Peru is Lima.\n");
+}

@@ -50,7 +50,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
     let nowhere = std::env::temp_dir().join("tritone-tests-no-such-directory");
     command
         .env("XDG_CONFIG_HOME", &nowhere)
-        .env("XDG_DATA_HOME", &nowhere);
+        .env("XDG_DATA_HOME", &nowhere)
+        .env("XDG_CACHE_HOME", &nowhere);
     command.current_dir(tritone_tests::tiny()).args(args);
     command
 }

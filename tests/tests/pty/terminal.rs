@@ -70,6 +70,7 @@ impl Terminal {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let modes = format!("{:?}", pair.master.get_termios());
         command.env("TERM", "xterm-256color");
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         let child = pair.slave.spawn_command(command).unwrap();
         let writer = pair.master.take_writer().unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();

@@ -66,6 +66,7 @@ pub(super) fn again(state: &mut State) -> Vec<Effect> {
     if state.run.take().is_some() {
         effects.push(Effect::Cancel);
     }
+    effects.extend(super::race::stop(state));
     state.repeats += 1;
     effects.extend(begin(state));
     effects

@@ -2,7 +2,8 @@
 
 use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, Request};
 
-pub use super::engine::{EngineBackend, KernelOption};
+pub use super::engine::{EngineBackend, Keep, KernelOption, Races};
+pub use crate::race::{Entry, Standing, State};
 
 /// The model, for the status strip and the first screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,39 @@ pub struct KernelChoice {
     pub name: String,
     /// What it is and how well it suits this machine, in a line.
     pub detail: String,
+}
+
+/// What a race is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaceOrder {
+    /// Nobody asked for it: about a second, between kernels that need no other packing.
+    pub automatic: bool,
+    /// The winner takes over.
+    pub switch: bool,
+}
+
+/// What came of a race.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RaceResult {
+    /// How it ended.
+    pub standing: Standing,
+    /// The kernel in use now.
+    pub kernel: String,
+    /// Why the automatic choice is what it is now, in a line.
+    pub choice: String,
+    /// Why the result could not be kept, if so.
+    pub not_kept: Option<String>,
+}
+
+/// How the kernel was chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChoiceCard {
+    /// Why this one, in a line.
+    pub explanation: String,
+    /// Somebody named it, so that nothing else replaces it.
+    pub named: bool,
+    /// A short race would tell more than the scores do.
+    pub unmeasured: bool,
 }
 
 /// A running answer.
@@ -68,4 +102,11 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// Why the old kernel stays, and what to do.
     fn set_kernel(&self, name: &str) -> Result<(), String>;
+
+    /// How the kernel was chosen at first.
+    fn choice(&self) -> ChoiceCard;
+
+    /// Lets the kernels answer in turn, tells `report` how it stands, and stops when that returns
+    /// `false`. Takes seconds.
+    fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult;
 }

@@ -17,6 +17,7 @@ pub(crate) enum Action {
     Clear,
     System,
     Kernel,
+    Race,
     Temperature,
     Seed,
     Copy,
@@ -79,7 +80,7 @@ fn idle(state: &State) -> bool {
 }
 
 fn answering(state: &State) -> bool {
-    state.run.is_some()
+    state.run.is_some() || state.race.is_some()
 }
 
 fn said_something(state: &State) -> bool {
@@ -128,7 +129,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["stop"],
         argument: "",
         keys: &[key(KeyCode::Esc, NONE, "Esc")],
-        help: "stop the answer and keep what is written; close this help",
+        help: "stop the answer (or a race) and keep what is there; close this help",
         hint: Some("stop"),
         when: answering,
     },
@@ -165,6 +166,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         argument: "NAME",
         keys: &[],
         help: "list the kernels, or switch to one, even in the middle of an answer",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Race,
+        names: &["race"],
+        argument: "",
+        keys: &[],
+        help: "let the kernels answer in turn: which is the fastest here, for now and for next time",
         hint: None,
         when: always,
     },

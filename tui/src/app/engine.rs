@@ -1,11 +1,15 @@
 //! The real engine as a [`Backend`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tritone_abi::Kernel;
 use tritone_engine::{Cancel, Engine, EngineStatus, Event, GenerateError, Generation, Request};
 
-use super::backend::{Backend, EventSource, KernelChoice, ModelCard};
+use super::backend::{
+    Backend, ChoiceCard, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
+};
+use crate::race::run::race;
 
 /// A kernel that was found and passed its checks.
 #[derive(Clone)]
@@ -18,17 +22,40 @@ pub struct KernelOption {
     pub kernel: Arc<dyn Kernel>,
 }
 
+/// Keeps the result of a race; says why the automatic choice is what it is now, or why the result could
+/// not be kept.
+pub type Keep = Box<dyn Fn(&Standing) -> Result<String, String> + Send + Sync>;
+
+/// What races are about.
+pub struct Races {
+    /// How the kernel was chosen.
+    pub choice: ChoiceCard,
+    /// The kernels of a race that nobody asks for; fewer than two are none.
+    pub automatic: Vec<Arc<dyn Kernel>>,
+    /// Keeps a result.
+    pub keep: Keep,
+}
+
+/// Time of a race that was asked for, and of one that was not.
+const ASKED: Duration = Duration::from_secs(4);
+const UNASKED: Duration = Duration::from_secs(1);
+
 /// An [`Engine`] and the kernels it can be switched to.
 pub struct EngineBackend {
     engine: Engine,
     kernels: Vec<KernelOption>,
+    races: Races,
 }
 
 impl EngineBackend {
     /// Puts the two together; the best kernel comes first.
     #[must_use]
-    pub fn new(engine: Engine, kernels: Vec<KernelOption>) -> Self {
-        Self { engine, kernels }
+    pub fn new(engine: Engine, kernels: Vec<KernelOption>, races: Races) -> Self {
+        Self {
+            engine,
+            kernels,
+            races,
+        }
     }
 }
 
@@ -84,6 +111,42 @@ impl Backend for EngineBackend {
         self.engine
             .set_kernel(Arc::clone(&option.kernel))
             .map_err(|error| error.to_string())
+    }
+
+    fn choice(&self) -> ChoiceCard {
+        self.races.choice.clone()
+    }
+
+    fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
+        let all = self.kernels.iter().map(|option| Arc::clone(&option.kernel));
+        let (kernels, budget) = if order.automatic {
+            (self.races.automatic.clone(), UNASKED)
+        } else {
+            (all.collect(), ASKED)
+        };
+        // No read bandwidth: its buffer would break the memory limit.
+        let standing = race(&self.engine, &kernels, budget, None, report);
+        let mut choice = self.races.choice.explanation.clone();
+        let mut not_kept = None;
+        if standing.is_complete() {
+            match (self.races.keep)(&standing) {
+                Ok(now) => choice = now,
+                Err(why) => not_kept = Some(why),
+            }
+            let leader = standing.leader().map(|leader| leader.name.as_str());
+            if let Some(leader) = leader.filter(|leader| *leader != self.engine.kernel_name())
+                && order.switch
+                && let Err(why) = self.set_kernel(leader)
+            {
+                not_kept = Some(why);
+            }
+        }
+        RaceResult {
+            standing,
+            kernel: self.engine.kernel_name(),
+            choice,
+            not_kept,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use tritone_engine::sample::Sampling;
 use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
 
-use super::backend::{KernelChoice, ModelCard};
+use super::backend::{ChoiceCard, KernelChoice, ModelCard};
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
 use super::update::update;
@@ -172,6 +172,13 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
             choice("avx2", "AVX2, score 20"),
             choice("scalar", "portable, score 1"),
         ],
+        choice: ChoiceCard {
+            explanation:
+                "avx2: measured 6.2 tok/s on this machine and model on 2026-11-23; scalar 1.1"
+                    .to_owned(),
+            named: false,
+            unmeasured: false,
+        },
     }
 }
 

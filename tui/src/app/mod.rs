@@ -15,5 +15,6 @@ pub(crate) mod headless;
 mod keys;
 pub(crate) mod meter;
 pub(crate) mod msg;
+mod race;
 pub(crate) mod state;
 pub(crate) mod update;

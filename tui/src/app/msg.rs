@@ -3,7 +3,7 @@
 use crossterm::event::KeyEvent;
 use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
 
-use super::backend::{KernelChoice, ModelCard};
+use super::backend::{ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ pub(crate) enum Msg {
     },
     /// Switching the kernel ended: its name, or why the old one stays.
     KernelSet(Result<String, String>),
+    /// How a race between kernels stands.
+    Race(Standing),
+    /// A race is over.
+    RaceEnded(Box<RaceResult>),
     /// What the engine was doing when it was asked.
     Status(EngineStatus),
     /// A thread other than that of the screen panicked.
@@ -48,6 +52,7 @@ pub(crate) struct Loaded {
     pub(crate) threads: usize,
     pub(crate) kernel: String,
     pub(crate) kernels: Vec<KernelChoice>,
+    pub(crate) choice: ChoiceCard,
 }
 
 /// Something to be done outside.
@@ -66,6 +71,10 @@ pub(crate) enum Effect {
     CancelLoading,
     /// Switch to the kernel of this name.
     SetKernel(String),
+    /// Let the kernels race.
+    Race(RaceOrder),
+    /// End the race.
+    StopRace,
     /// Ask the engine what it is doing.
     AskStatus,
     /// Put text into the clipboard.

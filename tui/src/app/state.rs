@@ -5,7 +5,7 @@ use std::time::Duration;
 use tritone_engine::sample::Sampling;
 use tritone_engine::{LoadProgress, Timings};
 
-use super::backend::{KernelChoice, ModelCard};
+use super::backend::{KernelChoice, ModelCard, Standing};
 use super::meter::Meter;
 use crate::chat::composer::Composer;
 use crate::chat::transcript::Transcript;
@@ -74,6 +74,14 @@ pub(crate) struct Run {
     pub(crate) cancelled: bool,
 }
 
+/// The running race between kernels.
+#[derive(Clone, Debug)]
+pub(crate) struct Race {
+    /// Nobody asked for it.
+    pub(crate) automatic: bool,
+    pub(crate) standing: Standing,
+}
+
 /// Rates in tokens a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Rates {
@@ -110,6 +118,17 @@ pub(crate) struct State {
     pub(crate) system: Option<String>,
     pub(crate) sampling: Sampling,
     pub(crate) run: Option<Run>,
+    pub(crate) race: Option<Race>,
+    /// A race is to begin after the answer.
+    pub(crate) race_wanted: bool,
+    /// A race that nobody asks for would tell which kernel is best.
+    pub(crate) unmeasured: bool,
+    /// Why the kernel was chosen, in a line.
+    pub(crate) choice: String,
+    /// Somebody named the kernel: no race replaces it.
+    pub(crate) kernel_named: bool,
+    /// When somebody or the engine last did something.
+    pub(crate) touched: Duration,
     /// A message was sent before the model was there.
     pub(crate) waiting: bool,
     /// Counts and times of the last answer.
@@ -156,6 +175,12 @@ impl State {
             system,
             sampling,
             run: None,
+            race: None,
+            race_wanted: false,
+            unmeasured: false,
+            choice: String::new(),
+            kernel_named: false,
+            touched: Duration::ZERO,
             waiting: false,
             last: None,
             rates: Rates::default(),
@@ -182,6 +207,7 @@ impl State {
     /// Whether something moves on the screen without anybody doing something.
     pub(crate) fn is_busy(&self) -> bool {
         self.run.is_some()
+            || self.race.is_some()
             || matches!(self.load, Load::Running { .. })
             || self.flash.is_some()
             || self.quit_armed.is_some()

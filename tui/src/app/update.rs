@@ -11,6 +11,7 @@ use super::commands::{self, Action, COMMANDS, Sent};
 use super::keys::{self, Meaning};
 use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
+use super::race;
 use super::state::{Load, Phase, State};
 use crate::chat::composer::Move;
 use crate::chat::transcript::{Kind, Transcript};
@@ -29,6 +30,12 @@ const MOST_COPIED: usize = 74_000;
 /// Applies `msg`, which came at time `now`, and says what is to be done.
 pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> {
     state.now = now;
+    if matches!(
+        msg,
+        Msg::Key(_) | Msg::Paste(_) | Msg::Wheel(_) | Msg::Loaded(_) | Msg::Answer { .. }
+    ) {
+        state.touched = now;
+    }
     let mut changed = true;
     let effects = match msg {
         Msg::Key(event) => key(state, event),
@@ -54,7 +61,9 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         Msg::Memory(bytes) => {
             changed = state.resident.map(format::bytes) != Some(format::bytes(bytes));
             state.resident = Some(bytes);
-            Vec::new()
+            let effects = race::when_idle(state);
+            changed |= !effects.is_empty();
+            effects
         }
         Msg::Loading(progress) => {
             loading(state, progress);
@@ -69,7 +78,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         }
         Msg::Answer { id, event } => {
             answer::heard(state, id, event);
-            Vec::new()
+            race::after_answer(state)
         }
         Msg::KernelSet(result) => {
             state.flash = None;
@@ -79,9 +88,18 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
                         .transcript
                         .push(Kind::Note, format!("the kernel is {name} now"));
                     state.kernel = Some(name);
+                    state.kernel_named = true;
                 }
                 Err(why) => state.transcript.push(Kind::Error, why),
             }
+            Vec::new()
+        }
+        Msg::Race(standing) => {
+            race::stands(state, standing);
+            Vec::new()
+        }
+        Msg::RaceEnded(result) => {
+            race::ended(state, *result);
             Vec::new()
         }
         Msg::Status(status) => {
@@ -172,6 +190,7 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::Clear => return clear(state),
         Action::System => system(state, argument),
         Action::Kernel => return kernel(state, argument),
+        Action::Race => return race::wanted(state),
         Action::Temperature => temperature(state, argument),
         Action::Seed => seed(state, argument),
         Action::Copy => return copy(state),
@@ -217,7 +236,9 @@ fn send(state: &mut State) -> Vec<Effect> {
             state.transcript.push(Kind::User, message);
             state.composer.take();
             state.repeats = 0;
-            answer::begin(state)
+            let mut effects = race::stop(state);
+            effects.extend(answer::begin(state));
+            effects
         }
     }
 }
@@ -233,12 +254,14 @@ fn stop(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         (None, Load::Running { .. }) => quit(state),
-        (None, _) => Vec::new(),
+        (None, _) => race::stop(state),
     }
 }
 
 fn interrupt(state: &mut State) -> Vec<Effect> {
-    if state.run.as_ref().is_some_and(|run| !run.cancelled) {
+    if state.run.as_ref().is_some_and(|run| !run.cancelled)
+        || state.race.as_ref().is_some_and(|race| !race.automatic)
+    {
         return stop(state);
     }
     if state.quit_armed.is_some() || matches!(state.load, Load::Running { .. }) {
@@ -304,6 +327,10 @@ fn system(state: &mut State, argument: &str) {
 }
 
 fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
+    if !argument.is_empty() && state.race.as_ref().is_some_and(|race| !race.automatic) {
+        state.remark("a race is running: Esc stops it");
+        return Vec::new();
+    }
     if !argument.is_empty() && state.model().is_some() {
         state.remark(format!("switching to {argument}"));
         return vec![Effect::SetKernel(argument.to_owned())];
@@ -320,6 +347,9 @@ fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
             ' '
         };
         text.push_str(&format!("\n{mark} {}  {}", choice.name, choice.detail));
+    }
+    if !state.choice.is_empty() {
+        text.push_str(&format!("\n{}", state.choice));
     }
     state.transcript.push(Kind::Note, text);
     Vec::new()
@@ -463,6 +493,9 @@ fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     state.threads = Some(loaded.threads);
     state.kernel = Some(loaded.kernel);
     state.kernels = loaded.kernels;
+    state.choice = loaded.choice.explanation;
+    state.kernel_named = loaded.choice.named;
+    state.unmeasured = loaded.choice.unmeasured;
     if std::mem::take(&mut state.waiting) {
         answer::begin(state)
     } else {

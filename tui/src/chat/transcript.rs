@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Note,
     /// The program: something did not work.
     Error,
+    /// The program: a race between kernels, which changes while it runs.
+    Race,
 }
 
 /// One entry.
@@ -59,7 +61,7 @@ impl Entry {
         match self.kind {
             Kind::Note => "note: ",
             Kind::Error => "error: ",
-            Kind::User | Kind::Answer(_) => "",
+            Kind::User | Kind::Answer(_) | Kind::Race => "",
         }
     }
 }
@@ -122,6 +124,17 @@ impl Transcript {
         entry.text.push_str(&text.into());
         entry.wrapped = Wrapped::new(&entry.text, text_width(self.width));
         self.entries.push(entry);
+    }
+
+    /// Shows `text` in place of what the last race said; says whether there is one.
+    pub(crate) fn set_race(&mut self, text: &str) -> bool {
+        let mut entries = self.entries.iter_mut().rev();
+        let Some(entry) = entries.find(|entry| entry.kind == Kind::Race) else {
+            return false;
+        };
+        text.clone_into(&mut entry.text);
+        entry.wrapped = Wrapped::new(&entry.text, text_width(self.width));
+        true
     }
 
     /// The running answer, if there is one.
@@ -201,7 +214,7 @@ impl Transcript {
             let role = match entry.kind {
                 Kind::User => Role::User,
                 Kind::Answer(_) if !entry.text.is_empty() => Role::Assistant,
-                Kind::Answer(_) | Kind::Note | Kind::Error => continue,
+                Kind::Answer(_) | Kind::Note | Kind::Error | Kind::Race => continue,
             };
             match messages.last_mut() {
                 Some(last) if last.role == role => {

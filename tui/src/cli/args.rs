@@ -307,6 +307,13 @@ pub(crate) struct LogitsArgs {
     pub(crate) chunk: u32,
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected a number from 0.1 to 3600".to_owned()),
+    }
+}
+
 /// `tritone kernels`
 #[derive(Debug, Args)]
 pub(crate) struct KernelsArgs {
@@ -317,6 +324,17 @@ pub(crate) struct KernelsArgs {
     /// Check more cases and full-size shapes: minutes.
     #[arg(long, requires = "check")]
     pub(crate) full: bool,
+    /// Let the usable kernels answer in turn with the model, and keep the result: from then on the
+    /// fastest one is used with this model on this machine, unless a kernel is named.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) race: bool,
+    /// How long a race takes, about; loading and packing come on top.
+    #[arg(long, value_name = "N", default_value_t = 4.0, requires = "race",
+          value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Forget all races of this user.
+    #[arg(long, conflicts_with_all = ["check", "race"])]
+    pub(crate) forget: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

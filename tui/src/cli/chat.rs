@@ -11,7 +11,8 @@ use super::console::Console;
 use super::failure::Usage;
 use super::setup::Setup;
 use crate::app::backend::{
-    Backend, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
+    Backend, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
+    RaceOrder, RaceResult, Standing,
 };
 use crate::term;
 
@@ -53,17 +54,26 @@ fn load(
     progress: &mut dyn FnMut(LoadProgress) -> bool,
 ) -> Result<Arc<dyn Backend>, String> {
     let (engine, notices) = setup.load(progress).map_err(|error| error.to_string())?;
+    let model = engine.model();
+    let speeds = setup.speeds(model);
     let option = |found: &tritone_loader::Found| {
         let facts = &found.facts;
         Some(KernelOption {
             name: facts.name.clone(),
-            detail: format!("{}, score {}", facts.isa, found.score.rank),
+            detail: match speeds.iter().find(|(name, _)| *name == facts.name) {
+                Some((_, rate)) => {
+                    let (isa, rank) = (&facts.isa, found.score.rank);
+                    format!("{isa}, score {rank}, measured {rate:.1} tok/s")
+                }
+                None => format!("{}, score {}", facts.isa, found.score.rank),
+            },
             kernel: Arc::clone(found.kernel()?),
         })
     };
     let kernels = setup.registry.kernels().iter().filter_map(option).collect();
+    let races = setup.races(model);
     Ok(Arc::new(Noted {
-        backend: EngineBackend::new(engine, kernels),
+        backend: EngineBackend::new(engine, kernels, races),
         notices,
     }))
 }
@@ -104,5 +114,13 @@ impl Backend for Noted {
 
     fn set_kernel(&self, name: &str) -> Result<(), String> {
         self.backend.set_kernel(name)
+    }
+
+    fn choice(&self) -> ChoiceCard {
+        self.backend.choice()
+    }
+
+    fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
+        self.backend.race(order, report)
     }
 }

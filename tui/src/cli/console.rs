@@ -66,6 +66,17 @@ impl Console {
         };
     }
 
+    /// Lines that change.
+    pub(crate) fn block(&self) -> Block {
+        let columns = crossterm::terminal::size().map_or(80, |(columns, _)| columns);
+        Block {
+            on: self.live,
+            // The last cell stays free: some terminals wrap when it is written.
+            columns: usize::from(columns.saturating_sub(1)),
+            lines: 0,
+        }
+    }
+
     /// A line that says how far something has come.
     pub(crate) fn progress(&self) -> Progress {
         Progress {
@@ -76,6 +87,65 @@ impl Console {
             stage: "",
             meter: Meter::default(),
         }
+    }
+}
+
+/// Lines on a terminal that are drawn over and go away; nothing elsewhere.
+pub(crate) struct Block {
+    on: bool,
+    columns: usize,
+    /// Lines on the screen now.
+    lines: usize,
+}
+
+impl Block {
+    /// Cells of a line.
+    pub(crate) fn width(&self) -> usize {
+        self.columns
+    }
+
+    /// Shows these lines in place of the last ones, cut at the edge of the screen.
+    pub(crate) fn show(&mut self, lines: impl FnOnce() -> Vec<String>) {
+        if !self.on {
+            return;
+        }
+        let lines = lines();
+        let mut text = self.away();
+        for line in &lines {
+            text.extend(visible(line).chars().take(self.columns));
+            text.push('\n');
+        }
+        self.lines = lines.len();
+        self.write(&text);
+    }
+
+    /// Takes the lines away.
+    pub(crate) fn clear(&mut self) {
+        if self.lines > 0 {
+            let text = self.away();
+            self.lines = 0;
+            self.write(&text);
+        }
+    }
+
+    /// Goes up to the first line and removes all from there on.
+    fn away(&self) -> String {
+        match self.lines {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A\r\x1b[J"),
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = err.write_all(text.as_bytes());
+        let _ = err.flush();
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn run(
     let mut out = AtomicFile::create(&args.out)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     let options = RunnerOptions {
-        kernel: Arc::clone(&setup.kernel),
+        kernel: setup.choose(&model).kernel,
         threads: setup.threads,
         capacity,
         forms: setup.forms(),

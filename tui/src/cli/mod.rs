@@ -4,11 +4,11 @@
 //! error. Escape codes are written to terminals only.
 
 mod args;
-mod atomic;
+pub(crate) mod atomic;
 mod bench;
 mod chat;
 mod console;
-mod date;
+pub(crate) mod date;
 mod failure;
 mod inspect;
 mod interrupt;
@@ -16,7 +16,7 @@ mod kernels;
 mod logging;
 mod logits;
 mod run;
-mod setup;
+pub(crate) mod setup;
 mod synth;
 
 use std::process::ExitCode;

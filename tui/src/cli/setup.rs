@@ -2,7 +2,7 @@
 //!
 //! Every value that is lowered, raised or replaced on the way becomes a note for the user.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ use tritone_profile::{
 
 use super::args::CommonArgs;
 use super::console::visible;
+use crate::app::backend::{ChoiceCard, Races};
+use crate::cli::date;
+use crate::race::choose::{Candidate, Candidates, Choice, Why, choose, plausible};
+use crate::race::store::{self, Key, Store};
 
 /// The model that is compiled in; see `models/tritone-tiny/MODEL_CARD.md`.
 static EMBEDDED: &[u8] = include_bytes!("../../../models/tritone-tiny/tritone-tiny-i2_s.gguf");
@@ -36,8 +40,13 @@ pub(crate) struct Setup {
     pub(crate) threads: usize,
     /// All kernels.
     pub(crate) registry: Registry,
-    /// The kernel to use.
-    pub(crate) kernel: Arc<dyn Kernel>,
+    /// The kernel that somebody named, and where.
+    named: Option<(Arc<dyn Kernel>, String)>,
+    /// The kernels to choose from.
+    pub(crate) candidates: Candidates,
+    /// Races between kernels, and the file they are kept in.
+    races: Store,
+    races_path: Option<PathBuf>,
     /// The model to use.
     pub(crate) source: ModelSource,
     /// What the user should know.
@@ -71,7 +80,20 @@ impl Setup {
             let path = &refused.path;
             notes.push(format!("plugin {path:?} was refused: {}", refused.reason));
         }
-        let kernel = kernel(&registry, &resolved, &mut notes)?;
+        let candidates = Candidates::new(&registry)?;
+        let named = named_kernel(&registry, &resolved, &mut notes)?;
+        let races_path = store::path(&process_environment);
+        let races = races_path
+            .as_deref()
+            .map_or_else(|| Ok(Store::default()), Store::read);
+        let races = races.unwrap_or_else(|why| {
+            let path = races_path.clone().unwrap_or_default();
+            notes.push(format!(
+                "the measurements of kernels in {path:?} are left out: {why}; `tritone kernels --forget` \
+                 removes them"
+            ));
+            Store::default()
+        });
         let limit_is_ours = automatic
             && matches!(
                 origin(&resolved, "memory_mb"),
@@ -83,7 +105,10 @@ impl Setup {
             resolved,
             threads,
             registry,
-            kernel,
+            named,
+            candidates,
+            races,
+            races_path,
             source,
             notes,
             limit_is_ours,
@@ -101,6 +126,72 @@ impl Setup {
     /// When the file is missing, damaged, or not a model this program runs.
     pub(crate) fn open(&self) -> Result<Model, LoadError> {
         Model::open(&self.source)
+    }
+
+    /// The kernel for `model`: the one that was named, else the fastest one of a race with this model on
+    /// this machine, else the one with the highest score.
+    pub(crate) fn choose(&self, model: &Model) -> Choice {
+        if let Some((kernel, place)) = &self.named {
+            return Choice {
+                kernel: Arc::clone(kernel),
+                why: Why::Named(place.clone()),
+            };
+        }
+        let race = (self.races.len() > 0).then(|| self.races.find(&self.race_key(model)));
+        choose(&self.candidates, race.flatten())
+    }
+
+    /// What races with `model` here found, as decode rates of the kernels as they are built now.
+    pub(crate) fn speeds(&self, model: &Model) -> Vec<(String, f64)> {
+        let race = self.races.find(&self.race_key(model));
+        let speed = |candidate: &Candidate| {
+            let speed = candidate.speed(race?)?;
+            Some((speed.name.clone(), speed.decode))
+        };
+        self.candidates.iter().filter_map(speed).collect()
+    }
+
+    /// What a chat needs to race with `model`.
+    pub(crate) fn races(&self, model: &Model) -> Races {
+        let choice = self.choose(model);
+        let automatic = if choice.is_automatic() && !choice.is_measured() {
+            plausible(&self.candidates, &*choice.kernel)
+        } else {
+            Vec::new()
+        };
+        let (key, path) = (self.race_key(model), self.races_path.clone());
+        let (candidates, named) = (self.candidates.clone(), !choice.is_automatic());
+        let before = choice.explanation();
+        Races {
+            choice: ChoiceCard {
+                explanation: before.clone(),
+                named,
+                unmeasured: !automatic.is_empty(),
+            },
+            automatic,
+            keep: Box::new(move |standing| {
+                let Some(path) = &path else {
+                    return Err("the result is not kept: there is no cache directory".to_owned());
+                };
+                let store = store::record(path, &key, date::now(), standing)
+                    .map_err(|error| format!("the result is not kept: {path:?}: {error}"))?;
+                Ok(if named {
+                    before.clone()
+                } else {
+                    choose(&candidates, store.find(&key)).explanation()
+                })
+            }),
+        }
+    }
+
+    /// What a race with `model` here is kept under.
+    pub(crate) fn race_key(&self, model: &Model) -> Key {
+        Key::new(&self.machine, self.threads, model.content_id())
+    }
+
+    /// The file that races are kept in, if there is a place for one.
+    pub(crate) fn races_path(&self) -> Option<&Path> {
+        self.races_path.as_deref()
     }
 
     /// The context for `model`: what was asked for, and otherwise no more than it was trained for.
@@ -138,7 +229,7 @@ impl Setup {
     /// The limit is the profile's. Only when nobody asked for that limit or profile it is raised to
     /// what the model needs, if that is at most 80 % of the memory this process may use.
     pub(crate) fn plan(&self, model: &Model, capacity: Capacity) -> Planned {
-        self.plan_for(model, &*self.kernel, self.forms(), capacity)
+        self.plan_for(model, &*self.choose(model).kernel, self.forms(), capacity)
     }
 
     /// [`plan`](Self::plan) with another kernel and other forms.
@@ -197,12 +288,15 @@ impl Setup {
     pub(crate) fn options(&self, model: &Model, sequences: usize) -> (EngineOptions, Vec<String>) {
         let context = self.context(model);
         let profile = self.profile();
-        let planned = self.plan(
-            model,
-            Capacity::new(context, sequences, profile.prefill_chunk),
-        );
+        let choice = self.choose(model);
+        let capacity = Capacity::new(context, sequences, profile.prefill_chunk);
+        let planned = self.plan_for(model, &*choice.kernel, self.forms(), capacity);
+        let mut notes: Vec<String> = planned.note.into_iter().collect();
+        if choice.is_automatic() && !Arc::ptr_eq(&choice.kernel, &self.candidates.best.kernel) {
+            notes.push(format!("kernel {}", choice.explanation()));
+        }
         let options = EngineOptions {
-            kernel: Arc::clone(&self.kernel),
+            kernel: choice.kernel,
             threads: self.threads,
             context: Some(context),
             batch: sequences,
@@ -211,7 +305,7 @@ impl Setup {
             forms: self.forms(),
             memory_limit: Some(planned.limit),
         };
-        (options, planned.note.into_iter().collect())
+        (options, notes)
     }
 
     /// Loads the model to hold one conversation, and returns it with what there is to say about it.
@@ -323,28 +417,31 @@ fn threads(
     choice.threads
 }
 
-/// The kernel to use. A flag is an order; a profile or the environment only states a preference.
-fn kernel(
+/// The kernel that somebody named, and where. A flag is an order; a profile or the environment only
+/// states a preference.
+fn named_kernel(
     registry: &Registry,
     resolved: &Resolved,
     notes: &mut Vec<String>,
-) -> anyhow::Result<Arc<dyn Kernel>> {
+) -> anyhow::Result<Option<(Arc<dyn Kernel>, String)>> {
     let name = resolved.profile().kernel.as_str();
     if name == "auto" {
-        return Ok(registry.best()?);
+        return Ok(None);
     }
+    let from = origin(resolved, "kernel");
     match registry.by_name(name) {
-        Ok(kernel) => Ok(kernel),
-        Err(error) => match origin(resolved, "kernel") {
+        Ok(kernel) => {
+            let place = from.map_or_else(|| "the profile".to_owned(), ToString::to_string);
+            Ok(Some((kernel, place)))
+        }
+        Err(error) => match from {
             Some(Origin::Flag(_)) | None => Err(error.into()),
             Some(from) => {
-                let best = registry.best()?;
-                let used = &best.facts().name;
                 notes.push(format!(
-                    "kernel {used} instead of {} ({from}): {error}",
+                    "kernel {} ({from}) is not used, one is chosen instead: {error}",
                     visible(name)
                 ));
-                Ok(best)
+                Ok(None)
             }
         },
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tritone_engine::{Cancel, Event, GenerateError, Request};
 
 use super::Loader;
-use crate::app::backend::Backend;
+use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
 use crate::app::msg::{Loaded, Msg};
 
 /// Shortest time between two reports of loading.
@@ -21,6 +21,7 @@ pub(super) struct Worker {
     backend: Arc<OnceLock<Arc<dyn Backend>>>,
     stop_loading: Arc<AtomicBool>,
     answer: Arc<Stop>,
+    stop_race: Arc<AtomicBool>,
 }
 
 /// Ends an answer, also one whose engine does not know of it yet.
@@ -53,6 +54,7 @@ impl Worker {
             backend: Arc::default(),
             stop_loading: Arc::default(),
             answer: Arc::default(),
+            stop_race: Arc::default(),
         };
         let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
         let stop = Arc::clone(&worker.stop_loading);
@@ -104,6 +106,36 @@ impl Worker {
         );
     }
 
+    /// Lets the kernels race.
+    pub(super) fn race(&mut self, order: RaceOrder) {
+        let Some(backend) = self.backend.get().map(Arc::clone) else {
+            return;
+        };
+        self.stop_race = Arc::default();
+        let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_race));
+        let kernel = backend.kernel_name();
+        let failed = move |why| {
+            Msg::RaceEnded(Box::new(RaceResult {
+                standing: Standing::default(),
+                kernel,
+                choice: String::new(),
+                not_kept: Some(why),
+            }))
+        };
+        self.spawn("race", failed, move || {
+            let result = backend.race(order, &mut |standing| {
+                let _ = sender.send(Msg::Race(standing.clone()));
+                !stop.load(Ordering::Relaxed)
+            });
+            let _ = sender.send(Msg::RaceEnded(Box::new(result)));
+        });
+    }
+
+    /// Ends the last race that was begun.
+    pub(super) fn stop_race(&self) {
+        self.stop_race.store(true, Ordering::Relaxed);
+    }
+
     /// Asks what the engine is doing.
     pub(super) fn ask_status(&self) {
         let status = self.backend.get().map(|backend| backend.status());
@@ -150,6 +182,7 @@ fn load(
                 threads: backend.threads(),
                 kernel: backend.kernel_name(),
                 kernels: backend.kernels(),
+                choice: backend.choice(),
             };
             let _ = slot.set(backend);
             Msg::Loaded(Box::new(loaded))

@@ -180,6 +180,8 @@ impl Session {
                 Effect::Cancel => self.worker.cancel(),
                 Effect::CancelLoading => self.worker.stop_loading(),
                 Effect::SetKernel(name) => self.worker.set_kernel(name),
+                Effect::Race(order) => self.worker.race(order),
+                Effect::StopRace => self.worker.stop_race(),
                 Effect::AskStatus => self.worker.ask_status(),
                 Effect::Copy(text) => clipboard::copy(self.terminal.backend_mut(), &text)?,
                 Effect::Redraw => {

@@ -70,6 +70,14 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
     if let Some(run) = &state.run {
         return (answer(state, run, room), theme.active());
     }
+    if let Some(race) = &state.race {
+        let text = if race.automatic {
+            "measuring the kernels for a second"
+        } else {
+            "the kernels race"
+        };
+        return (text.to_owned(), theme.active());
+    }
     match state.lines_below() {
         0 if matches!(state.load, Load::Failed(_)) => ("no model".to_owned(), theme.error()),
         0 => (String::new(), theme.text()),

@@ -1,6 +1,9 @@
 use crossterm::event::KeyCode;
 use tritone_engine::{Event, FinishReason, GenerateError, LoadProgress};
 
+use std::time::Duration;
+
+use crate::app::backend::{Entry, Standing, State};
 use crate::app::headless::{Headless, loaded};
 use crate::app::msg::Msg;
 
@@ -130,6 +133,39 @@ fn errors() {
 fn commands_to_choose_from() {
     at_all_sizes("commands", |session| {
         session.write("/s");
+    });
+}
+
+#[test]
+fn race() {
+    at_all_sizes("race", |session| {
+        session
+            .say("Who is the fastest?")
+            .tokens(&["Let", " us", " see."]);
+        session.finish(3, FinishReason::EndOfTurn).say("/race");
+        let entry = |name: &str, decode: Option<f64>, state| Entry {
+            name: name.to_owned(),
+            build_id: "b".to_owned(),
+            bits: 2.0,
+            first: decode.map(|_| Duration::from_millis(120)),
+            decode,
+            prefill: decode.map(|rate| rate * 3.0),
+            share_of_read: None,
+            state,
+        };
+        session.send(Msg::Race(Standing {
+            entries: vec![
+                entry("avx2", Some(6.2), State::Measured),
+                entry(
+                    "scalar",
+                    Some(1.1),
+                    State::Out("avx2 is 5.6 times as fast".to_owned()),
+                ),
+                entry("other", None, State::Running),
+            ],
+            finished: false,
+            cancelled: false,
+        }));
     });
 }
 

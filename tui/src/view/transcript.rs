@@ -28,7 +28,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             Line::Text { entry, text, first } => {
                 let style = match entry.kind {
                     Kind::User => theme.user(),
-                    Kind::Answer(_) => theme.text(),
+                    Kind::Answer(_) | Kind::Race => theme.text(),
                     Kind::Note => theme.dim(),
                     Kind::Error => theme.error(),
                 };

@@ -2,9 +2,11 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use tritone_engine::text::Role;
 use tritone_engine::{Event, FinishReason, GenerateError, Input, LoadProgress};
 
+use super::super::backend::{Entry, RaceOrder, RaceResult, Standing, State};
 use super::super::headless::{Headless, loaded};
 use super::super::msg::{Effect, Msg};
 use super::super::state::{Load, Scroll};
+use std::time::Duration;
 
 fn session() -> Headless {
     Headless::loaded(80, 24)
@@ -455,4 +457,135 @@ fn nothing_changes_on_an_idle_tick() {
     assert_eq!(session.state.revision, revision);
     session.send(Msg::Memory(300 << 20));
     assert_ne!(session.state.revision, revision);
+}
+
+fn standing(finished: bool) -> Standing {
+    let entry = |name: &str, decode: Option<f64>, state| Entry {
+        name: name.to_owned(),
+        build_id: "b".to_owned(),
+        bits: 2.0,
+        first: decode.map(|_| Duration::from_millis(120)),
+        decode,
+        prefill: decode.map(|rate| rate * 3.0),
+        share_of_read: None,
+        state,
+    };
+    Standing {
+        entries: vec![
+            entry("avx2", Some(6.2), State::Measured),
+            entry("other", finished.then_some(8.1), State::Running),
+        ],
+        finished,
+        cancelled: false,
+    }
+}
+
+fn ended(kernel: &str, standing: Standing) -> Msg {
+    Msg::RaceEnded(Box::new(RaceResult {
+        standing,
+        kernel: kernel.to_owned(),
+        choice: format!("{kernel}: measured"),
+        not_kept: None,
+    }))
+}
+
+#[test]
+fn a_race_is_shown_while_it_runs_and_the_winner_takes_over() {
+    let mut session = session();
+    session.say("/race");
+    let order = RaceOrder {
+        automatic: false,
+        switch: true,
+    };
+    assert!(matches!(session.take_effects().as_slice(), [Effect::Race(o)] if *o == order));
+    session.say("/race");
+    assert!(session.take_effects().is_empty(), "one at a time");
+    session.send(Msg::Race(standing(false)));
+    assert!(said(&session)[0].contains("* avx2"), "{:?}", said(&session));
+    session.send(Msg::Race(standing(true)));
+    session.send(ended("other", standing(true)));
+    let [race] = said(&session).try_into().unwrap();
+    assert!(
+        race.contains("* other") && race.ends_with("other is used from now on"),
+        "{race}"
+    );
+    assert_eq!(session.state.kernel.as_deref(), Some("other"));
+    assert!(session.state.race.is_none() && session.take_effects().is_empty());
+    // The model hears nothing of it.
+    session.say("hello");
+    assert_eq!(chat(&mut session), [(Role::User, "hello".to_owned())]);
+}
+
+#[test]
+fn a_kernel_that_was_named_is_not_replaced() {
+    let mut session = session();
+    session.send(Msg::KernelSet(Ok("scalar".to_owned())));
+    session.say("/race");
+    let effects = session.take_effects();
+    assert!(matches!(effects.as_slice(), [Effect::Race(order)] if !order.switch));
+    session.say("/kernel avx2");
+    assert!(session.take_effects().is_empty(), "not while they race");
+}
+
+#[test]
+fn a_race_waits_for_the_answer_and_ends_for_the_next_message() {
+    let mut session = session();
+    session.say("tell").tokens(&["Once"]).take_effects();
+    session.say("/race");
+    assert!(session.take_effects().is_empty());
+    session.finish(1, FinishReason::EndOfTurn);
+    assert!(matches!(
+        session.take_effects().as_slice(),
+        [Effect::Race(_)]
+    ));
+    session.key(KeyCode::Esc);
+    assert!(matches!(
+        session.take_effects().as_slice(),
+        [Effect::StopRace]
+    ));
+    session.say("go on");
+    let effects = session.take_effects();
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::StopRace, Effect::Generate { .. }]
+        ),
+        "{effects:?}"
+    );
+    let mut cancelled = standing(true);
+    cancelled.cancelled = true;
+    session.send(ended("avx2", cancelled));
+    let said = said(&session);
+    assert!(
+        said.iter().any(|text| text.contains("stopped early")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn an_idle_chat_measures_once_what_was_never_measured() {
+    let mut session = Headless::new(80, 24);
+    let mut model = loaded(&[]);
+    model.choice.unmeasured = true;
+    session.send(Msg::Loaded(Box::new(model)));
+    let memory = |session: &mut Headless| {
+        session.send(Msg::Memory(1 << 20));
+        session.take_effects()
+    };
+    session.wait(4000);
+    assert!(memory(&mut session).is_empty(), "not so soon");
+    session.write("h").wait(6000);
+    assert!(memory(&mut session).is_empty(), "somebody writes");
+    session.key(KeyCode::Backspace).wait(5000);
+    let effects = memory(&mut session);
+    assert!(matches!(effects.as_slice(), [Effect::Race(order)] if order.automatic && order.switch));
+    session.send(Msg::Race(standing(false)));
+    session.send(ended("avx2", standing(true)));
+    assert!(said(&session).is_empty(), "nothing has changed");
+    session.wait(60_000);
+    assert!(memory(&mut session).is_empty(), "once");
+
+    let mut known = Headless::loaded(80, 24);
+    known.wait(60_000);
+    assert!(memory(&mut known).is_empty());
 }

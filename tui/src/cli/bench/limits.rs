@@ -18,7 +18,7 @@ pub(super) const PREFETCH: [usize; 4] = [0, 2048, 4096, 8192];
 
 /// Memory to read, far more than caches hold. Threads take one piece after another. It lies on huge
 /// pages where the system has them, as packed weights do.
-pub(super) struct ReadBuffer {
+pub(crate) struct ReadBuffer {
     bytes: PageBytes,
 }
 
@@ -30,7 +30,7 @@ const FILL: u8 = 0x5a;
 impl ReadBuffer {
     /// Bytes that measure memory and not caches: eight times the last-level caches and at least
     /// 512 MiB, within an eighth of the memory this process may use.
-    pub(super) fn size(machine: &Machine) -> usize {
+    pub(crate) fn size(machine: &Machine) -> usize {
         let wanted = last_level_bytes(machine)
             .saturating_mul(8)
             .clamp(512 << 20, 2 << 30);
@@ -42,7 +42,7 @@ impl ReadBuffer {
 
     /// Takes at least `bytes` of memory, each piece touched by one of `threads` threads; `None` when
     /// there is not enough.
-    pub(super) fn new(bytes: usize, threads: usize) -> Option<Self> {
+    pub(crate) fn new(bytes: usize, threads: usize) -> Option<Self> {
         let threads = threads.max(1);
         let count = bytes.div_ceil(PIECE).max(threads);
         let mut bytes = PageBytes::zeroed(count.checked_mul(PIECE)?)?;
@@ -91,7 +91,7 @@ impl ReadBuffer {
 
     /// The fastest way of reading: bytes a second, and the distance of its prefetch. Tries one
     /// distance after another while `go_on` says yes, and `None` when it said no.
-    pub(super) fn best(
+    pub(crate) fn best(
         &self,
         kernel: &dyn Kernel,
         threads: usize,

@@ -9,7 +9,7 @@ use super::pin::Pins;
 use super::pool::{Case, Pool};
 use super::report::{Batch, Decode, Gaps, Mixed, Prefill, Results};
 use super::stats::{Measured, quantile};
-use super::subject::{hold, kv_bytes, ternary_macs};
+use super::subject::{hold, kv_bytes};
 use crate::cli::console::Progress;
 use crate::cli::interrupt::Interrupt;
 
@@ -208,7 +208,7 @@ impl Bench<'_> {
         };
         let read = limit(samples.read, samples.no_read);
         let int8 = limit(samples.int8, samples.no_int8);
-        let macs = ternary_macs(recipe) as f64 / 1e9;
+        let macs = recipe.ternary_weights() as f64 / 1e9;
         let (weights, head) =
             (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights, plan.head_read));
         let streamed = |context: usize, sequences: usize| {

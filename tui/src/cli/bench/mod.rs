@@ -31,7 +31,7 @@ use serde::de::IntoDeserializer as _;
 use serde::{Deserialize as _, Serialize};
 use tritone_abi::Kernel;
 use tritone_engine::{Forms, Model};
-use tritone_loader::{Found, Registry};
+use tritone_loader::Found;
 use tritone_machine::{Machine, choose_threads};
 use tritone_profile::Head;
 
@@ -44,7 +44,8 @@ use super::setup::Setup;
 use crate::cli::date;
 pub(crate) use args::BenchArgs;
 use args::Part;
-use limits::{Int8Peak, PREFETCH, ReadBuffer};
+pub(crate) use limits::ReadBuffer;
+use limits::{Int8Peak, PREFETCH};
 use measure::{Bench, Wanted};
 use pin::Pins;
 use pool::{Case, Pool};
@@ -88,7 +89,6 @@ fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::
     let unix_time = date::now();
     let mut setup = set_up(common)?;
     let threads = thread_counts(&args.threads, &mut setup);
-    let kernels = kernels_named(&args.kernel, &setup.registry, &setup.kernel)?;
     let heads = heads_named(&args.head, &setup)?;
     for note in &setup.notes {
         console.note(note);
@@ -98,6 +98,7 @@ fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::
     for notice in model.notices() {
         console.note(notice);
     }
+    let kernels = kernels_named(&args.kernel, &setup, &model)?;
 
     let most = threads.iter().copied().max().unwrap_or(1);
     setup.threads = most;
@@ -220,12 +221,13 @@ fn thread_counts(asked: &[usize], setup: &mut Setup) -> Vec<usize> {
     counts
 }
 
-/// The kernels of these names, each once; `default` without names.
+/// The kernels of these names, each once; without names the one that the program would use.
 fn kernels_named(
     names: &[String],
-    registry: &Registry,
-    default: &Arc<dyn Kernel>,
+    setup: &Setup,
+    model: &Model,
 ) -> anyhow::Result<Vec<Arc<dyn Kernel>>> {
+    let registry = &setup.registry;
     let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
     let mut add = |kernel: Arc<dyn Kernel>| {
         if !kernels.iter().any(|known| Arc::ptr_eq(known, &kernel)) {
@@ -238,12 +240,12 @@ fn kernels_named(
                 let all = registry.kernels().iter().filter_map(Found::kernel);
                 all.cloned().for_each(&mut add);
             }
-            "auto" => add(registry.best()?),
+            "auto" => add(setup.choose(model).kernel),
             name => add(registry.by_name(name)?),
         }
     }
     if names.is_empty() {
-        add(Arc::clone(default));
+        add(setup.choose(model).kernel);
     }
     Ok(kernels)
 }

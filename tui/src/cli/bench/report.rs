@@ -7,7 +7,6 @@ use tritone_machine::Machine;
 
 use super::compare::Comparison;
 use super::stats::Measured;
-use super::subject;
 
 /// Everything a run of `bench` found, and what it takes to do it again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,7 +140,7 @@ impl ModelFacts {
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
             vocab: recipe.vocab,
-            ternary_macs_per_token: subject::ternary_macs(recipe),
+            ternary_macs_per_token: recipe.ternary_weights(),
             weights_bytes: 0,
             head_format: String::new(),
             head_bytes: 0,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tritone_abi::Kernel;
 use tritone_engine::{
-    LoadError, LoadProgress, MemoryPlan, Model, Pages, Recipe, Runner, RunnerOptions, Slice,
-    StepError, Want,
+    LoadError, LoadProgress, MemoryPlan, Model, Pages, Runner, RunnerOptions, Slice, StepError,
+    Want,
 };
 
 use super::pin::{Held, Pins};
@@ -229,16 +229,6 @@ pub(super) fn tokens(vocab: usize, count: usize) -> Vec<u32> {
     (1..=count as u64).map(|i| token(i) as u32).collect()
 }
 
-/// Ternary multiply-adds for one token.
-pub(super) fn ternary_macs(recipe: &Recipe) -> u64 {
-    let matrices = recipe.matrices();
-    let layer: u64 = matrices
-        .iter()
-        .map(|(_, rows, cols)| *rows as u64 * *cols as u64)
-        .sum();
-    layer * recipe.layers as u64
-}
-
 /// Mean bytes of keys and values that attention reads for one token when `count` tokens are decoded
 /// from position `start` on, and the cache takes what `plan` says.
 pub(super) fn kv_bytes(plan: &MemoryPlan, start: usize, count: usize) -> f64 {
@@ -261,7 +251,7 @@ mod tests {
         let model = Model::open(&setup::source(None)).unwrap();
         let recipe = model.recipe();
         // The model card: 4,718,592 ternary weights.
-        assert_eq!(ternary_macs(recipe), 4_718_592);
+        assert_eq!(recipe.ternary_weights(), 4_718_592);
         let kernel = setup::registry(&Default::default()).best().unwrap();
         let capacity = tritone_engine::Capacity::new(100, 3, 10);
         let forms = tritone_engine::Forms::default();

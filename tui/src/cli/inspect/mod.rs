@@ -187,7 +187,8 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
             recipe.vocab, recipe.trained_context
         ),
     );
-    let kernel = &setup.kernel.facts().name;
+    let kernel = &setup.choose(&runnable.model).kernel;
+    let kernel = &kernel.facts().name;
     text += &line(
         "runs with",
         &format!(
@@ -279,7 +280,7 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "trained_context": recipe.trained_context,
         "tied_head": recipe.tied_head,
         "context": runnable.context,
-        "kernel": setup.kernel.facts().name,
+        "kernel": setup.choose(&runnable.model).kernel.facts().name,
         "threads": setup.threads,
         "profile": setup.profile().name,
         "head_type": setup.profile().head.as_str(),

@@ -4,7 +4,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tritone_engine::{EngineStatus, FinishReason, Finished, Input, LoadProgress, Timings};
 
 use super::*;
-use crate::app::backend::{EventSource, KernelChoice, ModelCard};
+use crate::app::backend::{ChoiceCard, EventSource, KernelChoice, ModelCard};
 
 /// An engine that writes `tick` until it is cancelled, and begins when it is told to.
 struct Fake {
@@ -76,6 +76,26 @@ impl Backend for Fake {
 
     fn set_kernel(&self, name: &str) -> Result<(), String> {
         Err(format!("there is no kernel {name}"))
+    }
+
+    fn choice(&self) -> ChoiceCard {
+        ChoiceCard::default()
+    }
+
+    /// Goes on until it is told to stop.
+    fn race(&self, _: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
+        while report(&Standing::default()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        RaceResult {
+            standing: Standing {
+                cancelled: true,
+                ..Standing::default()
+            },
+            kernel: "fake".to_owned(),
+            choice: String::new(),
+            not_kept: None,
+        }
     }
 }
 
@@ -170,6 +190,19 @@ fn what_the_engine_refuses_is_said() {
         panic!("no status")
     };
     assert_eq!(status.kv_pages, 3);
+}
+
+#[test]
+fn a_race_says_how_it_stands_until_it_is_stopped() {
+    let (mut worker, mut receiver, _begin) = worker();
+    worker.race(RaceOrder {
+        automatic: false,
+        switch: false,
+    });
+    assert!(matches!(receiver.blocking_recv(), Some(Msg::Race(_))));
+    worker.stop_race();
+    let end = std::iter::from_fn(|| receiver.blocking_recv()).find(|m| !matches!(m, Msg::Race(_)));
+    assert!(matches!(end, Some(Msg::RaceEnded(end)) if end.standing.cancelled));
 }
 
 #[test]

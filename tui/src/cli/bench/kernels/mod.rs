@@ -112,12 +112,12 @@ fn measure(
     } else {
         &args.kernel
     };
-    let kernels = kernels_named(names, &setup.registry, &setup.kernel)?;
     for note in &setup.notes {
         console.note(note);
     }
     let interrupt = Interrupt::listen()?;
     let model = setup.open()?;
+    let kernels = kernels_named(names, &setup, &model)?;
     let most = threads.iter().copied().max().unwrap_or(1);
     let pins = args.pin.then(|| Pins::new(most)).transpose()?;
     let mut line = console.progress();

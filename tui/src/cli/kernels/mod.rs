@@ -1,18 +1,17 @@
-//! `tritone kernels`: what there is, and whether it is right.
+//! `tritone kernels`: what there is, whether it is right, and which is the fastest here.
+
+mod check;
+mod race;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tritone_abi::Kernel;
-use tritone_conformance::{Effort, Options, Report, check};
 use tritone_loader::{Found, Origin, Refused, Registry, State};
 
 use super::args::{CommonArgs, KernelsArgs};
 use super::console::{Console, visible};
-use super::failure::FAILED;
-use super::setup::registry;
+use super::setup::{Setup, registry};
 
 /// Runs the command.
 pub(crate) fn run(
@@ -20,98 +19,40 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
+    if args.forget {
+        return race::forget(args);
+    }
+    if args.race {
+        return race::run(args, common, console);
+    }
     let registry = registry(common);
-    let Some(name) = &args.check else {
-        let mut out = io::stdout().lock();
-        if args.json {
-            writeln!(out, "{:#}", listing(&registry))?;
-        } else {
-            out.write_all(table(&registry).as_bytes())?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    };
-    let kernels = if name.is_empty() {
-        registry
-            .kernels()
-            .iter()
-            .filter_map(Found::kernel)
-            .cloned()
-            .collect()
-    } else {
-        vec![registry.by_name(name)?]
-    };
-    let ok = check_all(args, common, &kernels, console)?;
-    Ok(if ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(FAILED)
-    })
-}
-
-/// Runs the suite and prints the reports; whether all is right.
-fn check_all(
-    args: &KernelsArgs,
-    common: &CommonArgs,
-    kernels: &[Arc<dyn Kernel>],
-    console: &Console,
-) -> anyhow::Result<bool> {
-    let effort = if args.full {
-        Effort::Full
-    } else {
-        Effort::Quick
-    };
-    let options = Options {
-        seed: common.seed.unwrap_or(0),
-        effort,
-    };
+    if let Some(name) = &args.check {
+        return check::run(name, &registry, args, common, console);
+    }
+    let chosen = chosen(common);
     let mut out = io::stdout().lock();
-    let mut reports = Vec::new();
-    let mut line = console.progress();
-    for kernel in kernels {
-        line.show(|| format!("checking {} ...", kernel.facts().name));
-        let report = check(&**kernel, &options);
-        line.clear();
-        if !args.json {
-            out.write_all(visible(&report.to_string()).as_bytes())?;
-            out.flush()?;
-        }
-        reports.push(report);
-    }
     if args.json {
-        let reports: Vec<_> = reports.iter().map(report_json).collect();
-        writeln!(out, "{:#}", json!({ "reports": reports }))?;
+        writeln!(out, "{:#}", listing(&registry, &chosen))?;
+    } else {
+        out.write_all(table(&registry).as_bytes())?;
+        writeln!(out, "\n{}", visible(&chosen))?;
     }
-    Ok(reports.iter().all(Report::is_ok))
+    Ok(ExitCode::SUCCESS)
 }
 
-fn report_json(report: &Report) -> Value {
-    let op = |op: &tritone_conformance::OpReport| {
-        json!({
-            "op": op.op,
-            "cases": op.cases,
-            "unsupported": op.unsupported,
-            "left_out": op.left_out,
-            "skipped": op.skipped,
-        })
+/// Which kernel would be used with the model, and why, in a line.
+fn chosen(common: &CommonArgs) -> String {
+    let setup = match Setup::new(common) {
+        Ok(setup) => setup,
+        Err(error) => return format!("no kernel is chosen: {error}"),
     };
-    let failure = |failure: &tritone_conformance::Failure| {
-        json!({
-            "op": failure.op,
-            "case": failure.case,
-            "shape": failure.shape,
-            "what": failure.what,
-        })
-    };
-    json!({
-        "kernel": report.facts.name,
-        "version": report.facts.version,
-        "ok": report.is_ok(),
-        "cannot_run": report.cannot_run(),
-        "seed": report.seed,
-        "cases": report.cases(),
-        "ops": report.ops.iter().map(op).collect::<Vec<_>>(),
-        "failures": report.failures.iter().map(failure).collect::<Vec<_>>(),
-    })
+    match setup.open() {
+        Ok(model) => {
+            let why = setup.choose(&model).explanation();
+            format!("with {}: {why}", model.recipe().name)
+        }
+        Err(error) => format!("which kernel is used depends on the model: {error}"),
+    }
 }
 
 /// The state in one word, and the rest of what there is to say.
@@ -135,7 +76,7 @@ fn place(refused: &Refused) -> String {
     }
 }
 
-fn listing(registry: &Registry) -> Value {
+fn listing(registry: &Registry, chosen: &str) -> Value {
     let best = registry
         .best()
         .ok()
@@ -170,6 +111,7 @@ fn listing(registry: &Registry) -> Value {
     };
     json!({
         "best": best,
+        "chosen": chosen,
         "kernels": registry.kernels().iter().map(kernel).collect::<Vec<_>>(),
         "refused": registry.refused().iter().map(refused).collect::<Vec<_>>(),
     })
