@@ -117,6 +117,9 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Go on after an end-of-turn token (for measurements).
     pub ignore_eos: bool,
+    /// Begin with the keys and values that earlier requests left, and leave some; `false` for a
+    /// measurement, which would take the place of a conversation.
+    pub keep: bool,
 }
 
 impl Request {
@@ -129,6 +132,7 @@ impl Request {
             max_tokens: None,
             stop: Vec::new(),
             ignore_eos: false,
+            keep: true,
         }
     }
 }

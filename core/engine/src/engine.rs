@@ -241,6 +241,7 @@ impl Engine {
             budget: wanted.min(room),
             cut_by_context: wanted > room || request.max_tokens.is_none(),
             ignore_eos: request.ignore_eos,
+            keep: request.keep,
             sampler: Sampler::new(request.sampling, model.tokenizer.vocab_size())?,
             stops: StopStrings::new(&request.stop)?,
             stop_texts: request.stop,

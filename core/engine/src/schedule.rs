@@ -29,6 +29,8 @@ pub(crate) struct Job {
     /// Whether `budget` was cut by the context rather than by the request.
     pub(crate) cut_by_context: bool,
     pub(crate) ignore_eos: bool,
+    /// Use kept pages, and keep them.
+    pub(crate) keep: bool,
     pub(crate) sampler: Sampler,
     pub(crate) stops: StopStrings,
     pub(crate) stop_texts: Vec<String>,
@@ -315,7 +317,8 @@ impl Scheduler {
 
     /// Pages for the first job of the queue, and how many of its tokens are already in them.
     fn pages_for(&mut self, positions: usize) -> Option<(Pages, usize)> {
-        let prompt = &self.queue.front()?.tokens;
+        let job = self.queue.front()?;
+        let prompt = &job.tokens;
         // The last token of a prompt is always computed: its logits are wanted.
         let most = prompt.len() - 1;
         let common = |kept: &Kept| {
@@ -325,7 +328,8 @@ impl Scheduler {
                 .take_while(|(a, b)| a == b)
                 .count()
         };
-        let best = (0..self.kept.len()).max_by_key(|i| common(&self.kept[*i]));
+        let usable = if job.keep { self.kept.len() } else { 0 };
+        let best = (0..usable).max_by_key(|i| common(&self.kept[*i]));
         let (mut pages, cached) = match best.map(|i| (i, common(&self.kept[i]))) {
             Some((i, cached)) if cached > 0 => (self.kept.remove(i).pages, cached),
             _ => (Pages::default(), 0),
@@ -360,10 +364,12 @@ impl Scheduler {
     fn finish(&mut self, i: usize, end: End) {
         let mut active = self.active.remove(i);
         active.job.tokens.truncate(active.computed);
-        self.keep(
-            std::mem::take(&mut active.job.tokens),
-            std::mem::take(&mut active.pages),
-        );
+        let pages = std::mem::take(&mut active.pages);
+        if active.job.keep {
+            self.keep(std::mem::take(&mut active.job.tokens), pages);
+        } else {
+            self.runner.cache().release(pages);
+        }
         let event = match end {
             End::Failed(error) => Event::Failed(error),
             End::Reason(reason) => {

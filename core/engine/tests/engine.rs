@@ -221,6 +221,31 @@ fn a_kept_prefix_changes_nothing_but_the_work() {
 }
 
 #[test]
+fn a_measurement_leaves_kept_prefixes_alone() {
+    let engine = engine();
+    let run = |question: &str, keep| {
+        let request = Request {
+            max_tokens: Some(4),
+            keep,
+            ..ask(question)
+        };
+        engine
+            .generate(request)
+            .unwrap()
+            .wait()
+            .unwrap()
+            .1
+            .timings
+            .cached_tokens
+    };
+    assert_eq!(run(STORY, true), 0);
+    for question in ["a", "b", "c", "d", "e", STORY] {
+        assert_eq!(run(question, false), 0, "{question}");
+    }
+    assert!(run(STORY, true) > 10);
+}
+
+#[test]
 fn the_batch_does_not_change_an_answer() {
     let questions = [
         "What is the capital of Peru?",

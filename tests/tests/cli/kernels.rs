@@ -210,6 +210,23 @@ fn a_faster_kernel_of_a_race_is_used_and_said() {
         notices.contains("kernel scalar: measured 2000000.0 tok/s"),
         "{notices}"
     );
+    // Every command goes by it, and none when another is named.
+    let inspected = cached(cache.path(), &["inspect", "--json"]).json();
+    assert_eq!(inspected["model"]["kernel"], "scalar", "{inspected:#}");
+    let used = |more: &[&str]| {
+        let small = [
+            "bench",
+            "--prompt=0",
+            "--generate=1",
+            "--repeat=1",
+            "--read-buffer=16",
+            "--json",
+        ];
+        cached(cache.path(), &[&small, more].concat()).json()["kernel"]["name"].clone()
+    };
+    assert_eq!(used(&[]), "scalar");
+    assert_eq!(used(&["--kernel=auto"]), "scalar");
+    assert_eq!(used(&[&format!("--kernel={best}")]), *best);
     // Switched off, it is not used, whatever it measured.
     let mut without = command(&["run", "--json", "What is the capital of Peru?"]);
     let without = without
@@ -220,6 +237,22 @@ fn a_faster_kernel_of_a_race_is_used_and_said() {
         finish(without).json()["kernel"].as_str(),
         Some(best.as_str())
     );
+
+    // What was measured of another build is said, and does not decide.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("\"build_id\":\"", "\"build_id\":\"old "),
+    )
+    .unwrap();
+    let outdated = cached(
+        cache.path(),
+        &["run", "--json", "What is the capital of Peru?"],
+    )
+    .json();
+    assert_eq!(outdated["kernel"].as_str(), Some(best.as_str()));
+    let notices = outdated["notices"].to_string();
+    assert!(notices.contains("of another build"), "{notices}");
 
     fs::write(&file, "{").unwrap();
     let damaged = cached(cache.path(), &["run", "What is the capital of Peru?"]);

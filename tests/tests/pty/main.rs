@@ -7,6 +7,8 @@
 
 mod terminal;
 
+use std::process::Command;
+
 use terminal::{LEAVE, Terminal};
 
 const ESC: &str = "\x1b";
@@ -215,4 +217,73 @@ fn without_colours_there_are_none() {
     assert!(!raw.contains("\x1b[38;5;"), "an indexed colour is used");
     terminal.signal("TERM");
     terminal.end();
+}
+
+#[test]
+fn kernels_race_during_and_between_answers_and_can_be_stopped() {
+    let mut terminal = Terminal::ready();
+    terminal.send("/race\r");
+    terminal.wait_for("the kernels race");
+    terminal.send(ESC);
+    terminal.wait_for("stopped early");
+    terminal.wait_gone("the kernels race");
+
+    terminal.send("/temp 100\r");
+    terminal.wait_for("the temperature is 100 now");
+    terminal.send(LONG);
+    terminal.send(ENTER);
+    terminal.wait_for("answering");
+    terminal.send("/race\r");
+    terminal.wait_for("the race begins after the answer");
+    terminal.send(ESC);
+    terminal.wait_for("the kernels race");
+    // A message ends it, and is answered.
+    terminal.send("/temp 0\r");
+    terminal.wait_for("the temperature is 0 now");
+    terminal.send("/clear\r");
+    terminal.wait_for("Enter sends it");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    terminal.wait_gone("the kernels race");
+
+    // To its end, with what came of it.
+    terminal.send("/race\r");
+    terminal.wait_for("the kernels race");
+    terminal.wait_for("* ");
+    terminal.wait_gone("the kernels race");
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("wins: 128 tokens read") || screen.contains("ran alone"),
+        "{screen}"
+    );
+    terminal.send("/kernel\r");
+    terminal.wait_for("tok/s on this machine and model");
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn the_chat_begins_with_the_kernel_that_was_measured_to_be_the_fastest() {
+    let mut terminal = Terminal::open_after(|cache| {
+        let race = Command::new(tritone_tests::tritone())
+            .args(["kernels", "--race", "--seconds=0.2"])
+            .env("XDG_CACHE_HOME", cache)
+            .output()
+            .unwrap();
+        assert!(race.status.success(), "{race:?}");
+        let file = cache.join("tritone/kernels.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut stored: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for kernel in stored["races"][0]["kernels"].as_array_mut().unwrap() {
+            let rate = if kernel["name"] == "scalar" { 2e6 } else { 1.0 };
+            kernel["decode"] = rate.into();
+            kernel["prefill"] = rate.into();
+        }
+        std::fs::write(&file, stored.to_string()).unwrap();
+    });
+    terminal.wait_for("ctx 0/");
+    let screen = terminal.screen();
+    assert!(screen.contains("kernel scalar"), "{screen}");
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
 }

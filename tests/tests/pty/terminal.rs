@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, PtyPair, PtySize, native_pty_system};
+use tempfile::TempDir;
 
 /// Nothing here takes this long unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -28,6 +30,8 @@ pub(crate) struct Terminal {
     seen: Arc<Mutex<Seen>>,
     /// The terminal's modes before the program began.
     modes: String,
+    /// What the program keeps.
+    _cache: TempDir,
 }
 
 fn size(columns: u16, rows: u16) -> PtySize {
@@ -53,7 +57,14 @@ impl Terminal {
     pub(crate) fn open_with(change: impl FnOnce(&mut CommandBuilder)) -> Self {
         let mut command = CommandBuilder::new(tritone_tests::tritone());
         change(&mut command);
-        Self::start(command)
+        Self::start(command, TempDir::new().unwrap())
+    }
+
+    /// The same with a cache directory, to which `fill` has been before.
+    pub(crate) fn open_after(fill: impl FnOnce(&Path)) -> Self {
+        let cache = TempDir::new().unwrap();
+        fill(cache.path());
+        Self::start(CommandBuilder::new(tritone_tests::tritone()), cache)
     }
 
     /// Starts a shell with job control that runs the program; when the program is stopped, the
@@ -63,14 +74,14 @@ impl Terminal {
         let script = "\"$0\"; echo back in the shell; read go; fg; exit $?";
         command.args(["-m", "-c", script]);
         command.arg(tritone_tests::tritone());
-        Self::start(command)
+        Self::start(command, TempDir::new().unwrap())
     }
 
-    fn start(mut command: CommandBuilder) -> Self {
+    fn start(mut command: CommandBuilder, cache: TempDir) -> Self {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let modes = format!("{:?}", pair.master.get_termios());
         command.env("TERM", "xterm-256color");
-        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        command.env("XDG_CACHE_HOME", cache.path());
         let child = pair.slave.spawn_command(command).unwrap();
         let writer = pair.master.take_writer().unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -94,6 +105,7 @@ impl Terminal {
             writer,
             seen,
             modes,
+            _cache: cache,
         }
     }
 

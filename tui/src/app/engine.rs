@@ -9,7 +9,7 @@ use tritone_engine::{Cancel, Engine, EngineStatus, Event, GenerateError, Generat
 use super::backend::{
     Backend, ChoiceCard, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
-use crate::race::run::race;
+use crate::race::run::{Terms, race};
 
 /// A kernel that was found and passed its checks.
 #[derive(Clone)]
@@ -119,13 +119,21 @@ impl Backend for EngineBackend {
 
     fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
         let all = self.kernels.iter().map(|option| Arc::clone(&option.kernel));
-        let (kernels, budget) = if order.automatic {
-            (self.races.automatic.clone(), UNASKED)
+        let (kernels, terms) = if order.automatic {
+            let terms = Terms {
+                budget: UNASKED,
+                keep_pages: true,
+            };
+            (self.races.automatic.clone(), terms)
         } else {
-            (all.collect(), ASKED)
+            let terms = Terms {
+                budget: ASKED,
+                keep_pages: false,
+            };
+            (all.collect(), terms)
         };
         // No read bandwidth: its buffer would break the memory limit.
-        let standing = race(&self.engine, &kernels, budget, None, report);
+        let standing = race(&self.engine, &kernels, terms, None, report);
         let mut choice = self.races.choice.explanation.clone();
         let mut not_kept = None;
         if standing.is_complete() {
@@ -134,8 +142,8 @@ impl Backend for EngineBackend {
                 Err(why) => not_kept = Some(why),
             }
             let leader = standing.leader().map(|leader| leader.name.as_str());
-            if let Some(leader) = leader.filter(|leader| *leader != self.engine.kernel_name())
-                && order.switch
+            let leader = leader.filter(|leader| *leader != self.engine.kernel_name());
+            if let Some(leader) = leader.filter(|_| order.switch)
                 && let Err(why) = self.set_kernel(leader)
             {
                 not_kept = Some(why);

@@ -37,13 +37,14 @@ pub(super) fn after_answer(state: &mut State) -> Vec<Effect> {
     begin(state, false)
 }
 
-/// Begins a short race when the result is missing and nobody does anything: once a session, and the
-/// next message ends it.
+/// Begins a short race when the result is missing and nobody does anything: once a session, not when
+/// a kernel was named meanwhile, and the next message ends it.
 pub(super) fn when_idle(state: &mut State) -> Vec<Effect> {
     let quiet = state.now.saturating_sub(state.touched) >= IDLE;
     let free = state.run.is_none()
         && state.race.is_none()
         && !state.waiting
+        && !state.kernel_named
         && state.composer.is_blank()
         && matches!(state.load, Load::Ready(_));
     if !(quiet && free && state.unmeasured) {
@@ -54,6 +55,7 @@ pub(super) fn when_idle(state: &mut State) -> Vec<Effect> {
 }
 
 fn begin(state: &mut State, automatic: bool) -> Vec<Effect> {
+    state.flash = None;
     state.race = Some(Race {
         automatic,
         standing: Standing::default(),

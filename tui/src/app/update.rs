@@ -333,7 +333,9 @@ fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
     }
     if !argument.is_empty() && state.model().is_some() {
         state.remark(format!("switching to {argument}"));
-        return vec![Effect::SetKernel(argument.to_owned())];
+        let mut effects = race::stop(state);
+        effects.push(Effect::SetKernel(argument.to_owned()));
+        return effects;
     }
     if state.kernels.is_empty() {
         state.remark("the kernels are known once the model is loaded");
@@ -349,7 +351,7 @@ fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
         text.push_str(&format!("\n{mark} {}  {}", choice.name, choice.detail));
     }
     if !state.choice.is_empty() {
-        text.push_str(&format!("\n{}", state.choice));
+        text.push_str(&format!("\nautomatic choice: {}", state.choice));
     }
     state.transcript.push(Kind::Note, text);
     Vec::new()
@@ -549,10 +551,13 @@ fn answer_stats(timings: &Timings) -> [String; 3] {
 
 /// The commands to hint at now.
 pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str)> {
-    COMMANDS
-        .iter()
-        .filter(|command| (command.when)(state))
-        .filter_map(|command| Some((command.short(), command.hint?)))
+    let racing = state.race.as_ref().is_some_and(|race| !race.automatic);
+    let possible = COMMANDS.iter().filter(|command| (command.when)(state));
+    let mut possible: Vec<_> = possible.collect();
+    // Whoever waits for a race wants to know how to end it, however narrow the screen.
+    possible.sort_by_key(|command| !(racing && command.action == Action::Stop));
+    let hint = |command: &commands::Command| Some((command.short(), command.hint?));
+    possible.into_iter().filter_map(hint)
 }
 
 #[cfg(test)]

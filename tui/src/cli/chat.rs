@@ -54,24 +54,16 @@ fn load(
     progress: &mut dyn FnMut(LoadProgress) -> bool,
 ) -> Result<Arc<dyn Backend>, String> {
     let (engine, notices) = setup.load(progress).map_err(|error| error.to_string())?;
-    let model = engine.model();
-    let speeds = setup.speeds(model);
     let option = |found: &tritone_loader::Found| {
         let facts = &found.facts;
         Some(KernelOption {
             name: facts.name.clone(),
-            detail: match speeds.iter().find(|(name, _)| *name == facts.name) {
-                Some((_, rate)) => {
-                    let (isa, rank) = (&facts.isa, found.score.rank);
-                    format!("{isa}, score {rank}, measured {rate:.1} tok/s")
-                }
-                None => format!("{}, score {}", facts.isa, found.score.rank),
-            },
+            detail: format!("{}, score {}", facts.isa, found.score.rank),
             kernel: Arc::clone(found.kernel()?),
         })
     };
     let kernels = setup.registry.kernels().iter().filter_map(option).collect();
-    let races = setup.races(model);
+    let races = setup.races(engine.model());
     Ok(Arc::new(Noted {
         backend: EngineBackend::new(engine, kernels, races),
         notices,

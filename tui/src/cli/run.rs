@@ -42,6 +42,7 @@ pub(crate) fn run(
         max_tokens: args.max_tokens,
         stop: args.stop.clone(),
         ignore_eos: args.ignore_eos,
+        keep: true,
     };
     let seed = request.sampling.seed;
 

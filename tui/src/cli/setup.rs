@@ -3,7 +3,7 @@
 //! Every value that is lowered, raised or replaced on the way becomes a note for the user.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tritone_abi::{Kernel, KvFormat};
@@ -21,8 +21,8 @@ use super::args::CommonArgs;
 use super::console::visible;
 use crate::app::backend::{ChoiceCard, Races};
 use crate::cli::date;
-use crate::race::choose::{Candidate, Candidates, Choice, Why, choose, plausible};
-use crate::race::store::{self, Key, Store};
+use crate::race::choose::{Candidates, Choice, Why, choose, plausible};
+use crate::race::store::{self, Key, Race, Store};
 
 /// The model that is compiled in; see `models/tritone-tiny/MODEL_CARD.md`.
 static EMBEDDED: &[u8] = include_bytes!("../../../models/tritone-tiny/tritone-tiny-i2_s.gguf");
@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     races_path: Option<PathBuf>,
     /// The model to use.
     pub(crate) source: ModelSource,
+    /// [`Model::content_id`] of the model at `source`, which takes milliseconds.
+    content_id: OnceLock<String>,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
     /// Nobody asked for a profile or a memory limit.
@@ -110,6 +112,7 @@ impl Setup {
             races,
             races_path,
             source,
+            content_id: OnceLock::new(),
             notes,
             limit_is_ours,
         })
@@ -137,18 +140,29 @@ impl Setup {
                 why: Why::Named(place.clone()),
             };
         }
-        let race = (self.races.len() > 0).then(|| self.races.find(&self.race_key(model)));
-        choose(&self.candidates, race.flatten())
+        choose(&self.candidates, self.race(model))
     }
 
-    /// What races with `model` here found, as decode rates of the kernels as they are built now.
-    pub(crate) fn speeds(&self, model: &Model) -> Vec<(String, f64)> {
-        let race = self.races.find(&self.race_key(model));
-        let speed = |candidate: &Candidate| {
-            let speed = candidate.speed(race?)?;
-            Some((speed.name.clone(), speed.decode))
-        };
-        self.candidates.iter().filter_map(speed).collect()
+    /// What the user should know of a choice: that it is not what the scores say, or that it is for
+    /// want of a measurement that holds.
+    pub(crate) fn choice_note(&self, choice: &Choice) -> Option<String> {
+        if choice.is_outdated() {
+            return Some(format!(
+                "the measurements of kernels with this model are of another build: {} is used by its \
+                 score; `tritone kernels --race` measures again",
+                choice.kernel.facts().name
+            ));
+        }
+        let by_score = Arc::ptr_eq(&choice.kernel, &self.candidates.best.kernel);
+        (choice.is_automatic() && !by_score).then(|| format!("kernel {}", choice.explanation()))
+    }
+
+    /// The race with `model` here, if there was one.
+    fn race(&self, model: &Model) -> Option<&Race> {
+        if self.races.len() == 0 {
+            return None; // Nothing is read of the file for nothing.
+        }
+        self.races.find(&self.race_key(model))
     }
 
     /// What a chat needs to race with `model`.
@@ -173,7 +187,8 @@ impl Setup {
                 let Some(path) = &path else {
                     return Err("the result is not kept: there is no cache directory".to_owned());
                 };
-                let store = store::record(path, &key, date::now(), standing)
+                let standing = candidates.stamped(standing);
+                let store = store::record(path, &key, date::now(), &standing)
                     .map_err(|error| format!("the result is not kept: {path:?}: {error}"))?;
                 Ok(if named {
                     before.clone()
@@ -186,7 +201,8 @@ impl Setup {
 
     /// What a race with `model` here is kept under.
     pub(crate) fn race_key(&self, model: &Model) -> Key {
-        Key::new(&self.machine, self.threads, model.content_id())
+        let id = self.content_id.get_or_init(|| model.content_id());
+        Key::new(&self.machine, self.threads, id.clone())
     }
 
     /// The file that races are kept in, if there is a place for one.
@@ -292,9 +308,7 @@ impl Setup {
         let capacity = Capacity::new(context, sequences, profile.prefill_chunk);
         let planned = self.plan_for(model, &*choice.kernel, self.forms(), capacity);
         let mut notes: Vec<String> = planned.note.into_iter().collect();
-        if choice.is_automatic() && !Arc::ptr_eq(&choice.kernel, &self.candidates.best.kernel) {
-            notes.push(format!("kernel {}", choice.explanation()));
-        }
+        notes.extend(self.choice_note(&choice));
         let options = EngineOptions {
             kernel: choice.kernel,
             threads: self.threads,

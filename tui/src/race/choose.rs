@@ -4,11 +4,15 @@
 //! model. So a race decides, if it measured the kernel with the highest score as it is built now: a
 //! faster kernel than any of the measured ones may have come since.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use tritone_abi::Kernel;
-use tritone_loader::{Found, Registry, SelectError};
+use tritone_loader::{Found, Origin, Registry, SelectError};
 
+use super::Standing;
 use super::store::{Race, Speed};
 use crate::cli::date::date;
 
@@ -77,6 +81,11 @@ impl Choice {
         }
     }
 
+    /// Whether there was a race, of another build.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self.why, Why::Score { unmeasured, .. } if unmeasured == ANOTHER_BUILD)
+    }
+
     /// Whether a race decided.
     pub(crate) fn is_measured(&self) -> bool {
         matches!(self.why, Why::Measured { .. })
@@ -94,6 +103,8 @@ pub(crate) struct Candidate {
     pub(crate) kernel: Arc<dyn Kernel>,
     pub(crate) rank: u32,
     pub(crate) reason: String,
+    /// Which build of which file it is: what a race measured holds for no other.
+    pub(crate) build: String,
 }
 
 /// The kernels that can be used; there is at least one.
@@ -112,8 +123,10 @@ impl Candidates {
     /// When there is none.
     pub(crate) fn new(registry: &Registry) -> Result<Self, SelectError> {
         let candidate = |found: &Found| {
+            let kernel = Arc::clone(found.kernel()?);
             Some(Candidate {
-                kernel: Arc::clone(found.kernel()?),
+                build: build(found, &kernel.facts().build_id, registry),
+                kernel,
                 rank: found.score.rank,
                 reason: found.score.reason.clone(),
             })
@@ -134,6 +147,47 @@ impl Candidates {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Candidate> {
         std::iter::once(&self.best).chain(&self.others)
     }
+
+    /// A race with the builds by which its result is found again.
+    pub(crate) fn stamped(&self, standing: &Standing) -> Standing {
+        let mut standing = standing.clone();
+        for entry in &mut standing.entries {
+            if let Some(candidate) = self.iter().find(|known| known.name() == entry.name) {
+                entry.build_id.clone_from(&candidate.build);
+            }
+        }
+        standing
+    }
+}
+
+/// The build a kernel announces, and the file it lies in: that of the plugin, or the program for one
+/// that is built in. A partial kernel is also what it is laid over.
+fn build(found: &Found, announced: &str, registry: &Registry) -> String {
+    let mut build = format!("{announced} {}", file(&found.origin));
+    let base = found.base.as_deref();
+    let base = base.and_then(|name| {
+        let mut kernels = registry.kernels().iter();
+        kernels.find(|other| other.is_usable() && other.facts.name == name)
+    });
+    if let Some(base) = base {
+        build = format!("{build} over {}", file(&base.origin));
+    }
+    build
+}
+
+/// What changes when a file is built again: its length and the time it was written. Reading all of it
+/// would slow the start.
+fn file(origin: &Origin) -> String {
+    let stamp = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        let written = found.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(format!("{:x}-{:x}", found.len(), written.as_nanos()))
+    };
+    let stamp = match origin {
+        Origin::BuiltIn => std::env::current_exe().ok().and_then(|path| stamp(&path)),
+        Origin::File(path) => stamp(path),
+    };
+    stamp.unwrap_or_else(|| "unknown".to_owned())
 }
 
 impl Candidate {
@@ -143,9 +197,8 @@ impl Candidate {
 
     /// What a race says of the kernel as it is built now.
     pub(crate) fn speed<'a>(&self, race: &'a Race) -> Option<&'a Speed> {
-        let facts = self.kernel.facts();
         let mut speeds = race.kernels.iter();
-        speeds.find(|speed| speed.name == facts.name && speed.build_id == facts.build_id)
+        speeds.find(|speed| speed.name == self.name() && speed.build_id == self.build)
     }
 }
 
@@ -175,9 +228,12 @@ pub(crate) fn choose(candidates: &Candidates, race: Option<&Race>) -> Choice {
         return by_score(ANOTHER_BUILD);
     }
     measured.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let Some(((_, winner, speed), others)) = measured.split_first() else {
+    let turns = measured.iter().enumerate();
+    let turns = turns.map(|(at, (turn, candidate, _))| (at, *turn, candidate.rank));
+    let Some(at) = super::first(turns) else {
         return by_score(NOT_MEASURED);
     };
+    let (_, winner, speed) = measured.remove(at);
     let rate =
         |(_, other, speed): &(f64, &Candidate, &Speed)| (other.name().to_owned(), speed.decode);
     Choice {
@@ -185,7 +241,7 @@ pub(crate) fn choose(candidates: &Candidates, race: Option<&Race>) -> Choice {
         why: Why::Measured {
             decode: speed.decode,
             date: date(speed.unix_time),
-            others: others.iter().map(rate).collect(),
+            others: measured.iter().map(rate).collect(),
         },
     }
 }
@@ -209,5 +265,45 @@ pub(crate) fn plausible(candidates: &Candidates, now: &dyn Kernel) -> Vec<Arc<dy
         Vec::new()
     } else {
         kernels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_built_again_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plugin.so");
+        let origin = Origin::File(path.clone());
+        assert_eq!(file(&origin), "unknown");
+        fs::write(&path, "one").unwrap();
+        let first = file(&origin);
+        assert_eq!(file(&origin), first);
+        let later =
+            fs::metadata(&path).unwrap().modified().unwrap() + std::time::Duration::from_secs(1);
+        let open = fs::File::options().append(true).open(&path).unwrap();
+        open.set_modified(later).unwrap();
+        let second = file(&origin);
+        assert_ne!(second, first);
+        fs::write(&path, "three").unwrap();
+        open.set_modified(later).unwrap();
+        assert_ne!(file(&origin), second);
+        assert_ne!(file(&Origin::BuiltIn), "unknown");
+    }
+
+    #[test]
+    fn built_in_kernels_are_known_by_the_program() {
+        let registry = crate::cli::setup::registry(&Default::default());
+        let candidates = Candidates::new(&registry).unwrap();
+        for candidate in candidates.iter() {
+            let expected = format!(
+                "{} {}",
+                candidate.kernel.facts().build_id,
+                file(&Origin::BuiltIn)
+            );
+            assert_eq!(candidate.build, expected);
+        }
     }
 }

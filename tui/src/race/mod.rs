@@ -26,13 +26,15 @@ pub enum State {
     Out(String),
 }
 
-/// One kernel in a race. Rates are tokens a second over everything measured so far.
+/// One kernel in a race. Rates are tokens a second of its fastest request so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Name of the kernel.
     pub name: String,
     /// Which build of it.
     pub build_id: String,
+    /// The score it gives itself on this machine.
+    pub rank: u32,
     /// Packed bits of a weight.
     pub bits: f64,
     /// From a request to its first token, for a prompt of one token.
@@ -65,6 +67,22 @@ pub(crate) fn turn(decode: f64, prefill: f64) -> Option<f64> {
     (decode > 0.0 && prefill > 0.0 && seconds.is_finite()).then_some(seconds)
 }
 
+/// A turn must be shorter by this part to beat a higher score: a machine that does other things meanwhile
+/// is no better judge than that.
+pub(crate) const MARGIN: f64 = 0.05;
+
+/// Who wins among kernels with turns and scores: the highest score of those that are as fast as the
+/// fastest, give or take [`MARGIN`].
+pub(crate) fn first<T>(turns: impl Iterator<Item = (T, f64, u32)>) -> Option<T> {
+    let turns: Vec<_> = turns.collect();
+    let fastest = turns.iter().map(|turn| turn.1).min_by(f64::total_cmp)?;
+    let near = turns
+        .into_iter()
+        .filter(|turn| turn.1 * (1.0 - MARGIN) <= fastest);
+    near.min_by(|a, b| b.2.cmp(&a.2).then(a.1.total_cmp(&b.1)))
+        .map(|turn| turn.0)
+}
+
 /// How a race stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
@@ -77,22 +95,17 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The kernel with the shortest turn so far.
+    /// The kernel that is ahead, as [`first`] says.
     #[must_use]
     pub fn leader(&self) -> Option<&Entry> {
-        let turns = self
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry, entry.turn()?)));
-        turns
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(entry, _)| entry)
+        let turns = self.entries.iter();
+        first(turns.filter_map(|entry| Some((entry, entry.turn()?, entry.rank))))
     }
 
-    /// Whether every kernel was measured or is out.
+    /// Whether it went to its end, with every kernel measured or out. Only then does it change anything.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let done = |entry: &Entry| entry.turn().is_some() || matches!(entry.state, State::Out(_));
-        self.finished && self.entries.iter().all(done)
+        self.finished && !self.cancelled && self.entries.iter().all(done)
     }
 }

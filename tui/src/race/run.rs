@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tritone_abi::Kernel;
+use tritone_abi::{Kernel, PAGE_TOKENS};
 use tritone_engine::sample::Sampling;
 use tritone_engine::{Engine, Event, GenerateError, Input, Recipe, Request, Timings};
 
 use super::{Entry, Standing, State};
 
-/// Times that every kernel is measured, with the others in between.
-const ROUNDS: u32 = 2;
+/// Times that every kernel is measured, with the others in between. Its fastest counts: what else the
+/// machine does only makes them slower.
+const ROUNDS: u32 = 3;
 /// A kernel that takes this many times as long as the leader is not measured again.
 const HOPELESS: f64 = 3.0;
-/// Longest prompt and longest answer of one request.
+/// Longest prompt and longest answer of one request, when there is room for it.
 const MOST_TOKENS: usize = 512;
 
 /// What reading memory allows a kernel now, in bytes a second; `None` when it cannot be measured.
@@ -30,34 +31,41 @@ pub(crate) fn bits(recipe: &Recipe, kernel: &dyn Kernel) -> f64 {
     sums.0 as f64 * 8.0 / sums.1 as f64
 }
 
-/// Everything measured of one kernel.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    read: (usize, Duration),
-    written: (usize, Duration),
-    share: Option<f64>,
-}
-
 fn rate((tokens, time): (usize, Duration)) -> Option<f64> {
     (tokens > 0 && !time.is_zero()).then(|| tokens as f64 / time.as_secs_f64())
 }
 
-/// Races `kernels` for about `budget` (kernels that are slow at everything take longer: each gets at
-/// least two tokens) and tells `report` how it stands, which ends it by returning `false`. Afterwards
-/// the engine runs on the kernel it had before.
+/// How a race is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How long it takes, about.
+    pub(crate) budget: Duration,
+    /// Use only pages of the KV cache that are free, so that a chat need not be read again; without
+    /// any the race is over at once.
+    pub(crate) keep_pages: bool,
+}
+
+/// Tokens a second of what a request has written so far.
+fn written(timings: &Timings) -> Option<f64> {
+    rate((timings.generated_tokens.saturating_sub(1), timings.decode))
+}
+
+/// Races `kernels`, the one in use among them (kernels that are slow at everything take longer than
+/// was asked for: each gets at least two tokens), and tells `report` how it stands, which ends it by
+/// returning `false`. Afterwards the engine runs on the kernel it had before.
 ///
 /// Kernels of one layout are measured in turn; another layout, whose weights must be packed first, comes
 /// after them.
 pub(crate) fn race(
     engine: &Engine,
     kernels: &[Arc<dyn Kernel>],
-    budget: Duration,
+    terms: Terms,
     limit: Option<Limit<'_>>,
     report: &mut dyn FnMut(&Standing) -> bool,
 ) -> Standing {
     let before = engine.kernel_name();
-    let mut race = Race::new(engine, kernels, budget, limit);
-    let went_on = race.all(&mut *report);
+    let mut race = Race::new(engine, kernels, terms, limit);
+    let went_on = race.most_tokens > 0 && race.all(&mut *report);
     race.standing.finished = true;
     race.standing.cancelled = !went_on;
     let old = kernels.iter().find(|kernel| kernel.facts().name == before);
@@ -74,12 +82,15 @@ pub(crate) fn race(
 struct Race<'a> {
     engine: &'a Engine,
     kernels: Vec<Arc<dyn Kernel>>,
-    sums: Vec<Sums>,
     standing: Standing,
     /// Time of one turn of one kernel.
     slot: Duration,
+    /// Longest prompt and longest answer of one request.
+    most_tokens: usize,
     limit: Option<Limit<'a>>,
-    /// Requests so far; each begins with another token, so that none finds the prompt of one before.
+    /// What a token a second is of the read bandwidth as it was measured last.
+    share: Option<f64>,
+    /// Requests so far; each has other tokens.
     requests: usize,
 }
 
@@ -87,7 +98,7 @@ impl<'a> Race<'a> {
     fn new(
         engine: &'a Engine,
         kernels: &[Arc<dyn Kernel>],
-        budget: Duration,
+        terms: Terms,
         limit: Option<Limit<'a>>,
     ) -> Self {
         // The layout that is loaded comes first.
@@ -102,6 +113,7 @@ impl<'a> Race<'a> {
         let entry = |kernel: &Arc<dyn Kernel>| Entry {
             name: kernel.facts().name.clone(),
             build_id: kernel.facts().build_id.clone(),
+            rank: kernel.score().rank,
             bits: bits(engine.model().recipe(), &**kernel),
             first: None,
             decode: None,
@@ -110,16 +122,27 @@ impl<'a> Race<'a> {
             state: State::Waiting,
         };
         let turns = ROUNDS * u32::try_from(kernels.len().max(1)).unwrap_or(u32::MAX);
+        let context = engine.info().context;
+        let status = engine.status();
+        let free = status.kv_pages.saturating_sub(status.kv_pages_used);
+        // Prompt and answer share the free pages. Who asked for a race gets one without any, too.
+        let most_tokens = match free * PAGE_TOKENS / 2 {
+            few if few < PAGE_TOKENS && !terms.keep_pages => MOST_TOKENS,
+            enough => enough,
+        };
         Self {
             engine,
-            sums: vec![Sums::default(); kernels.len()],
             standing: Standing {
                 entries: kernels.iter().map(entry).collect(),
                 ..Standing::default()
             },
             kernels,
-            slot: budget / turns,
+            slot: terms.budget / turns,
+            most_tokens: most_tokens
+                .min(MOST_TOKENS)
+                .min(context.saturating_sub(1) / 2),
             limit,
+            share: None,
             requests: 0,
         }
     }
@@ -181,13 +204,14 @@ impl<'a> Race<'a> {
             let switched = self.engine.set_kernel(Arc::clone(&kernel));
             switched.map_err(|error| error.to_string())?;
         }
-        if let Some(read) = self.limit.and_then(|limit| limit(&*kernel)) {
+        let read = self.limit.and_then(|limit| limit(&*kernel));
+        self.share = read.map(|read| {
             let plan = &self.engine.info().plan;
             let weights = self.engine.model().recipe().ternary_weights() as f64;
             let bytes = weights * self.standing.entries[at].bits / 8.0 + plan.head_read as f64;
-            self.sums[at].share = Some(bytes / read);
-        }
-        let mut pace = rate(self.sums[at].read);
+            bytes / read
+        });
+        let mut pace = self.standing.entries[at].prefill;
         if round == 0 {
             let (timings, went_on) = self.request(at, 1, 2, Instant::now(), report)?;
             if !went_on {
@@ -202,38 +226,38 @@ impl<'a> Race<'a> {
             }
         }
         let pace = pace.unwrap_or(1.0);
-        let room = self.engine.info().context.saturating_sub(1) / 2;
         // Two fifths of the turn go into the prompt.
         let prompt = (pace * self.slot.as_secs_f64() * 0.4) as usize;
-        let prompt = prompt.clamp(2, MOST_TOKENS).min(room.max(1));
+        let prompt = prompt.max(2).min(self.most_tokens);
         let end = Instant::now() + self.slot;
-        let (timings, went_on) =
-            self.request(at, prompt, MOST_TOKENS.min(room.max(2)), end, report)?;
+        let (timings, went_on) = self.request(at, prompt, self.most_tokens, end, report)?;
         self.add(at, &timings);
         Ok(went_on)
     }
 
-    /// Counts a request.
+    /// Takes a request in if it is the kernel's fastest.
     fn add(&mut self, at: usize, timings: &Timings) {
-        let sums = &mut self.sums[at];
-        if timings.generated_tokens > 1 {
-            sums.read.0 += timings.prompt_tokens - timings.cached_tokens;
-            sums.read.1 += timings.prefill;
-            sums.written.0 += timings.generated_tokens - 1;
-            sums.written.1 += timings.decode;
+        let read = timings.prompt_tokens - timings.cached_tokens;
+        let (Some(prefill), Some(decode)) = (rate((read, timings.prefill)), written(timings))
+        else {
+            return;
+        };
+        let Some(turn) = super::turn(decode, prefill) else {
+            return;
+        };
+        if self.standing.entries[at]
+            .turn()
+            .is_none_or(|best| turn < best)
+        {
+            self.standing.entries[at].prefill = Some(prefill);
+            self.show(at, decode);
         }
-        let sums = *sums;
-        self.show(at, sums);
     }
 
-    fn show(&mut self, at: usize, sums: Sums) {
+    fn show(&mut self, at: usize, decode: f64) {
         let entry = &mut self.standing.entries[at];
-        entry.prefill = rate(sums.read);
-        entry.decode = rate(sums.written);
-        entry.share_of_read = entry
-            .decode
-            .zip(sums.share)
-            .map(|(rate, share)| rate * share);
+        entry.decode = Some(decode);
+        entry.share_of_read = self.share.map(|share| decode * share);
     }
 
     /// Runs one request until `end`, but to at least two tokens; its timings, and `false` when the race
@@ -257,30 +281,32 @@ impl<'a> Race<'a> {
         let mut request = Request::new(Input::Tokens((first..first + prompt).map(token).collect()));
         request.sampling = Sampling::greedy();
         request.ignore_eos = true;
+        request.keep = false;
         request.max_tokens = Some(tokens);
         let failed = |error: GenerateError| error.to_string();
         let generation = self.engine.generate(request).map_err(failed)?;
         let cancel = generation.cancel_handle();
-        let (base, mut went_on) = (self.sums[at], true);
+        let mut went_on = true;
         let mut shown = Instant::now();
         while let Some(event) = generation.next_event() {
             let timings = match event {
-                Event::Prefill { .. } => continue,
-                Event::Text { timings, .. } => timings,
+                Event::Prefill { .. } => None,
+                Event::Text { timings, .. } => Some(timings),
                 Event::Finished(finished) => return Ok((finished.timings, went_on)),
                 Event::Failed(error) => return Err(failed(error)),
             };
+            let decode = timings.as_ref().and_then(written);
             let now = Instant::now();
-            if timings.generated_tokens >= 2 && now >= end {
+            if decode.is_some() && now >= end {
                 cancel.cancel();
             }
             if now - shown >= Duration::from_millis(100) && went_on {
                 shown = now;
-                if tokens > 2 {
-                    let mut sums = base;
-                    sums.written.0 += timings.generated_tokens - 1;
-                    sums.written.1 += timings.decode;
-                    self.show(at, sums);
+                // Until there is a result, how it goes.
+                if let Some(decode) = decode.filter(|_| tokens > 2)
+                    && self.standing.entries[at].prefill.is_none()
+                {
+                    self.show(at, decode);
                 }
                 if !report(&self.standing) {
                     went_on = false;

@@ -80,10 +80,15 @@ pub(crate) fn verdict(standing: &Standing) -> String {
     let second = rivals.filter_map(|rival| Some((rival.turn()?, &rival.name)));
     match second.min_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((other, name)) => format!(
-            "{ended}{} wins: 128 tokens read and 128 written in {}, {name} in {}",
+            "{ended}{} wins: 128 tokens read and 128 written in {}, {name} in {}{}",
             leader.name,
             time(Duration::from_secs_f64(turn)),
             time(Duration::from_secs_f64(other.min(1e9))),
+            if other < turn {
+                ", too close to beat the higher score"
+            } else {
+                ""
+            }
         ),
         None => format!("{ended}{} ran alone", leader.name),
     }
@@ -99,10 +104,10 @@ fn rate(rate: Option<f64>) -> String {
 
 fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
-    if seconds < 10.0 {
-        format!("{:.0} ms", seconds * 1e3)
-    } else {
-        format!("{seconds:.1} s")
+    match seconds {
+        0.0..1.0 => format!("{:.0} ms", seconds * 1e3),
+        1.0..10.0 => format!("{seconds:.2} s"),
+        _ => format!("{seconds:.1} s"),
     }
 }
 

@@ -40,6 +40,7 @@ fn candidate(name: &str, build: &str, rank: u32, layout: u32) -> Candidate {
         kernel: Arc::new(Named(facts)),
         rank,
         reason: "because".to_owned(),
+        build: build.to_owned(),
     }
 }
 
@@ -57,6 +58,7 @@ fn entry(name: &str, build: &str, rates: Option<(f64, f64)>) -> Entry {
     Entry {
         name: name.to_owned(),
         build_id: build.to_owned(),
+        rank: 1,
         bits: 2.0,
         first: Some(Duration::from_millis(120)),
         decode: rates.map(|rates| rates.0),
@@ -114,6 +116,15 @@ fn a_race_decides_if_it_had_the_kernel_with_the_highest_score() {
         entry("other", "b1", Some((9.0, 5.0))),
     ]);
     assert_eq!(turn.kernel.facts().name, "best");
+    // A little faster is no reason against a higher score.
+    let close = after(vec![
+        entry("best", "b1", Some((6.0, 20.0))),
+        entry("other", "b1", Some((6.2, 20.5))),
+    ]);
+    assert_eq!(
+        close.explanation(),
+        "best: measured 6.0 tok/s on this machine and model on 2026-11-23; other 6.2"
+    );
     // The kernel with the highest score is new.
     let stale = after(vec![
         entry("best", "b0", Some((1.0, 1.0))),
@@ -296,6 +307,14 @@ fn tables_mark_the_leader() {
     let narrow = table::lines(&race, 37).join("\n");
     let verdict = table::verdict(&race);
     insta::assert_snapshot!(format!("{wide}\n\n{narrow}\n\n{verdict}"));
+    race.entries[0].decode = Some(7.9);
+    race.entries[0].prefill = Some(290.0);
+    race.entries[0].rank = 2;
+    let close = table::verdict(&race);
+    assert!(
+        close.starts_with("best wins") && close.ends_with("beat the higher score"),
+        "{close}"
+    );
     let nothing = Standing {
         cancelled: true,
         ..Standing::default()
@@ -315,6 +334,13 @@ fn engine() -> (Engine, Vec<Arc<dyn Kernel>>) {
     (engine, kernels.cloned().collect())
 }
 
+fn terms(milliseconds: u64, keep_pages: bool) -> run::Terms {
+    run::Terms {
+        budget: Duration::from_millis(milliseconds),
+        keep_pages,
+    }
+}
+
 #[test]
 fn every_kernel_answers_and_the_engine_goes_on_as_before() {
     let (engine, kernels) = engine();
@@ -327,8 +353,8 @@ fn every_kernel_answers_and_the_engine_goes_on_as_before() {
     let said = answer(&engine);
     let mut reports = 0;
     let limit = |_: &dyn Kernel| Some(1e12);
-    let budget = Duration::from_millis(200);
-    let standing = run::race(&engine, &kernels, budget, Some(&limit), &mut |_| {
+    let terms = terms(200, false);
+    let standing = run::race(&engine, &kernels, terms, Some(&limit), &mut |_| {
         reports += 1;
         true
     });
@@ -354,11 +380,40 @@ fn every_kernel_answers_and_the_engine_goes_on_as_before() {
 fn a_race_ends_when_it_is_told_to() {
     let (engine, kernels) = engine();
     let (before, mut left) = (engine.kernel_name(), 2);
-    let budget = Duration::from_secs(60);
-    let standing = run::race(&engine, &kernels, budget, None, &mut |_| {
+    let terms = terms(60_000, false);
+    let standing = run::race(&engine, &kernels, terms, None, &mut |_| {
         left -= 1;
         left > 0
     });
     assert!(standing.cancelled && !standing.is_complete());
     assert_eq!(engine.kernel_name(), before);
+}
+
+/// Tokens of `prompt` that are found in the cache.
+fn cached(engine: &Engine, prompt: &[u32]) -> usize {
+    let mut request = Request::new(Input::Tokens(prompt.to_vec()));
+    request.max_tokens = Some(1);
+    request.ignore_eos = true;
+    let finished = engine.generate(request).unwrap().wait().unwrap().1;
+    finished.timings.cached_tokens
+}
+
+#[test]
+fn a_race_that_nobody_asked_for_leaves_the_chat_in_the_cache() {
+    let (engine, kernels) = engine();
+    let pages = engine.status().kv_pages;
+    for share in [pages / 2, pages] {
+        // One token is generated.
+        let prompt: Vec<u32> = (0..share as u32 * 64 - 1)
+            .map(|i| i % 200 + share as u32)
+            .collect();
+        assert_eq!(cached(&engine, &prompt), 0);
+        let kept = cached(&engine, &prompt);
+        assert!(kept > 0);
+        let standing = run::race(&engine, &kernels, terms(200, true), None, &mut |_| true);
+        // There was room in one half, and then none any more.
+        assert_eq!(standing.is_complete(), share == pages / 2, "{standing:?}");
+        assert_eq!(standing.cancelled, share != pages / 2);
+        assert_eq!(cached(&engine, &prompt), kept);
+    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Worker {
     stop_loading: Arc<AtomicBool>,
     answer: Arc<Stop>,
     stop_race: Arc<AtomicBool>,
+    /// Held by who changes the kernel: a race puts the old one back before another change.
+    kernel: Arc<Mutex<()>>,
 }
 
 /// Ends an answer, also one whose engine does not know of it yet.
@@ -55,6 +57,7 @@ impl Worker {
             stop_loading: Arc::default(),
             answer: Arc::default(),
             stop_race: Arc::default(),
+            kernel: Arc::default(),
         };
         let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
         let stop = Arc::clone(&worker.stop_loading);
@@ -95,11 +98,12 @@ impl Worker {
         let Some(backend) = self.backend.get().map(Arc::clone) else {
             return;
         };
-        let sender = self.sender.clone();
+        let (sender, turn) = (self.sender.clone(), Arc::clone(&self.kernel));
         self.spawn(
             "kernel",
             |why| Msg::KernelSet(Err(why)),
             move || {
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let result = backend.set_kernel(&name).map(|()| backend.kernel_name());
                 let _ = sender.send(Msg::KernelSet(result));
             },
@@ -122,7 +126,9 @@ impl Worker {
                 not_kept: Some(why),
             }))
         };
+        let turn = Arc::clone(&self.kernel);
         self.spawn("race", failed, move || {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
             let result = backend.race(order, &mut |standing| {
                 let _ = sender.send(Msg::Race(standing.clone()));
                 !stop.load(Ordering::Relaxed)

@@ -146,6 +146,7 @@ fn race() {
         let entry = |name: &str, decode: Option<f64>, state| Entry {
             name: name.to_owned(),
             build_id: "b".to_owned(),
+            rank: 1,
             bits: 2.0,
             first: decode.map(|_| Duration::from_millis(120)),
             decode,

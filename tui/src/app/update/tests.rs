@@ -463,6 +463,7 @@ fn standing(finished: bool) -> Standing {
     let entry = |name: &str, decode: Option<f64>, state| Entry {
         name: name.to_owned(),
         build_id: "b".to_owned(),
+        rank: 1,
         bits: 2.0,
         first: decode.map(|_| Duration::from_millis(120)),
         decode,
@@ -525,6 +526,11 @@ fn a_kernel_that_was_named_is_not_replaced() {
     assert!(matches!(effects.as_slice(), [Effect::Race(order)] if !order.switch));
     session.say("/kernel avx2");
     assert!(session.take_effects().is_empty(), "not while they race");
+    // Whoever named a kernel has no use for a race that nobody asked for.
+    let mut idle = unmeasured();
+    idle.send(Msg::KernelSet(Ok("scalar".to_owned())));
+    idle.wait(60_000).send(Msg::Memory(1 << 20));
+    assert!(idle.take_effects().is_empty());
 }
 
 #[test]
@@ -562,12 +568,32 @@ fn a_race_waits_for_the_answer_and_ends_for_the_next_message() {
     );
 }
 
-#[test]
-fn an_idle_chat_measures_once_what_was_never_measured() {
+/// A chat with a model that was never measured.
+fn unmeasured() -> Headless {
     let mut session = Headless::new(80, 24);
     let mut model = loaded(&[]);
     model.choice.unmeasured = true;
     session.send(Msg::Loaded(Box::new(model)));
+    session
+}
+
+#[test]
+fn naming_a_kernel_ends_a_race_that_nobody_asked_for() {
+    let mut session = unmeasured();
+    session.wait(5000).send(Msg::Memory(1 << 20));
+    let effects = session.take_effects();
+    assert!(matches!(effects.as_slice(), [Effect::Race(order)] if order.automatic));
+    session.say("/kernel scalar");
+    let effects = session.take_effects();
+    assert!(
+        matches!(effects.as_slice(), [Effect::StopRace, Effect::SetKernel(name)] if name == "scalar"),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn an_idle_chat_measures_once_what_was_never_measured() {
+    let mut session = unmeasured();
     let memory = |session: &mut Headless| {
         session.send(Msg::Memory(1 << 20));
         session.take_effects()

@@ -98,10 +98,9 @@ fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::
     for notice in model.notices() {
         console.note(notice);
     }
-    let kernels = kernels_named(&args.kernel, &setup, &model)?;
-
     let most = threads.iter().copied().max().unwrap_or(1);
     setup.threads = most;
+    let kernels = kernels_named(&args.kernel, &setup, &model, console)?;
     let pins = args.pin.then(|| Pins::new(most)).transpose()?;
     let wanted = wanted(args, &setup);
     let extent = extent(&wanted, common)?;
@@ -226,8 +225,16 @@ fn kernels_named(
     names: &[String],
     setup: &Setup,
     model: &Model,
+    console: &Console,
 ) -> anyhow::Result<Vec<Arc<dyn Kernel>>> {
     let registry = &setup.registry;
+    let automatic = || {
+        let choice = setup.choose(model);
+        if let Some(note) = setup.choice_note(&choice) {
+            console.note(&note);
+        }
+        choice.kernel
+    };
     let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
     let mut add = |kernel: Arc<dyn Kernel>| {
         if !kernels.iter().any(|known| Arc::ptr_eq(known, &kernel)) {
@@ -240,12 +247,12 @@ fn kernels_named(
                 let all = registry.kernels().iter().filter_map(Found::kernel);
                 all.cloned().for_each(&mut add);
             }
-            "auto" => add(setup.choose(model).kernel),
+            "auto" => add(automatic()),
             name => add(registry.by_name(name)?),
         }
     }
     if names.is_empty() {
-        add(setup.choose(model).kernel);
+        add(automatic());
     }
     Ok(kernels)
 }

@@ -55,8 +55,11 @@ pub(super) fn run(
     };
     let mut block = console.block();
     let width = block.width();
-    let budget = Duration::from_secs_f64(args.seconds);
-    let standing = run::race(&engine, &kernels, budget, Some(&limit), &mut |standing| {
+    let terms = run::Terms {
+        budget: Duration::from_secs_f64(args.seconds),
+        keep_pages: false,
+    };
+    let standing = run::race(&engine, &kernels, terms, Some(&limit), &mut |standing| {
         block.show(|| table::lines(standing, width));
         !interrupt.is_pressed()
     });
@@ -66,7 +69,8 @@ pub(super) fn run(
     let recorded = match setup.races_path() {
         Some(path) if standing.is_complete() => {
             let key = setup.race_key(model);
-            match store::record(path, &key, date::now(), &standing) {
+            let stamped = setup.candidates.stamped(&standing);
+            match store::record(path, &key, date::now(), &stamped) {
                 Ok(_) => Some(path),
                 Err(error) => {
                     console.note(&format!("the result is not kept: {path:?}: {error}"));

@@ -87,6 +87,8 @@ impl Backend for Fake {
         while report(&Standing::default()) {
             thread::sleep(Duration::from_millis(1));
         }
+        // The old kernel is put back.
+        thread::sleep(Duration::from_millis(20));
         RaceResult {
             standing: Standing {
                 cancelled: true,
@@ -203,6 +205,19 @@ fn a_race_says_how_it_stands_until_it_is_stopped() {
     worker.stop_race();
     let end = std::iter::from_fn(|| receiver.blocking_recv()).find(|m| !matches!(m, Msg::Race(_)));
     assert!(matches!(end, Some(Msg::RaceEnded(end)) if end.standing.cancelled));
+
+    // Another kernel waits until the race has put the old one back.
+    worker.race(RaceOrder {
+        automatic: true,
+        switch: true,
+    });
+    assert!(matches!(receiver.blocking_recv(), Some(Msg::Race(_))));
+    worker.stop_race();
+    worker.set_kernel("new".to_owned());
+    let mut ends = std::iter::from_fn(|| receiver.blocking_recv());
+    let mut ends = ends.by_ref().filter(|m| !matches!(m, Msg::Race(_)));
+    assert!(matches!(ends.next(), Some(Msg::RaceEnded(_))));
+    assert!(matches!(ends.next(), Some(Msg::KernelSet(Err(_)))));
 }
 
 #[test]

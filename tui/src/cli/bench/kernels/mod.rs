@@ -117,8 +117,9 @@ fn measure(
     }
     let interrupt = Interrupt::listen()?;
     let model = setup.open()?;
-    let kernels = kernels_named(names, &setup, &model)?;
     let most = threads.iter().copied().max().unwrap_or(1);
+    setup.threads = most;
+    let kernels = kernels_named(names, &setup, &model, console)?;
     let pins = args.pin.then(|| Pins::new(most)).transpose()?;
     let mut line = console.progress();
     line.show(|| "filling the read buffer".to_owned());
