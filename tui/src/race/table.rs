@@ -65,13 +65,11 @@ pub(crate) fn lines(standing: &Standing, width: usize) -> Vec<String> {
 
 /// What to say below the table, once the race is over.
 pub(crate) fn verdict(standing: &Standing) -> String {
-    let ended = if standing.cancelled {
-        "stopped early; "
-    } else {
-        ""
-    };
+    if standing.cancelled {
+        return "stopped early, nothing has changed".to_owned();
+    }
     let Some((leader, turn)) = standing.leader().and_then(|l| Some((l, l.turn()?))) else {
-        return format!("{ended}nothing was measured");
+        return "nothing was measured".to_owned();
     };
     let rivals = standing
         .entries
@@ -80,7 +78,7 @@ pub(crate) fn verdict(standing: &Standing) -> String {
     let second = rivals.filter_map(|rival| Some((rival.turn()?, &rival.name)));
     match second.min_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((other, name)) => format!(
-            "{ended}{} wins: 128 tokens read and 128 written in {}, {name} in {}{}",
+            "{} wins: 128 tokens read and 128 written in {}, {name} in {}{}",
             leader.name,
             time(Duration::from_secs_f64(turn)),
             time(Duration::from_secs_f64(other.min(1e9))),
@@ -90,7 +88,7 @@ pub(crate) fn verdict(standing: &Standing) -> String {
                 ""
             }
         ),
-        None => format!("{ended}{} ran alone", leader.name),
+        None => format!("{} ran alone", leader.name),
     }
 }
 

@@ -321,7 +321,7 @@ fn tables_mark_the_leader() {
     };
     assert_eq!(
         table::verdict(&nothing),
-        "stopped early; nothing was measured"
+        "stopped early, nothing has changed"
     );
 }
 
