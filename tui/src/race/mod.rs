@@ -95,7 +95,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The kernel that is ahead, as [`first`] says.
+    /// The kernel that is ahead: of those within 5 % of the fastest the one with the highest score.
     #[must_use]
     pub fn leader(&self) -> Option<&Entry> {
         let turns = self.entries.iter();
