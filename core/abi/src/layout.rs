@@ -15,6 +15,16 @@
 //! of the block. One 64-byte load therefore feeds four byte dot products that each need a single
 //! broadcast dword of activations, and masking with 0x03, 0x0c, 0x30, 0xc0 replaces shifting.
 //! Rows are padded to 32 and columns to 16 with code 1 (zero).
+//!
+//! # `T5R128`
+//!
+//! Five trits a byte: 1.6 bits a weight. Rows in groups of 128, columns in blocks of 5; a (group,
+//! block) is 128 bytes, byte `l` for row `l` of the group. What a byte means is said in
+//! [`t5r128`]. Rows are padded to 128 and columns to 5 with zeros, whose byte is 0. Groups of
+//! scales (64, 128, 256 columns) do not end with a block: a kernel that scales groups reads the
+//! byte across a border twice, with the activations of one side each time.
+
+pub mod t5r128;
 
 use crate::error::KernelError;
 
@@ -29,6 +39,8 @@ impl LayoutId {
     pub const NONE: Self = Self(0);
     /// Two bits a weight, 32 rows interleaved; see the module documentation.
     pub const T2R32: Self = Self(1);
+    /// 1.6 bits a weight, 128 rows interleaved; see the module documentation.
+    pub const T5R128: Self = Self(2);
 
     /// A short name for people.
     #[must_use]
@@ -36,6 +48,7 @@ impl LayoutId {
         match self {
             Self::NONE => "none",
             Self::T2R32 => "T2R32",
+            Self::T5R128 => "T5R128",
             _ => "unknown",
         }
     }
