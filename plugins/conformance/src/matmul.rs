@@ -16,6 +16,9 @@ pub(crate) const COLS: [usize; 17] = [
 pub(crate) const ROWS: [usize; 12] = [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100];
 pub(crate) const TOKENS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 64];
 
+/// Rows of the matrices whose size a kernel's groups of rows decide.
+const MOST_ROWS: usize = 4096;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scales {
     Tensor,
@@ -77,6 +80,15 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
         for scales in Scales::ALL {
             n += 1;
             random(suite, (96, 512, tokens), scales, n);
+        }
+    }
+    // Ranges that begin inside of a matrix, whatever the kernel's groups of rows.
+    let align = suite.row_align();
+    if let Some(rows) = align.checked_mul(2).filter(|rows| *rows <= MOST_ROWS) {
+        for range in 0..4 {
+            for (tokens, scales) in [(1, Scales::Row), (2, Scales::Group(64)), (7, Scales::Row)] {
+                random(suite, (rows + align / 4 + 1, 320, tokens), scales, range);
+            }
         }
     }
     let large: &[_] = if suite.full() {
