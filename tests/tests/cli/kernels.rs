@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::program::{command, finish, run};
 
-/// The kernels that are built in for this architecture alone.
-const SIMD: &[&str] = if cfg!(target_arch = "x86_64") {
-    &["avx2", "avx512"]
+/// The kernels that are built in besides the scalar one.
+const OTHERS: &[&str] = if cfg!(target_arch = "x86_64") {
+    &["avx2", "avx512", "lut"]
 } else if cfg!(target_arch = "aarch64") {
-    &["neon"]
+    &["neon", "lut"]
 } else {
-    &[]
+    &["lut"]
 };
 
 fn named<'a>(listing: &'a Value, name: &str) -> &'a Value {
@@ -31,7 +31,7 @@ fn the_listing_has_every_kernel_with_its_state() {
     assert_eq!(scalar["score"], 1);
     assert_eq!(scalar["origin"], "built in");
     assert_eq!(scalar["layout"], "T2R32");
-    for name in SIMD {
+    for name in OTHERS {
         let kernel = named(&listing, name);
         assert_eq!(
             kernel["state"] == "usable",
@@ -40,11 +40,14 @@ fn the_listing_has_every_kernel_with_its_state() {
         );
         assert!(!kernel["reason"].as_str().unwrap().is_empty());
     }
+    let lut = named(&listing, "lut");
+    assert_eq!(lut["state"], "usable");
+    assert_eq!(lut["layout"], "T5R128");
     let best = listing["best"].as_str().unwrap();
     assert_eq!(named(&listing, best)["state"], "usable");
     let table = run(&["kernels"]).ok();
     assert!(table.lines().next().unwrap().contains("SCORE"));
-    for name in [&["scalar"], SIMD].concat() {
+    for name in [&["scalar"], OTHERS].concat() {
         assert!(table.lines().any(|line| line.starts_with(name)), "{table}");
     }
 }

@@ -18,6 +18,16 @@ const PLUGINS: Names = &[
     "tritone-avx2",
     "tritone-avx512",
     "tritone-neon",
+    "tritone-lut",
+];
+/// Kernels, and what lays partial ones over complete ones.
+const KERNELS: Names = &[
+    "tritone-scalar",
+    "tritone-avx2",
+    "tritone-avx512",
+    "tritone-neon",
+    "tritone-lut",
+    "tritone-loader",
 ];
 const ORACLE: Names = &["tritone-scalar", "tritone-conformance"];
 
@@ -27,12 +37,23 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/formats", &[], &[]),
     ("core/machine", &[], &[]),
     ("core/profile", &[], &[]),
-    ("core/engine", &["tritone-abi", "tritone-formats"], PLUGINS),
+    ("core/engine", &["tritone-abi", "tritone-formats"], KERNELS),
     ("core/loader", ABI, PLUGINS),
     ("plugins/scalar", ABI, ORACLE),
     ("plugins/simd", ABI, ORACLE),
     ("plugins/avx2", VECTORS, ORACLE),
     ("plugins/avx512", VECTORS, ORACLE),
+    (
+        "plugins/lut",
+        ABI,
+        &[
+            "tritone-scalar",
+            "tritone-avx2",
+            "tritone-avx512",
+            "tritone-conformance",
+            "tritone-loader",
+        ],
+    ),
     ("plugins/neon", VECTORS, ORACLE),
     (
         "plugins/conformance",

@@ -347,6 +347,7 @@ static BUILT_IN: &[&tritone_abi::table::KernelTable] = &[
     tritone_avx512::TABLE,
     #[cfg(target_arch = "aarch64")]
     tritone_neon::TABLE,
+    tritone_lut::TABLE,
 ];
 
 /// All kernels of this machine, for commands that need no profile or model.

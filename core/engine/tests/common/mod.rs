@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use tritone_abi::host::TableKernel;
 use tritone_abi::table::KernelTable;
-use tritone_abi::{Kernel, KvFormat};
+use tritone_abi::{Kernel, KvFormat, Ops};
 use tritone_engine::{
     Capacity, Forms, Head, Model, ModelSource, Runner, RunnerOptions, Slice, Want,
 };
+use tritone_loader::Layered;
 
 /// The embedded model's file.
 pub const TINY: &str = concat!(
@@ -30,6 +31,7 @@ pub fn tiny() -> Arc<Model> {
 }
 
 /// Every kernel that can run on this machine, through its C table; says which it left out.
+/// Complete ones come first; a partial one is laid over the best of them.
 pub fn kernels() -> Vec<Arc<dyn Kernel>> {
     let tables: &[&'static KernelTable] = &[
         tritone_scalar::TABLE,
@@ -39,19 +41,27 @@ pub fn kernels() -> Vec<Arc<dyn Kernel>> {
         tritone_avx512::TABLE,
         #[cfg(target_arch = "aarch64")]
         tritone_neon::TABLE,
+        tritone_lut::TABLE,
     ];
     let disabled = std::env::var("TRITONE_DISABLE_KERNELS").unwrap_or_default();
     let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
+    let mut partial: Vec<Arc<dyn Kernel>> = Vec::new();
     for table in tables {
         // SAFETY: a table made by `export_kernel!`, linked into this program.
         let kernel = unsafe { TableKernel::new(table) }.unwrap();
         let (name, score) = (kernel.facts().name.clone(), kernel.score());
         if score.rank == 0 || disabled.split(',').any(|d| d == name) {
             println!("{name} left out: {}", score.reason);
-        } else {
+        } else if kernel.facts().ops.contains(Ops::ALL) {
             kernels.push(Arc::new(kernel));
+        } else {
+            partial.push(Arc::new(kernel));
         }
     }
+    let base = kernels.iter().max_by_key(|kernel| kernel.score().rank);
+    let base = base.unwrap().clone();
+    let laid = |top| Arc::new(Layered::new(top, base.clone())) as Arc<dyn Kernel>;
+    kernels.extend(partial.into_iter().map(laid));
     kernels
 }
 
