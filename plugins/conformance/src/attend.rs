@@ -53,13 +53,14 @@ struct Case {
 
 pub(crate) fn cases(suite: &mut Suite<'_>) {
     let mut n = 0;
-    for head_dim in DIMS {
-        for len in LENGTHS {
+    for head_dim in suite.sizes(DIMS) {
+        for len in suite.sizes(LENGTHS) {
+            let (every_window, every_tokens) = (suite.sizes(WINDOWS), suite.sizes(TOKENS));
             let (windows, tokens) = if suite.full() {
-                (&WINDOWS[..], &TOKENS[..])
+                (&every_window[..], &every_tokens[..])
             } else {
                 let (w, t) = (n % WINDOWS.len(), n / 3 % TOKENS.len());
-                (&WINDOWS[w..=w], &TOKENS[t..=t])
+                (&every_window[w..=w], &every_tokens[t..=t])
             };
             for window in windows {
                 for tokens in tokens {
@@ -82,8 +83,8 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
         }
     }
     // Every window with every count of tokens, across the border of a chunk.
-    for (i, window) in WINDOWS.into_iter().enumerate() {
-        for (j, tokens) in TOKENS.into_iter().enumerate() {
+    for (i, window) in suite.sizes(WINDOWS).into_iter().enumerate() {
+        for (j, tokens) in suite.sizes(TOKENS).into_iter().enumerate() {
             for (len, contents) in [(60, Contents::Plain), (121, Contents::BadEnds)] {
                 attend(
                     suite,

@@ -18,7 +18,7 @@ fn groups(cols: usize) -> impl Iterator<Item = usize> {
 
 pub(crate) fn norm_cases(suite: &mut Suite<'_>) {
     for _ in 0..rounds(suite) {
-        for cols in COLS {
+        for cols in suite.sizes(COLS) {
             for group in groups(cols) {
                 for row in Row::ALL {
                     let shape = format_args!("cols {cols}, group {group}, {row:?}");
@@ -51,7 +51,7 @@ pub(crate) fn gate_cases(suite: &mut Suite<'_>) {
     for kind in GATES {
         for normed in [false, true] {
             for _ in 0..rounds(suite) {
-                for cols in COLS {
+                for cols in suite.sizes(COLS) {
                     for group in groups(cols) {
                         let shape =
                             format_args!("{kind:?}, cols {cols}, group {group}, norm: {normed}");

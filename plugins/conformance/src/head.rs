@@ -39,16 +39,17 @@ struct Logits {
 
 pub(crate) fn cases(suite: &mut Suite<'_>) {
     let mut n = 0;
-    for rows in ROWS {
+    for rows in suite.sizes(ROWS) {
+        let (code_cols, cols) = (suite.sizes_by(32, CODE_COLS), suite.sizes(COLS));
         let coded = CODED
             .into_iter()
-            .flat_map(|f| CODE_COLS.map(|cols| (f, cols)));
-        let floats = COLS.map(|cols| (HeadFormat::F16, cols));
+            .flat_map(|f| code_cols.map(|cols| (f, cols)));
+        let floats = cols.map(|cols| (HeadFormat::F16, cols));
         for (format, cols) in coded.chain(floats) {
             let all = suite.full();
             for turn in 0..if all { TOKENS.len() } else { 1 } {
                 n += 1;
-                let tokens = TOKENS[if all { turn } else { n % TOKENS.len() }];
+                let tokens = suite.sizes(TOKENS)[if all { turn } else { n % TOKENS.len() }];
                 let last = (rows - 1) / GROUP_ROWS * GROUP_ROWS;
                 let range = match n % 4 {
                     1 => 0..GROUP_ROWS.min(rows),

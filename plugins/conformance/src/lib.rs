@@ -46,6 +46,8 @@ pub enum Effort {
     Quick,
     /// The edges in all combinations, and full-size shapes: minutes.
     Full,
+    /// As many cases as `Quick`, with shapes drawn by the seed: for long runs over many seeds.
+    Random,
 }
 
 /// What [`check`] runs.

@@ -57,8 +57,8 @@ struct Product {
 
 pub(crate) fn cases(suite: &mut Suite<'_>) {
     let mut n = 0;
-    for cols in COLS {
-        for rows in ROWS {
+    for cols in suite.sizes(COLS) {
+        for rows in suite.sizes(ROWS) {
             let kinds = Scales::of(cols);
             if suite.full() {
                 for tokens in TOKENS {
@@ -70,13 +70,14 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
             } else {
                 n += 1;
                 let turn = n / 5 % kinds.clone().count();
+                let tokens = suite.sizes(TOKENS)[n % TOKENS.len()];
                 for scales in kinds.clone().skip(turn).take(1) {
-                    random(suite, (rows, cols, TOKENS[n % TOKENS.len()]), scales, n);
+                    random(suite, (rows, cols, tokens), scales, n);
                 }
             }
         }
     }
-    for tokens in TOKENS {
+    for tokens in suite.sizes(TOKENS) {
         for scales in Scales::ALL {
             n += 1;
             random(suite, (96, 512, tokens), scales, n);

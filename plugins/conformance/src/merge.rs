@@ -41,7 +41,7 @@ const STATES: [States; 7] = [
 pub(crate) fn cases(suite: &mut Suite<'_>) {
     let mut n = 0;
     for _ in 0..rounds(suite) {
-        for head_dim in DIMS {
+        for head_dim in suite.sizes(DIMS) {
             for states in STATES {
                 n += 1;
                 let heads = HEADS[n % HEADS.len()];

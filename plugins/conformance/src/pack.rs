@@ -64,8 +64,8 @@ pub(crate) fn pack_codes(
 
 pub(crate) fn cases(suite: &mut Suite<'_>) {
     let align = suite.row_align();
-    for cols in COLS {
-        for rows in ROWS {
+    for cols in suite.sizes(COLS) {
+        for rows in suite.sizes(ROWS) {
             suite.case(format_args!("rows {rows}, cols {cols}"), |kernel, rng| {
                 let Some(packed) = pack(kernel, (rows, cols), Weights::Random, rng)? else {
                     return Ok(Outcome::Unsupported);

@@ -49,6 +49,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what another run over the same kernel found.
+    pub fn add(&mut self, other: Self) {
+        for (sum, more) in self.ops.iter_mut().zip(other.ops) {
+            sum.cases += more.cases;
+            sum.unsupported += more.unsupported;
+            sum.left_out += more.left_out;
+        }
+        self.failures.extend(other.failures);
+    }
+
     /// Whether the kernel was run and nothing went wrong.
     #[must_use]
     pub fn is_ok(&self) -> bool {

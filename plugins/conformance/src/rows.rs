@@ -28,7 +28,7 @@ fn at(i: usize) -> String {
 
 pub(crate) fn quantize_cases(suite: &mut Suite<'_>) {
     for _ in 0..rounds(suite) {
-        for cols in COLS {
+        for cols in suite.sizes(COLS) {
             for group in [cols, 32, 64, 128, 256, 1, 3, 5, 17] {
                 if !cols.is_multiple_of(group) {
                     continue;
@@ -111,7 +111,7 @@ fn quantize(kernel: &dyn Kernel, cols: usize, group: usize, row: Row, rng: &mut 
 
 pub(crate) fn norm_cases(suite: &mut Suite<'_>) {
     for _ in 0..rounds(suite) {
-        for n in COLS {
+        for n in suite.sizes(COLS) {
             for row in Row::ALL {
                 for eps in [1e-5, 1e-6, 0.0] {
                     suite.case(
@@ -136,7 +136,7 @@ pub(crate) fn norm_cases(suite: &mut Suite<'_>) {
 
 pub(crate) fn rope_cases(suite: &mut Suite<'_>) {
     for _ in 0..rounds(suite) {
-        for head_dim in [1, 2, 6, 20, 33, 64, 80, 96, 128, 256] {
+        for head_dim in suite.sizes([1, 2, 6, 20, 33, 64, 80, 96, 128, 256]) {
             let half = head_dim / 2;
             let mut pairs = vec![half, half / 2, half * 3 / 4, 1.min(half), 0];
             pairs.dedup();
@@ -239,7 +239,7 @@ pub(crate) fn gate_cases(suite: &mut Suite<'_>) {
             run_gate(kernel, kind, &gate, &up, rng)
         });
         for _ in 0..rounds(suite) {
-            for n in COLS {
+            for n in suite.sizes(COLS) {
                 for size in [1.0, 20.0, 200.0] {
                     let shape = format_args!("{kind:?}, n {n}, up to {size}");
                     suite.case(shape, |kernel, rng| {

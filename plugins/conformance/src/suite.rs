@@ -26,6 +26,8 @@ pub(crate) type Verdict = Result<Outcome, String>;
 pub(crate) struct Suite<'k> {
     kernel: &'k dyn Kernel,
     full: bool,
+    /// Draws shapes where they are not those of the edges.
+    shapes: Option<Rng>,
     report: Report,
 }
 
@@ -41,6 +43,7 @@ impl<'k> Suite<'k> {
         Self {
             kernel,
             full: options.effort == Effort::Full,
+            shapes: (options.effort == Effort::Random).then(|| Rng::new(options.seed, "shapes", 0)),
             report,
         }
     }
@@ -56,6 +59,30 @@ impl<'k> Suite<'k> {
     /// Whether all combinations are wanted.
     pub(crate) fn full(&self) -> bool {
         self.full
+    }
+
+    /// The sizes to run instead of `edges`: the same, or as many others up to each of them.
+    pub(crate) fn sizes<const N: usize>(&mut self, edges: [usize; N]) -> [usize; N] {
+        self.sizes_by(1, edges)
+    }
+
+    /// [`sizes`](Self::sizes) that are multiples of `step`, as the edges are.
+    pub(crate) fn sizes_by<const N: usize>(
+        &mut self,
+        step: usize,
+        edges: [usize; N],
+    ) -> [usize; N] {
+        let Some(rng) = &mut self.shapes else {
+            return edges;
+        };
+        edges.map(|edge| {
+            // Often whole blocks and scale groups: other sizes never come to those paths.
+            let step = [step, step, 32, 64, 128, 256][rng.below(6)].max(step);
+            match edge / step {
+                0 => edge,
+                most => (1 + rng.below(most)) * step,
+            }
+        })
     }
 
     /// Row alignment of the kernel's tiles, made usable if it is not (the facts say so then).

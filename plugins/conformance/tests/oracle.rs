@@ -5,6 +5,24 @@ use tritone_abi::host::TableKernel;
 use tritone_conformance::{Effort, Options, check};
 
 #[test]
+fn random_shapes_pass_and_are_those_of_the_seed() {
+    // SAFETY: as above.
+    let kernel = unsafe { TableKernel::new(tritone_scalar::TABLE) }.unwrap();
+    let run = |seed, effort| check(&kernel, &Options { seed, effort });
+    let random = run(7, Effort::Random);
+    assert!(random.is_ok(), "{random}");
+    assert_eq!(run(7, Effort::Random), random);
+    // Which rows have which kinds of scales, and packed forms, depends on the shapes.
+    let other = run(8, Effort::Random);
+    assert!(other.is_ok(), "{other}");
+    assert_ne!(other.ops, random.ops);
+    let cases = other.cases();
+    let mut sum = random.clone();
+    sum.add(other);
+    assert_eq!(sum.cases(), random.cases() + cases);
+}
+
+#[test]
 fn the_scalar_table_passes() {
     // SAFETY: `export_kernel!` made the table and it is linked in.
     let kernel = unsafe { TableKernel::new(tritone_scalar::TABLE) }.unwrap();

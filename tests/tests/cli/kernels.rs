@@ -114,6 +114,28 @@ fn the_check_reports_every_operation() {
     run(&["kernels", "--check", "nope"]).fails(2, &["nope"]);
 }
 
+#[test]
+fn a_long_check_draws_shapes_by_seed() {
+    let check = |seed: &str| {
+        let args = [
+            "kernels",
+            "--check=scalar",
+            "--minutes=0.01",
+            "--json",
+            seed,
+        ];
+        run(&args).json()
+    };
+    let once = check("--seed=5");
+    assert_eq!(once["first_seed"], 5);
+    assert!(once["seeds"].as_u64() > Some(0));
+    let report = &once["reports"][0];
+    assert_eq!(report["ok"], true);
+    assert!(report["cases"].as_u64() > Some(1000), "{report}");
+    run(&["kernels", "--check", "--minutes=0"]).fails(2, &["--minutes"]);
+    run(&["kernels", "--minutes=1"]).fails(2, &["--check"]);
+}
+
 /// Runs the program with a cache directory of its own.
 fn cached(cache: &std::path::Path, args: &[&str]) -> crate::program::Run {
     finish(

@@ -307,6 +307,13 @@ pub(crate) struct LogitsArgs {
     pub(crate) chunk: u32,
 }
 
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.01..=10_000.0).contains(&minutes) => Ok(minutes),
+        _ => Err("expected a number from 0.01 to 10000".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
@@ -324,6 +331,11 @@ pub(crate) struct KernelsArgs {
     /// Check more cases and full-size shapes: minutes.
     #[arg(long, requires = "check")]
     pub(crate) full: bool,
+    /// Check for N minutes, shapes and values drawn by one seed after another, from `--seed` on;
+    /// Ctrl+C ends it earlier.
+    #[arg(long, value_name = "N", requires = "check", conflicts_with = "full",
+          value_parser = minutes)]
+    pub(crate) minutes: Option<f64>,
     /// Let the usable kernels answer in turn with the model, and keep the result: from then on the
     /// fastest one is used with this model on this machine, unless a kernel is named.
     #[arg(long, conflicts_with = "check")]
