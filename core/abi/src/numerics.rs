@@ -212,6 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "exhaustive: hours under Miri")]
     fn exp_is_close_and_clamped() {
         let mut worst = 0.0f64;
         for i in -870_000..=880_000 {

@@ -62,6 +62,7 @@ fn crowded(count: u64) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "exhaustive: hours under Miri")]
 fn damaged_headers_neither_panic_nor_allocate() {
     let sound = raw::rich();
     exercise::exercise(&sound).unwrap();

@@ -66,6 +66,7 @@ fn metadata_is_what_the_model_card_says() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "exhaustive: hours under Miri")]
 fn ternary_weights_equal_the_packed_safetensors() {
     let file = open();
     let other = std::fs::read(SAFETENSORS).unwrap();
@@ -125,6 +126,7 @@ fn ternary_weights_equal_the_packed_safetensors() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "exhaustive: hours under Miri")]
 fn embeddings_equal_the_safetensors() {
     let file = open();
     let embeddings = file.require_tensor("token_embd.weight").unwrap();

@@ -210,11 +210,11 @@ fn check_attention(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(cases(96)))]
 
     #[test]
     fn attention_follows_the_definition(
-        seed: u64, tokens in 1usize..6, heads in 1usize..11, dim in 1usize..40,
+        seed: u64, tokens in 1..end(6), heads in 1..end(11), dim in 1..end(40),
         len in 1usize..200, window in 0usize..90, int8: bool
     ) {
         check_attention(&mut Rng(seed), (tokens, heads, dim), len, window, int8);

@@ -72,11 +72,11 @@ fn check_head(rng: &mut Rng, format: HeadFormat, rows: usize, cols: usize, token
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64)))]
 
     #[test]
     fn heads_follow_the_definition(
-        seed: u64, rows in 1usize..50, blocks in 1usize..6, odd in 0usize..32, tokens in 1usize..7
+        seed: u64, rows in 1usize..50, blocks in 1usize..6, odd in 0usize..32, tokens in 1..end(7)
     ) {
         let rng = &mut Rng(seed);
         for format in [HeadFormat::Q8, HeadFormat::Q6, HeadFormat::Q4] {

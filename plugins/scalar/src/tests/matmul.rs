@@ -95,11 +95,11 @@ fn check_product(rng: &mut Rng, rows: usize, cols: usize, tokens: usize, kind: u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64)))]
 
     #[test]
     fn products_follow_the_definition(
-        seed: u64, rows in 1usize..100, cols in 1usize..700, tokens in 1usize..10, kind in 0usize..5
+        seed: u64, rows in 1usize..100, cols in 1usize..700, tokens in 1..end(10), kind in 0usize..5
     ) {
         let cols = if kind < 2 { cols } else { cols.next_multiple_of(256) };
         check_product(&mut Rng(seed), rows, cols, tokens, kind);

@@ -17,6 +17,16 @@ use tritone_abi::{
 
 use super::*;
 
+/// Cases of a property: Miri takes a minute for what the processor does in a millisecond.
+const fn cases(n: u32) -> u32 {
+    if cfg!(miri) { 2 } else { n }
+}
+
+/// The end of a range of sizes that only multiply the work: small for Miri.
+const fn end(n: usize) -> usize {
+    if cfg!(miri) { 4 } else { n }
+}
+
 /// A small deterministic generator, so that a case is described by its seed.
 struct Rng(u64);
 
