@@ -18,6 +18,8 @@ use std::time::Duration;
 pub enum State {
     /// Its turn has not come.
     Waiting,
+    /// The weights are packed for it.
+    Packing,
     /// It is being measured.
     Running,
     /// It has been measured, and may be once more.

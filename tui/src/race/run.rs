@@ -200,9 +200,19 @@ impl<'a> Race<'a> {
         report: &mut dyn FnMut(&Standing) -> bool,
     ) -> Result<bool, String> {
         let kernel = Arc::clone(&self.kernels[at]);
-        if self.engine.kernel_name() != kernel.facts().name {
+        let before = self.engine.kernel_name();
+        if before != kernel.facts().name {
+            let mut kernels = self.kernels.iter();
+            let before = kernels.find(|known| known.facts().name == before);
+            if before.is_none_or(|before| before.facts().layout != kernel.facts().layout) {
+                self.standing.entries[at].state = State::Packing;
+                if !report(&self.standing) {
+                    return Ok(false);
+                }
+            }
             let switched = self.engine.set_kernel(Arc::clone(&kernel));
             switched.map_err(|error| error.to_string())?;
+            self.standing.entries[at].state = State::Running;
         }
         let read = self.limit.and_then(|limit| limit(&*kernel));
         self.share = read.map(|read| {

@@ -54,6 +54,7 @@ pub(crate) fn lines(standing: &Standing, width: usize) -> Vec<String> {
             line.push_str(&format!(" {:>5.2} {first:>9}", entry.bits));
         }
         match &entry.state {
+            State::Packing => line.push_str("  packing"),
             State::Running => line.push_str("  ..."),
             State::Out(why) => line.push_str(&format!("  {why}")),
             State::Waiting | State::Measured => {}
@@ -114,6 +115,7 @@ pub(crate) fn object(standing: &Standing) -> Value {
     let entry = |entry: &Entry| {
         let (state, reason) = match &entry.state {
             State::Waiting => ("waiting", None),
+            State::Packing => ("packing", None),
             State::Running => ("running", None),
             State::Measured => ("measured", None),
             State::Out(why) => ("out", Some(why)),

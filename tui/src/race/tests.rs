@@ -351,15 +351,20 @@ fn every_kernel_answers_and_the_engine_goes_on_as_before() {
         engine.generate(request).unwrap().wait().unwrap().0
     };
     let said = answer(&engine);
-    let mut reports = 0;
+    let (mut reports, mut packed) = (0, false);
     let limit = |_: &dyn Kernel| Some(1e12);
     let terms = terms(200, false);
-    let standing = run::race(&engine, &kernels, terms, Some(&limit), &mut |_| {
+    let standing = run::race(&engine, &kernels, terms, Some(&limit), &mut |standing| {
         reports += 1;
+        let mut entries = standing.entries.iter();
+        packed |= entries.any(|entry| entry.state == State::Packing);
         true
     });
     assert!(standing.is_complete() && !standing.cancelled);
     assert!(reports > kernels.len());
+    let layout = |kernel: &Arc<dyn Kernel>| kernel.facts().layout;
+    let other = |kernel| layout(kernel) != layout(&kernels[0]);
+    assert_eq!(packed, kernels.iter().any(other));
     assert_eq!(standing.entries.len(), kernels.len());
     for entry in &standing.entries {
         assert!(entry.turn().unwrap() > 0.0, "{entry:?}");

@@ -162,7 +162,7 @@ fn race() {
                     Some(1.1),
                     State::Out("avx2 is 5.6 times as fast".to_owned()),
                 ),
-                entry("other", None, State::Running),
+                entry("other", None, State::Packing),
             ],
             finished: false,
             cancelled: false,
