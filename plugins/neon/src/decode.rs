@@ -4,9 +4,9 @@
 //! [`Dot::planes`]. How the sums stay exact:
 //!
 //! * `sdot` has planes 0 and 3 in a sum that counts once, plane 1 in one that counts 4-fold and
-//!   plane 2 in one that counts 16-fold, each shifted back at the end. The largest adds
-//!   16 * 4 * 2 * 128 = 2^14 a block, and 131072 columns are 2^13 blocks: below 2^28, and the shift
-//!   is exact because all of it was 16-fold;
+//!   plane 2 in one that counts 16-fold, each shifted back after a [`run`] of at most 128 blocks. A
+//!   block adds at most 16 * 4 * 2 * 128 = 2^14 to the largest, which stays below 2^22, and the
+//!   shift is exact because all of it was 16-fold;
 //! * `smlal` has every plane in one sum, which takes four products a lane and block. After
 //!   [`run`]`::<Smlal>()` = 32 blocks these are 128, as many as 16 bits hold ([`Dot::QUADS`]).
 //!   Then they are widened to 32 bits, where 131072 columns of at most 2 * 128 stay below 2^26.

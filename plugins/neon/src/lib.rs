@@ -58,5 +58,7 @@ tritone_abi::export_kernel! {
     isa: "NEON, dotprod and i8mm if present",
     layout: tritone_abi::LayoutId::T2R32,
     row_align: 32,
-    ops: tritone_abi::Ops::ALL.with(tritone_abi::Ops::PROBE),
+    ops: tritone_abi::Ops::ALL
+        .with(tritone_abi::Ops::PROBE)
+        .with(tritone_abi::Ops::FUSED),
 }
