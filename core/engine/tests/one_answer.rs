@@ -8,20 +8,9 @@
 
 mod common;
 
-use common::{bits, kernels, logits, runner, runner_for};
+use common::{bits, deep, kernels, logits, mixed, runner, runner_for, tokens};
 use tritone_abi::KvFormat;
-use tritone_engine::{Forms, Head, Runner, Slice, Want};
-
-/// Reproducible tokens of the tiny vocabulary.
-fn tokens(count: usize, mut state: u64) -> Vec<u32> {
-    let mut next = || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 33) as u32 % 2000
-    };
-    (0..count).map(|_| next()).collect()
-}
+use tritone_engine::{Forms, Head, Slice, Want};
 
 /// Compares every combination with the first kernel's answer for one thread and one chunk.
 fn compare(head: Head, threads: &[usize], chunks: &[usize]) {
@@ -59,54 +48,6 @@ fn nor_do_they_with_quantised_heads() {
     }
 }
 
-/// Runs several sequences in mixed steps: while one is read, others decode.
-fn mixed(runner: &mut Runner, sequences: &[Vec<u32>]) -> Vec<Vec<Vec<f32>>> {
-    let pages: Vec<_> = sequences
-        .iter()
-        .map(|s| runner.reserve(s.len()).unwrap())
-        .collect();
-    let mut done = vec![0; sequences.len()];
-    let mut out = vec![Vec::new(); sequences.len()];
-    let mut round = 0;
-    while (0..sequences.len()).any(|i| done[i] < sequences[i].len()) {
-        let mut batch = Vec::new();
-        let mut order = Vec::new();
-        for (i, sequence) in sequences.iter().enumerate() {
-            // Sequence i starts late and goes on in steps of its own size, sometimes resting.
-            let left = sequence.len() - done[i];
-            if left == 0 || round < i || (round + i) % 4 == 3 {
-                continue;
-            }
-            let count = left.min([1, 13, 5, 32][i % 4]);
-            let tokens = &sequence[done[i]..done[i] + count];
-            batch.push(Slice {
-                tokens,
-                start: done[i],
-                pages: &pages[i],
-                want: Want::All,
-            });
-            order.push((i, count));
-        }
-        round += 1;
-        if batch.is_empty() {
-            continue;
-        }
-        runner.step(&batch).unwrap();
-        let mut row = 0;
-        for (i, count) in order {
-            done[i] += count;
-            for _ in 0..count {
-                out[i].push(runner.logits(row).to_vec());
-                row += 1;
-            }
-        }
-    }
-    for pages in pages {
-        runner.release(pages);
-    }
-    out
-}
-
 #[test]
 fn other_sequences_of_the_batch_do_not_matter() {
     let sequences: Vec<Vec<u32>> = [40, 90, 70, 64]
@@ -126,31 +67,6 @@ fn other_sequences_of_the_batch_do_not_matter() {
             );
         }
     }
-}
-
-/// Reads `long` in chunks, then goes on with its last tokens one by one; logits of those.
-fn deep(runner: &mut Runner, long: &[u32], chunk: usize, last: usize) -> Vec<Vec<f32>> {
-    let pages = runner.reserve(long.len()).unwrap();
-    let mut at = 0;
-    let mut out = Vec::new();
-    while at < long.len() {
-        let left = (long.len() - last).saturating_sub(at);
-        let count = if left == 0 { 1 } else { left.min(chunk) };
-        let want = if left == 0 { Want::Last } else { Want::Nothing };
-        let slice = Slice {
-            tokens: &long[at..at + count],
-            start: at,
-            pages: &pages,
-            want,
-        };
-        runner.step(&[slice]).unwrap();
-        if want == Want::Last {
-            out.push(runner.logits(0).to_vec());
-        }
-        at += count;
-    }
-    runner.release(pages);
-    out
 }
 
 /// The past is cut into spans of 512 positions, which threads share when a token comes alone.

@@ -72,6 +72,17 @@ pub fn best_kernel() -> Arc<dyn Kernel> {
         .unwrap()
 }
 
+/// Reproducible tokens of the tiny vocabulary.
+pub fn tokens(count: usize, mut state: u64) -> Vec<u32> {
+    let mut next = || {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 33) as u32 % 2000
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 pub fn runner(kernel: Arc<dyn Kernel>, threads: usize, head: Head) -> Runner {
     let kv = KvFormat::F16;
     runner_for(kernel, threads, Forms { head, kv }, 512)
@@ -107,6 +118,79 @@ pub fn logits(runner: &mut Runner, tokens: &[u32], chunk: usize) -> Vec<Vec<f32>
         };
         runner.step(&[slice]).unwrap();
         out.extend((0..part.len()).map(|row| runner.logits(row).to_vec()));
+    }
+    runner.release(pages);
+    out
+}
+
+/// Runs several sequences in mixed steps: while one is read, others decode.
+pub fn mixed(runner: &mut Runner, sequences: &[Vec<u32>]) -> Vec<Vec<Vec<f32>>> {
+    let pages: Vec<_> = sequences
+        .iter()
+        .map(|s| runner.reserve(s.len()).unwrap())
+        .collect();
+    let mut done = vec![0; sequences.len()];
+    let mut out = vec![Vec::new(); sequences.len()];
+    let mut round = 0;
+    while (0..sequences.len()).any(|i| done[i] < sequences[i].len()) {
+        let mut batch = Vec::new();
+        let mut order = Vec::new();
+        for (i, sequence) in sequences.iter().enumerate() {
+            // Sequence i starts late and goes on in steps of its own size, sometimes resting.
+            let left = sequence.len() - done[i];
+            if left == 0 || round < i || (round + i) % 4 == 3 {
+                continue;
+            }
+            let count = left.min([1, 13, 5, 32][i % 4]);
+            let tokens = &sequence[done[i]..done[i] + count];
+            batch.push(Slice {
+                tokens,
+                start: done[i],
+                pages: &pages[i],
+                want: Want::All,
+            });
+            order.push((i, count));
+        }
+        round += 1;
+        if batch.is_empty() {
+            continue;
+        }
+        runner.step(&batch).unwrap();
+        let mut row = 0;
+        for (i, count) in order {
+            done[i] += count;
+            for _ in 0..count {
+                out[i].push(runner.logits(row).to_vec());
+                row += 1;
+            }
+        }
+    }
+    for pages in pages {
+        runner.release(pages);
+    }
+    out
+}
+
+/// Reads `long` in chunks, then goes on with its last tokens one by one; logits of those.
+pub fn deep(runner: &mut Runner, long: &[u32], chunk: usize, last: usize) -> Vec<Vec<f32>> {
+    let pages = runner.reserve(long.len()).unwrap();
+    let mut at = 0;
+    let mut out = Vec::new();
+    while at < long.len() {
+        let left = (long.len() - last).saturating_sub(at);
+        let count = if left == 0 { 1 } else { left.min(chunk) };
+        let want = if left == 0 { Want::Last } else { Want::Nothing };
+        let slice = Slice {
+            tokens: &long[at..at + count],
+            start: at,
+            pages: &pages,
+            want,
+        };
+        runner.step(&[slice]).unwrap();
+        if want == Want::Last {
+            out.push(runner.logits(0).to_vec());
+        }
+        at += count;
     }
     runner.release(pages);
     out
