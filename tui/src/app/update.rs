@@ -190,6 +190,7 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::Clear => return clear(state),
         Action::System => system(state, argument),
         Action::Kernel => return kernel(state, argument),
+        Action::NextKernel => return next_kernel(state),
         Action::Race => return race::wanted(state),
         Action::Temperature => temperature(state, argument),
         Action::Seed => seed(state, argument),
@@ -324,6 +325,23 @@ fn system(state: &mut State, argument: &str) {
         }
     };
     state.transcript.push(Kind::Note, text);
+}
+
+/// Switches to the kernel that is listed after the one in use.
+fn next_kernel(state: &mut State) -> Vec<Effect> {
+    let mut kernels = state.kernels.iter();
+    let now = kernels.position(|choice| state.kernel.as_ref() == Some(&choice.name));
+    let next = now.map_or(0, |now| now + 1) % state.kernels.len().max(1);
+    match state.kernels.get(next).filter(|_| now != Some(next)) {
+        Some(choice) => {
+            let name = choice.name.clone();
+            kernel(state, &name)
+        }
+        None => {
+            state.remark("there is no other kernel");
+            Vec::new()
+        }
+    }
 }
 
 fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {

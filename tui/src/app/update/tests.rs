@@ -568,6 +568,25 @@ fn a_race_waits_for_the_answer_and_ends_for_the_next_message() {
     );
 }
 
+#[test]
+fn a_key_switches_to_the_next_kernel_in_turn() {
+    let mut session = session();
+    session.say("tell").tokens(&["Once"]).take_effects();
+    for next in ["scalar", "avx2", "scalar"] {
+        session.key(KeyCode::F(2));
+        let effects = session.take_effects();
+        assert!(
+            matches!(effects.as_slice(), [Effect::SetKernel(name)] if name == next),
+            "{effects:?}"
+        );
+        session.send(Msg::KernelSet(Ok(next.to_owned())));
+    }
+    session.state.kernels.truncate(1);
+    session.send(Msg::KernelSet(Ok("avx2".to_owned())));
+    session.key(KeyCode::F(2));
+    assert!(session.take_effects().is_empty());
+}
+
 /// A chat with a model that was never measured.
 fn unmeasured() -> Headless {
     let mut session = Headless::new(80, 24);
