@@ -6,15 +6,20 @@ use tritone_formats::{SizeError, TensorType};
 
 const BLOCKED: [TensorType; 3] = [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q6K];
 
+/// Two to a power from -126 to 127, exactly: `powi` may round, and under Miri it does.
+fn two_to(power: i32) -> f32 {
+    f32::from_bits(((power + 127) as u32) << 23)
+}
+
 /// The value of an IEEE half from its parts.
 fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     sign * match exponent {
-        0 => fraction * 2_f32.powi(-24),
+        0 => fraction * two_to(-24),
         31 if fraction == 0.0 => f32::INFINITY,
         31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2_f32.powi(exponent - 15),
+        _ => (1.0 + fraction / 1024.0) * two_to(exponent - 15),
     }
 }
 

@@ -19,12 +19,12 @@ use super::*;
 
 /// Cases of a property: Miri takes a minute for what the processor does in a millisecond.
 const fn cases(n: u32) -> u32 {
-    if cfg!(miri) { 2 } else { n }
+    if cfg!(miri) { 1 } else { n }
 }
 
 /// The end of a range of sizes that only multiply the work: small for Miri.
 const fn end(n: usize) -> usize {
-    if cfg!(miri) { 4 } else { n }
+    if cfg!(miri) { 3 } else { n }
 }
 
 /// A small deterministic generator, so that a case is described by its seed.
