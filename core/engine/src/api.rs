@@ -61,11 +61,16 @@ pub struct EngineOptions {
     pub forms: Forms,
     /// Bytes that weights, head, KV cache and scratch may take together, or `None`.
     pub memory_limit: Option<u64>,
+    /// Where packed weights are kept.
+    pub pack_cache: PackCache,
+    /// Lock weights, head and KV cache into memory, so that they are not swapped out.
+    pub mlock: bool,
 }
 
 impl EngineOptions {
     /// Defaults for `kernel`: one thread, the model's context up to 4096, one sequence, chunks of
-    /// 256 tokens, head and KV cache in f16, no memory limit.
+    /// 256 tokens, head and KV cache in f16, no memory limit,
+    /// nothing kept or locked.
     #[must_use]
     pub fn new(kernel: Arc<dyn Kernel>) -> Self {
         Self {
@@ -77,14 +82,84 @@ impl EngineOptions {
             inter_token_target: None,
             forms: Forms::default(),
             memory_limit: None,
+            pack_cache: PackCache::default(),
+            mlock: false,
         }
     }
+}
+
+/// Where packed weights and converted heads are kept between two starts. The default keeps none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackCache {
+    /// Beside the model, if its directory is this user's own.
+    pub beside: bool,
+    /// In this directory.
+    pub dir: Option<PathBuf>,
+    /// Parts below this are not written: packing them takes no time.
+    pub least_bytes: u64,
+    /// Compare every packed tensor with the model again, even if the model file has not changed
+    /// since.
+    pub verify: bool,
+}
+
+/// A pack file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackStatus {
+    /// What is in it, for people.
+    pub what: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of its data.
+    pub bytes: u64,
+    /// Whether it can be used.
+    pub state: PackState,
+}
+
+/// Whether a pack file can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PackState {
+    /// It can; its data is still checked when it is loaded.
+    Valid,
+    /// It cannot, and why.
+    Unusable(String),
+}
+
+/// How a part of a model came into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadedFrom {
+    /// It is used from the model file as it stands.
+    Model,
+    /// It was packed, or converted.
+    Packed,
+    /// It is used from this pack file.
+    Cache(PathBuf),
+}
+
+/// How long a part of a model took to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartReport {
+    /// Bytes in memory.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// Where it came from.
+    pub from: LoadedFrom,
+}
+
+/// What loading consisted of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadReport {
+    /// The ternary matrices.
+    pub weights: PartReport,
+    /// The head.
+    pub head: PartReport,
 }
 
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
-    /// What is being done: "packing weights", "converting the head".
+    /// What is being done: "packing weights", "converting the head", "reading the packed cache",
+    /// "comparing with the model", "writing the packed cache".
     pub stage: &'static str,
     /// Bytes of the model file dealt with in this stage.
     pub done: u64,

@@ -9,11 +9,12 @@ use std::time::Instant;
 use tritone_abi::Kernel;
 
 use crate::api::{
-    Cancel, EngineOptions, EngineStatus, Event, Generation, Input, LoadProgress, ModelSource,
-    Request,
+    Cancel, EngineOptions, EngineStatus, Event, Generation, Input, LoadProgress, LoadReport,
+    ModelSource, Request,
 };
 use crate::error::{GenerateError, LoadError};
 use crate::model::Model;
+use crate::pack_writer::PackWriter;
 use crate::plan::{Capacity, MemoryPlan};
 use crate::runner::{Runner, RunnerOptions};
 use crate::sample::Sampler;
@@ -50,6 +51,8 @@ pub struct ModelInfo {
     pub notices: Vec<String>,
     /// What the model takes in memory.
     pub plan: MemoryPlan,
+    /// What loading consisted of.
+    pub load: LoadReport,
 }
 
 enum Command {
@@ -65,6 +68,12 @@ struct Gauges {
     kv_pages_used: AtomicUsize,
 }
 
+impl Gauges {
+    fn is_busy(&self) -> bool {
+        self.active.load(Ordering::Relaxed) + self.queued.load(Ordering::Relaxed) > 0
+    }
+}
+
 struct Inner {
     model: Arc<Model>,
     info: ModelInfo,
@@ -74,6 +83,7 @@ struct Inner {
     threads: usize,
     kv: (usize, usize),
     thread: Mutex<Option<JoinHandle<()>>>,
+    packs: PackWriter,
 }
 
 /// A running model. Clones are handles to the same one; when the last is dropped, the engine
@@ -109,7 +119,7 @@ impl Engine {
             .context
             .unwrap_or_else(|| trained.min(DEFAULT_CONTEXT));
         let capacity = Capacity::new(context, options.batch, options.prefill_chunk);
-        let runner = Runner::load(
+        let mut runner = Runner::load(
             model.clone(),
             RunnerOptions {
                 kernel: options.kernel.clone(),
@@ -117,10 +127,13 @@ impl Engine {
                 capacity,
                 forms: options.forms,
                 memory_limit: options.memory_limit,
+                pack_cache: options.pack_cache.clone(),
+                mlock: options.mlock,
             },
             progress,
         )?;
         let mut notices = model.notices().to_vec();
+        notices.extend_from_slice(runner.notices());
         if context > trained {
             notices.push(format!(
                 "the context is {context} tokens, but the model was trained for {trained}; \
@@ -141,7 +154,9 @@ impl Engine {
             file_bytes: model.file_bytes(),
             notices,
             plan: runner.plan().clone(),
+            load: runner.report().clone(),
         };
+        let unwritten = runner.take_unwritten();
         let kernel = Mutex::new(runner.kernel().facts().name.clone());
         let threads = runner.threads();
         let mut scheduler =
@@ -150,6 +165,10 @@ impl Engine {
         let gauges = Arc::new(Gauges::default());
         let (commands, receiver) = channel();
         let shared = gauges.clone();
+        let packs = {
+            let gauges = gauges.clone();
+            PackWriter::start(unwritten, move || gauges.is_busy())
+        };
         let thread = std::thread::Builder::new()
             .name("tritone-engine".to_owned())
             .spawn(move || serve(scheduler, &receiver, &shared))
@@ -163,6 +182,7 @@ impl Engine {
             threads,
             kv: (pages, page_bytes),
             thread: Mutex::new(Some(thread)),
+            packs,
         })))
     }
 
@@ -205,6 +225,15 @@ impl Engine {
             kv_pages: self.0.kv.0,
             kv_page_bytes: self.0.kv.1,
         }
+    }
+
+    /// Waits until packed weights are on disk (see [`EngineOptions::pack_cache`]), and returns
+    /// what there is to say about that; empty when there was nothing to write, and when asked
+    /// again. `progress` is called meanwhile; when it returns `false`, writing is given up.
+    ///
+    /// Packs are written while the engine is idle, and given up when the last handle is dropped.
+    pub fn wait_for_packs(&self, progress: &mut dyn FnMut(LoadProgress) -> bool) -> Vec<String> {
+        self.0.packs.wait(progress)
     }
 
     /// Tokens the model would read for `input`.

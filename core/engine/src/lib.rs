@@ -26,6 +26,7 @@ mod forms;
 mod map;
 mod model;
 mod pace;
+mod pack_writer;
 mod plan;
 mod recipe;
 mod runner;
@@ -36,7 +37,8 @@ mod weights;
 
 pub use api::{
     Cancel, EngineOptions, EngineStatus, Event, FinishReason, Finished, Generation, Input,
-    LoadProgress, ModelSource, Request, Timings,
+    LoadProgress, LoadReport, LoadedFrom, ModelSource, PackCache, PackState, PackStatus,
+    PartReport, Request, Timings,
 };
 pub use bytes::PageBytes;
 pub use engine::{Engine, ModelInfo};
@@ -49,3 +51,4 @@ pub use model::Model;
 pub use plan::{Capacity, MemoryPlan, human_bytes};
 pub use recipe::{Recipe, Rope};
 pub use runner::{Runner, RunnerOptions};
+pub use weights::packs;

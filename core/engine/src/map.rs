@@ -4,7 +4,8 @@
     reason = "mapping a file is only as safe as the file is left alone"
 )]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub struct ModelBytes(Bytes);
 #[derive(Debug)]
 enum Bytes {
     /// A mapped file.
-    Mapped(Mmap),
+    Mapped(FileMap, FileId),
     /// Bytes linked into the program.
     Static(&'static [u8]),
 }
@@ -28,7 +29,7 @@ enum Bytes {
 impl AsRef<[u8]> for ModelBytes {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(map, _) => map.as_ref(),
             Bytes::Static(bytes) => bytes,
         }
     }
@@ -43,14 +44,21 @@ impl ModelBytes {
     pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
         match source {
             ModelSource::File(path) => {
-                map(path)
-                    .map(|map| Self(Bytes::Mapped(map)))
-                    .map_err(|source| LoadError::Open {
-                        path: path.clone(),
-                        source,
-                    })
+                let (map, id) = open(path).map_err(|source| LoadError::Open {
+                    path: path.clone(),
+                    source,
+                })?;
+                Ok(Self(Bytes::Mapped(map, id)))
             }
             ModelSource::Embedded { bytes, .. } => Ok(Self(Bytes::Static(bytes))),
+        }
+    }
+
+    /// Which file it is; `None` when it is none.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        match &self.0 {
+            Bytes::Mapped(_, id) => Some(*id),
+            Bytes::Static(_) => None,
         }
     }
 
@@ -58,43 +66,146 @@ impl ModelBytes {
     /// stay resident; the pages at its ends are given back, too. They are read from the file again
     /// when they are touched.
     pub(crate) fn release(&self, range: Range<usize>) {
-        #[cfg(unix)]
-        if let Bytes::Mapped(map) = &self.0 {
-            let start = range.start / PAGE * PAGE;
-            let end = range.end.min(map.len());
-            if start < end {
-                // SAFETY: dropping clean pages of a read-only file map loses nothing.
-                let _ = unsafe {
-                    map.unchecked_advise_range(
-                        memmap2::UncheckedAdvice::DontNeed,
-                        start,
-                        end - start,
-                    )
-                };
-            }
+        if let Bytes::Mapped(map, _) = &self.0 {
+            map.release(range);
         }
-        #[cfg(not(unix))]
-        let _ = range;
+    }
+
+    /// Keeps `range` in memory.
+    pub(crate) fn lock(&self, range: Range<usize>) -> io::Result<()> {
+        match &self.0 {
+            Bytes::Mapped(map, _) => map.lock(range),
+            Bytes::Static(bytes) => lock(&bytes[range]),
+        }
     }
 }
 
-/// Maps a regular file for reading.
-fn map(path: &Path) -> std::io::Result<Mmap> {
+/// Tells a file from another one, or from itself after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    /// Length.
+    pub(crate) bytes: u64,
+    /// Last change: seconds and nanoseconds since 1970.
+    pub(crate) seconds: i64,
+    pub(crate) nanos: u64,
+    /// Inode; 0 where there is none.
+    pub(crate) inode: u64,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            bytes: meta.len(),
+            seconds: meta.mtime(),
+            nanos: meta.mtime_nsec() as u64,
+            inode: meta.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        let since = |time: std::time::SystemTime| {
+            time.duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default()
+        };
+        let modified = meta.modified().map(since).unwrap_or_default();
+        Self {
+            bytes: meta.len(),
+            seconds: modified.as_secs() as i64,
+            nanos: u64::from(modified.subsec_nanos()),
+            inode: 0,
+        }
+    }
+}
+
+/// Opens and maps a regular file.
+fn open(path: &Path) -> io::Result<(FileMap, FileId)> {
+    let refuse = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     let file = File::open(path)?;
     let meta = file.metadata()?;
-    let refuse = |what: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
     if !meta.is_file() {
         return refuse("not a regular file");
     }
     if meta.len() == 0 {
         return refuse("the file is empty");
     }
-    // SAFETY: the map is read only and private. Writing to the file while it is mapped is
-    // outside our control: readers check again whatever they decode, and SECURITY.md says
-    // that a model file must not be changed while it runs.
-    unsafe { Mmap::map(&file) }
+    Ok((FileMap::new(&file)?, FileId::of(&meta)))
 }
 
-/// Ranges are given back in pages; larger ones are rounded by the system.
-#[cfg(unix)]
+/// A file, mapped for reading.
+#[derive(Debug)]
+pub(crate) struct FileMap(Mmap);
+
+impl AsRef<[u8]> for FileMap {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Ranges are rounded to pages; where pages are larger the system rounds or refuses.
 const PAGE: usize = 4096;
+
+impl FileMap {
+    /// Maps all of `file`.
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        // SAFETY: the map is read only. Writing to the file while it is mapped is outside our
+        // control: readers check again whatever they decode, kernels read packed weights of any
+        // value inside their slices, and SECURITY.md says that a file must not be changed while
+        // it is in use.
+        unsafe { Mmap::map(file) }.map(Self)
+    }
+
+    /// The pages of `range`, as start and length; `None` when there are none.
+    fn pages(&self, range: Range<usize>) -> Option<(usize, usize)> {
+        let start = range.start / PAGE * PAGE;
+        let end = range.end.min(self.0.len());
+        (start < end).then(|| (start, end - start))
+    }
+
+    /// Gives the pages of `range` back; see [`ModelBytes::release`].
+    fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Some((start, len)) = self.pages(range) {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: dropping clean pages of a read-only file map loses nothing.
+            let _ = unsafe { self.0.unchecked_advise_range(advice, start, len) };
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
+    /// Brings the pages of `range` in at once, where the system knows how; otherwise they come when
+    /// they are touched.
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        #[cfg(target_os = "linux")]
+        if let Some((start, len)) = self.pages(range) {
+            let _ = self
+                .0
+                .advise_range(memmap2::Advice::PopulateRead, start, len);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
+    }
+
+    /// Keeps `range` in memory.
+    pub(crate) fn lock(&self, range: Range<usize>) -> io::Result<()> {
+        lock(&self.0[range])
+    }
+}
+
+/// Keeps the pages of `bytes` in memory until they are unmapped.
+pub(crate) fn lock(bytes: &[u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let start = bytes.as_ptr().cast_mut().cast();
+        // SAFETY: locking changes nothing about the bytes, which are a live slice.
+        unsafe { rustix::mm::mlock(start, bytes.len()) }.map_err(io::Error::from)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = bytes;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

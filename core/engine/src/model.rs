@@ -1,5 +1,7 @@
 //! A model file, opened: recipe, tokenizer, template and the bytes everything is read from.
 
+use std::path::PathBuf;
+
 use tritone_formats::{GgufError, GgufFile, StrArray};
 
 use crate::api::{Input, ModelSource};
@@ -17,6 +19,8 @@ pub struct Model {
     pub(crate) template: ChatTemplate,
     pub(crate) stops: StopSet,
     pub(crate) source: String,
+    /// The file it is mapped from.
+    pub(crate) path: Option<PathBuf>,
     notices: Vec<String>,
 }
 
@@ -64,6 +68,10 @@ impl Model {
             template,
             stops,
             source: name,
+            path: match source {
+                ModelSource::File(path) => Some(path.clone()),
+                ModelSource::Embedded { .. } => None,
+            },
             notices,
         })
     }

@@ -198,6 +198,24 @@ impl Recipe {
         ]
     }
 
+    /// Names of all ternary tensors, layer by layer.
+    pub(crate) fn ternary_tensors(&self) -> impl Iterator<Item = String> {
+        let matrices = self.matrices();
+        (0..self.layers).flat_map(move |layer| {
+            let name = move |(name, _, _)| format!("blk.{layer}.{name}.weight");
+            matrices.into_iter().map(name)
+        })
+    }
+
+    /// Name of the tensor that is the head.
+    pub(crate) fn head_tensor(&self) -> &'static str {
+        if self.tied_head {
+            "token_embd.weight"
+        } else {
+            "output.weight"
+        }
+    }
+
     /// Name and width of the norms of a layer.
     #[must_use]
     pub fn norms(&self) -> Vec<(&'static str, usize)> {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tritone_abi::Kernel;
 
-use crate::api::LoadProgress;
+use crate::api::{LoadProgress, LoadReport, PackCache};
 use crate::error::{LoadError, StepError};
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTable};
 use crate::forms::Forms;
 use crate::model::Model;
-use crate::plan::{Capacity, MemoryPlan};
-use crate::weights::Weights;
+use crate::plan::{Capacity, MemoryPlan, human_bytes};
+use crate::weights::{Loaded, Unwritten, Weights};
 
 /// How a runner is set up.
 #[derive(Clone)]
@@ -27,6 +27,28 @@ pub struct RunnerOptions {
     pub forms: Forms,
     /// Upper bound for the plan, or `None`.
     pub memory_limit: Option<u64>,
+    /// Where packed weights are kept. A runner reads packs, and leaves it to its owner to write
+    /// new ones.
+    pub pack_cache: PackCache,
+    /// Lock weights, head and KV cache into memory.
+    pub mlock: bool,
+}
+
+impl RunnerOptions {
+    /// Defaults for `kernel` and `capacity`: one thread, head and KV cache in f16, no memory limit,
+    /// nothing kept or locked.
+    #[must_use]
+    pub fn new(kernel: Arc<dyn Kernel>, capacity: Capacity) -> Self {
+        Self {
+            kernel,
+            threads: 1,
+            capacity,
+            forms: Forms::default(),
+            memory_limit: None,
+            pack_cache: PackCache::default(),
+            mlock: false,
+        }
+    }
 }
 
 /// Packed weights, KV cache and a team of threads: runs one batch of slices at a time.
@@ -41,6 +63,9 @@ pub struct Runner {
     rope: RopeTable,
     buffers: Buffers,
     team: Team,
+    report: LoadReport,
+    notices: Vec<String>,
+    unwritten: Vec<Unwritten>,
 }
 
 impl Runner {
@@ -61,6 +86,8 @@ impl Runner {
             capacity,
             forms,
             memory_limit,
+            ref pack_cache,
+            mlock,
         } = options;
         let threads = threads.max(1);
         let recipe = &model.recipe;
@@ -76,7 +103,12 @@ impl Runner {
                 plan: Box::new(plan),
             });
         }
-        let weights = Weights::load(&model, &**kernel, threads, forms.head, progress)?;
+        let Loaded {
+            weights,
+            report,
+            mut notices,
+            unwritten,
+        } = Weights::load(&model, &**kernel, threads, forms.head, pack_cache, progress)?;
         let shape = KvShape {
             layers: recipe.layers,
             kv_heads: recipe.kv_heads,
@@ -88,6 +120,9 @@ impl Runner {
         let buffers =
             Buffers::new(recipe, &**kernel, capacity, threads, forms).ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
+        if mlock && let Err(error) = weights.lock(&model).and_then(|()| cache.lock()) {
+            notices.push(not_locked(&error, &plan));
+        }
         Ok(Self {
             model,
             options,
@@ -97,6 +132,9 @@ impl Runner {
             rope,
             buffers,
             team,
+            report,
+            notices,
+            unwritten,
         })
     }
 
@@ -110,6 +148,23 @@ impl Runner {
     #[must_use]
     pub fn plan(&self) -> &MemoryPlan {
         &self.plan
+    }
+
+    /// What loading consisted of.
+    #[must_use]
+    pub fn report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    /// What the user should know about loading.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// What was packed and is to be written to files; empty the second time.
+    pub(crate) fn take_unwritten(&mut self) -> Vec<Unwritten> {
+        std::mem::take(&mut self.unwritten)
     }
 
     /// The kernel in use.
@@ -324,4 +379,23 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// Says why memory is not locked, and what to do about it.
+fn not_locked(error: &std::io::Error, plan: &MemoryPlan) -> String {
+    let wanted = human_bytes(plan.weights + plan.head + plan.kv);
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    #[cfg(not(unix))]
+    let limit: Option<u64> = None;
+    let limit = match limit {
+        Some(bytes) => format!(
+            "; {wanted} were to be locked and the limit is {}: raise it (`ulimit -l {}`, or \
+             LimitMEMLOCK of a service)",
+            human_bytes(bytes),
+            (plan.weights + plan.head + plan.kv).div_ceil(1024)
+        ),
+        None => format!("; {wanted} were to be locked"),
+    };
+    format!("memory is not locked and may be swapped out: {error}{limit}")
 }

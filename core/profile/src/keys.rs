@@ -34,6 +34,8 @@ pub enum Kind {
     },
     /// One of these words.
     Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
     /// Text on one line.
     Text {
         /// Fewest characters.
@@ -94,6 +96,12 @@ pub const KEYS: &[Key] = &[
         Kind::Text { min: 1, max: 64 },
         Some("TRITONE_KERNEL"),
     ),
+    key(
+        "pack_cache",
+        Kind::Text { min: 1, max: 4096 },
+        Some("TRITONE_PACK_CACHE"),
+    ),
+    key("mlock", Kind::Switch, Some("TRITONE_MLOCK")),
     key(
         "prefill_chunk",
         whole(1, 65536),
@@ -172,6 +180,7 @@ impl Kind {
             Self::Number { min, max } => format!("a number from {min} to {max}"),
             Self::Word(words) if words.len() == 1 => format!("\"{}\"", words.concat()),
             Self::Word(words) => format!("one of \"{}\"", words.join("\", \"")),
+            Self::Switch => "true or false".to_owned(),
             Self::Text { min, max } => {
                 format!("text of {min} to {max} characters without control characters")
             }
@@ -191,6 +200,7 @@ impl Kind {
                 return self.accept(Value::Float(*n as f64));
             }
             (Self::Word(words), Value::String(word)) => words.contains(&word.as_str()),
+            (Self::Switch, Value::Boolean(_)) => true,
             (Self::Text { min, max }, Value::String(text)) => is_text(text, min, max),
             (Self::Texts { count, max }, Value::Array(items)) => {
                 items.len() <= count
@@ -211,6 +221,7 @@ impl Kind {
         let parsed = match self {
             Self::Whole { .. } => trimmed.parse().ok().map(Value::Integer),
             Self::Number { .. } => trimmed.parse().ok().map(Value::Float),
+            Self::Switch => trimmed.parse().ok().map(Value::Boolean),
             Self::Word(_) | Self::Text { .. } => None,
             Self::Texts { .. } => Some(Value::Array(
                 text.lines()

@@ -160,7 +160,8 @@ fn convert(value: &DeValue<'_>) -> Option<Value> {
             .map(|item| convert(item.get_ref()))
             .collect::<Option<_>>()
             .map(Value::Array),
-        DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
+        DeValue::Boolean(value) => Some(Value::Boolean(*value)),
+        DeValue::Datetime(_) | DeValue::Table(_) => None,
     }
 }
 
@@ -197,6 +198,7 @@ mod tests {
             any::<f64>().prop_map(|x| format!("{x:?}")),
             "\"[a-z0-9\\\\ ]{0,8}\"",
             "\\[[0-9\", ]{0,8}\\]",
+            any::<bool>().prop_map(|b| b.to_string()),
             Just("nan".to_owned()),
             Just("99999999999999999999".to_owned()),
             Just("{ a = 1 }".to_owned()),

@@ -28,6 +28,10 @@ pub struct Profile {
     pub head: Head,
     /// Kernel to prefer by name, or `auto`.
     pub kernel: String,
+    /// Where packed weights are kept between two starts: `auto`, `off`, or a directory.
+    pub pack_cache: String,
+    /// Lock weights, head and KV cache into memory.
+    pub mlock: bool,
     /// Prompt tokens worked through between two decode steps.
     pub prefill_chunk: usize,
     /// Time between two tokens of a running answer that prefill should not exceed, in ms.

@@ -20,6 +20,8 @@ pub struct ModelCard {
     pub file_bytes: u64,
     /// What was replaced, lowered or refused; shown to the user.
     pub notices: Vec<String>,
+    /// How long loading took, in a sentence; empty if that is not known.
+    pub ready: String,
 }
 
 /// A kernel that may be chosen.
@@ -109,4 +111,8 @@ pub trait Backend: Send + Sync {
     /// Lets the kernels answer in turn, tells `report` how it stands, and stops when that returns
     /// `false`. Takes seconds.
     fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult;
+
+    /// Waits until packed weights are on disk and returns what there is to say about it; gives up
+    /// when `go_on` says no.
+    fn wait_for_packs(&self, go_on: &mut dyn FnMut() -> bool) -> Vec<String>;
 }

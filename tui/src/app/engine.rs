@@ -69,6 +69,7 @@ impl Backend for EngineBackend {
             context: info.context,
             file_bytes: info.file_bytes,
             notices: info.notices.clone(),
+            ready: String::new(),
         }
     }
 
@@ -155,6 +156,10 @@ impl Backend for EngineBackend {
             choice,
             not_kept,
         }
+    }
+
+    fn wait_for_packs(&self, go_on: &mut dyn FnMut() -> bool) -> Vec<String> {
+        self.engine.wait_for_packs(&mut |_| go_on())
     }
 }
 

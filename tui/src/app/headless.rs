@@ -165,6 +165,7 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
             context: 1024,
             file_bytes: 2 << 20,
             notices: notices.iter().map(|&notice| notice.to_owned()).collect(),
+            ready: String::new(),
         },
         threads: 2,
         kernel: "avx2".to_owned(),

@@ -41,6 +41,8 @@ pub(crate) enum Msg {
     RaceEnded(Box<RaceResult>),
     /// What the engine was doing when it was asked.
     Status(EngineStatus),
+    /// Something the user should know.
+    Notice(String),
     /// A thread other than that of the screen panicked.
     Panicked(String),
 }

@@ -107,6 +107,10 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             state.transcript.push(Kind::Note, text);
             Vec::new()
         }
+        Msg::Notice(text) => {
+            state.transcript.push(Kind::Note, text);
+            Vec::new()
+        }
         Msg::Panicked(what) => {
             let text = format!(
                 "a thread of the program failed: {what}. What is written stands; \
@@ -508,6 +512,9 @@ fn loading(state: &mut State, new: LoadProgress) {
 fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     for notice in &loaded.model.notices {
         state.transcript.push(Kind::Note, notice.clone());
+    }
+    if !loaded.model.ready.is_empty() {
+        state.remark(loaded.model.ready.clone());
     }
     state.load = Load::Ready(loaded.model);
     state.threads = Some(loaded.threads);

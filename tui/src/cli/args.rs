@@ -104,6 +104,17 @@ pub(crate) struct CommonArgs {
     /// Memory limit in MiB. What does not fit is refused before loading, with a breakdown.
     #[arg(long, global = true, value_name = "MIB")]
     pub(crate) memory: Option<u64>,
+    /// Where packed weights are kept, so that the next start is faster: `auto` (beside the model if
+    /// its directory is yours alone, else in your cache directory), `off`, or a directory.
+    #[arg(long, global = true, value_name = "WHERE")]
+    pub(crate) pack_cache: Option<String>,
+    /// Compare all packed weights with the model file, even if it has not changed since they were
+    /// packed.
+    #[arg(long, global = true)]
+    pub(crate) verify_cache: bool,
+    /// Lock weights, head and KV cache into memory, so that they are never swapped out.
+    #[arg(long, global = true)]
+    pub(crate) mlock: bool,
     /// Log what happens inside: error, warn, info, debug or trace, also by module
     /// (`info,tritone_loader=debug`).
     #[arg(long, global = true, value_name = "LEVEL")]

@@ -53,7 +53,8 @@ fn load(
     setup: &Setup,
     progress: &mut dyn FnMut(LoadProgress) -> bool,
 ) -> Result<Arc<dyn Backend>, String> {
-    let (engine, notices) = setup.load(progress).map_err(|error| error.to_string())?;
+    let ready = setup.load(progress).map_err(|error| error.to_string())?;
+    let sentence = ready.sentence();
     let option = |found: &tritone_loader::Found| {
         let facts = &found.facts;
         Some(KernelOption {
@@ -63,10 +64,11 @@ fn load(
         })
     };
     let kernels = setup.registry.kernels().iter().filter_map(option).collect();
-    let races = setup.races(engine.model());
+    let races = setup.races(ready.engine.model());
     Ok(Arc::new(Noted {
-        backend: EngineBackend::new(engine, kernels, races),
-        notices,
+        backend: EngineBackend::new(ready.engine, kernels, races),
+        notices: ready.notes,
+        sentence,
     }))
 }
 
@@ -74,12 +76,15 @@ fn load(
 struct Noted {
     backend: EngineBackend,
     notices: Vec<String>,
+    /// How long loading took.
+    sentence: String,
 }
 
 impl Backend for Noted {
     fn model(&self) -> ModelCard {
         ModelCard {
             notices: self.notices.clone(),
+            ready: self.sentence.clone(),
             ..self.backend.model()
         }
     }
@@ -114,5 +119,9 @@ impl Backend for Noted {
 
     fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
         self.backend.race(order, report)
+    }
+
+    fn wait_for_packs(&self, go_on: &mut dyn FnMut() -> bool) -> Vec<String> {
+        self.backend.wait_for_packs(go_on)
     }
 }

@@ -61,6 +61,8 @@ pub(crate) fn run(
         capacity,
         forms: setup.forms(),
         memory_limit: Some(planned.limit),
+        pack_cache: setup.pack_cache(),
+        mlock: setup.profile().mlock,
     };
     let mut line = console.progress();
     let mut runner = Runner::load(Arc::clone(&model), options, &mut |progress| {

@@ -2,20 +2,21 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tritone_engine::api::{Message, Role};
 use tritone_engine::{
-    Engine, Event, FinishReason, Finished, GenerateError, Input, Request, Timings,
+    Engine, Event, FinishReason, Finished, GenerateError, Input, LoadedFrom, PartReport, Request,
+    Timings,
 };
 
 use super::args::{CommonArgs, RunArgs};
 use super::console::{Console, Progress, visible};
 use super::failure::{BadRequest, CANCELLED, Usage};
 use super::interrupt::Interrupt;
-use super::setup::Setup;
+use super::setup::{Ready, Setup};
 
 /// The longest input that is read; no context holds that much text.
 const MAX_INPUT: u64 = 64 << 20;
@@ -46,33 +47,40 @@ pub(crate) fn run(
     };
     let seed = request.sampling.seed;
 
-    let begin = Instant::now();
     let mut line = console.progress();
-    let (engine, notices) = setup.load(&mut |progress| {
+    let ready = setup.load(&mut |progress| {
         line.loading(&progress);
         !interrupt.is_pressed()
     })?;
     line.clear();
-    let load = begin.elapsed();
-    for notice in &notices {
+    for notice in &ready.notes {
         console.note(notice);
     }
+    let engine = &ready.engine;
 
     let mut answer = Answer::new(!args.json);
-    let finished = answer.take(&engine, request, &interrupt, &mut line)?;
+    let finished = answer.take(engine, request, &interrupt, &mut line)?;
     if args.json {
-        let mut object = report(&engine, &answer.text, &finished, load);
+        let mut object = report(&ready, &answer.text, &finished);
         object["seed"] = json!(seed);
         object["profile"] = json!(setup.profile().name);
-        object["notices"] = json!(setup.notes.iter().chain(&notices).collect::<Vec<_>>());
+        object["notices"] = json!(setup.notes.iter().chain(&ready.notes).collect::<Vec<_>>());
         let mut out = io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, &object).map_err(io::Error::from)?;
         writeln!(out)?;
     }
     if args.stats {
         let timings = &finished.timings;
-        let summary = summary(timings, load, &engine);
+        let summary = summary(timings, &ready);
         writeln!(io::stderr(), "{summary}")?;
+    }
+    let written = engine.wait_for_packs(&mut |progress| {
+        line.loading(&progress);
+        !interrupt.is_pressed()
+    });
+    line.clear();
+    for notice in &written {
+        console.note(notice);
     }
     let cancelled = finished.reason == FinishReason::Cancelled;
     Ok(if cancelled {
@@ -220,9 +228,23 @@ fn rate(tokens_per_second: f64) -> Value {
 }
 
 /// The JSON object of an answer.
-fn report(engine: &Engine, text: &str, finished: &Finished, load: Duration) -> Value {
+fn report(ready: &Ready, text: &str, finished: &Finished) -> Value {
     let Finished { reason, timings } = finished;
+    let engine = &ready.engine;
     let info = engine.info();
+    let part = |part: &PartReport| {
+        let (from, pack) = match &part.from {
+            LoadedFrom::Model => ("model", None),
+            LoadedFrom::Packed => ("packed", None),
+            LoadedFrom::Cache(path) => ("cache", Some(path)),
+        };
+        json!({
+            "bytes": part.bytes,
+            "ms": milliseconds(part.took),
+            "from": from,
+            "pack": pack,
+        })
+    };
     let stop_string = match reason {
         FinishReason::StopString(text) => Some(text),
         _ => None,
@@ -237,13 +259,18 @@ fn report(engine: &Engine, text: &str, finished: &Finished, load: Duration) -> V
             "completion_tokens": timings.generated_tokens,
         },
         "timings": {
-            "load_ms": milliseconds(load),
+            "load_ms": milliseconds(ready.load),
+            "open_ms": milliseconds(ready.open),
             "queued_ms": milliseconds(timings.queued),
             "prefill_ms": milliseconds(timings.prefill),
             "first_token_ms": milliseconds(timings.first_token),
             "decode_ms": milliseconds(timings.decode),
             "prefill_tokens_per_second": rate(timings.prefill_rate()),
             "decode_tokens_per_second": rate(timings.decode_rate()),
+        },
+        "load": {
+            "weights": part(&info.load.weights),
+            "head": part(&info.load.head),
         },
         "model": {
             "name": info.name,
@@ -257,17 +284,17 @@ fn report(engine: &Engine, text: &str, finished: &Finished, load: Duration) -> V
     })
 }
 
-fn summary(timings: &Timings, load: Duration, engine: &Engine) -> String {
+fn summary(timings: &Timings, ready: &Ready) -> String {
     format!(
-        "{} prompt tokens at {:.1}/s, {} generated at {:.1}/s, first after {:.0} ms, loaded in \
-         {:.0} ms; kernel {}, {} threads",
+        "{} prompt tokens at {:.1}/s, {} generated at {:.1}/s, first after {:.0} ms; {}; kernel {}, \
+         {} threads",
         timings.prompt_tokens,
         timings.prefill_rate(),
         timings.generated_tokens,
         timings.decode_rate(),
         timings.first_token.as_secs_f64() * 1e3,
-        load.as_secs_f64() * 1e3,
-        engine.kernel_name(),
-        engine.threads(),
+        ready.sentence(),
+        ready.engine.kernel_name(),
+        ready.engine.threads(),
     )
 }

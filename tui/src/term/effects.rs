@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -24,6 +24,23 @@ pub(super) struct Worker {
     stop_race: Arc<AtomicBool>,
     /// Held by who changes the kernel: a race puts the old one back before another change.
     kernel: Arc<Mutex<()>>,
+    /// Waits for packs to be written.
+    packs: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Drop for Worker {
+    /// A pack that is being written is given up, so that no part of it stays behind.
+    fn drop(&mut self) {
+        self.stop_loading();
+        let packs = self
+            .packs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(packs) = packs {
+            let _ = packs.join();
+        }
+    }
 }
 
 /// Ends an answer, also one whose engine does not know of it yet.
@@ -58,11 +75,18 @@ impl Worker {
             answer: Arc::default(),
             stop_race: Arc::default(),
             kernel: Arc::default(),
+            packs: Arc::default(),
         };
         let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
         let stop = Arc::clone(&worker.stop_loading);
+        let packs = Arc::clone(&worker.packs);
         worker.spawn("load", Msg::LoadFailed, move || {
-            load(loader, &sender, &slot, &stop)
+            load(loader, &sender, &slot, &stop);
+            if let Some(backend) = slot.get().map(Arc::clone) {
+                let wait = thread::Builder::new().name("packs".to_owned());
+                let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop));
+                *packs.lock().unwrap_or_else(PoisonError::into_inner) = wait.ok();
+            }
         });
         worker
     }
@@ -196,6 +220,12 @@ fn load(
         Err(why) => Msg::LoadFailed(why),
     };
     let _ = sender.send(message);
+}
+
+fn wait_for_packs(backend: &dyn Backend, sender: &UnboundedSender<Msg>, stop: &AtomicBool) {
+    for notice in backend.wait_for_packs(&mut || !stop.load(Ordering::Relaxed)) {
+        let _ = sender.send(Msg::Notice(notice));
+    }
 }
 
 fn answer(

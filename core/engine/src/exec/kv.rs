@@ -102,6 +102,11 @@ impl KvCache {
         self.shape
     }
 
+    /// Keeps all pages in memory.
+    pub(crate) fn lock(&self) -> std::io::Result<()> {
+        self.cells.lock()
+    }
+
     /// Pages there are.
     #[must_use]
     pub(crate) fn pages(&self) -> usize {

@@ -79,6 +79,15 @@ impl<T: Plain> AlignedBuf<T> {
         }
     }
 
+    /// Keeps the buffer in memory; all of it becomes resident.
+    pub(crate) fn lock(&self) -> std::io::Result<()> {
+        // SAFETY: `ptr` covers `len` initialised values; locking reads none of them.
+        let bytes = unsafe {
+            std::slice::from_raw_parts(self.ptr.as_ptr().cast(), self.len * size_of::<T>())
+        };
+        crate::map::lock(bytes)
+    }
+
     /// All values.
     #[must_use]
     pub(crate) fn as_slice(&self) -> &[T] {
@@ -112,6 +121,11 @@ impl<T: Plain> Shared<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.buf.len
+    }
+
+    /// Keeps the buffer in memory; all of it becomes resident.
+    pub(crate) fn lock(&self) -> std::io::Result<()> {
+        self.buf.lock()
     }
 
     pub(crate) fn base(&self) -> NonNull<T> {

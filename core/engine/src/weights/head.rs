@@ -1,12 +1,17 @@
 //! The output head: used from the model file as it stands, or converted.
 
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tritone_abi::{HeadFormat, HeadMatrix, head};
 use tritone_formats::TensorType;
 
+use super::bytes::Bytes;
+use super::cache::{self, Cache, Part};
 use super::jobs::{Progress, run_jobs};
 use super::{format_error, recipe_error, tensor};
+use crate::api::LoadedFrom;
 use crate::error::LoadError;
 use crate::exec::AlignedBuf;
 use crate::model::Model;
@@ -17,7 +22,7 @@ enum Rows {
     /// In the model file, as they stand.
     File(Range<usize>),
     /// Converted.
-    Converted(AlignedBuf<u8>),
+    Converted(Arc<Bytes>),
 }
 
 /// The rows of the head in one format.
@@ -32,7 +37,7 @@ impl HeadRows {
     pub(super) fn view<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
         let data = match &self.rows {
             Rows::File(range) => &model.file.bytes()[range.clone()],
-            Rows::Converted(buf) => buf.as_slice(),
+            Rows::Converted(data) => data.as_slice(),
         };
         HeadMatrix {
             format: self.format,
@@ -42,8 +47,21 @@ impl HeadRows {
         }
     }
 
-    /// Finds the head of `model`, and converts it with `threads` threads unless it is used from
-    /// the file.
+    /// Bytes of all rows.
+    pub(super) fn bytes(&self, model: &Model) -> u64 {
+        self.view(model).data.len() as u64
+    }
+
+    /// Keeps them in memory.
+    pub(super) fn lock(&self, model: &Model) -> io::Result<()> {
+        match &self.rows {
+            Rows::File(range) => model.file.owner().lock(range.clone()),
+            Rows::Converted(data) => data.lock(),
+        }
+    }
+
+    /// Finds the head of `model`: in the file as it stands, in `cache`, or converted with `threads`
+    /// threads.
     ///
     /// # Errors
     /// A tensor that is missing, of another shape or type, a width that the format does not take,
@@ -52,28 +70,29 @@ impl HeadRows {
         model: &Model,
         format: HeadFormat,
         threads: usize,
+        cache: &mut Cache<'_>,
         progress: Progress<'_>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<(Self, LoadedFrom), LoadError> {
         let recipe = &model.recipe;
         let (vocab, hidden) = (recipe.vocab, recipe.hidden);
-        let name = if recipe.tied_head {
-            "token_embd.weight"
-        } else {
-            "output.weight"
-        };
-        let view = tensor(model, name, vocab, hidden)?;
+        let view = tensor(model, recipe.head_tensor(), vocab, hidden)?;
         if format == HeadFormat::F16 && view.ty() == TensorType::F16 {
             let rows = Rows::File(view.byte_range());
-            return Ok(Self { rows, format });
+            return Ok((Self { rows, format }, LoadedFrom::Model));
         }
         if format != HeadFormat::F16 && !hidden.is_multiple_of(head::SCALE_COLS) {
             let what =
                 format!("a {format:?} head needs a hidden size that 32 divides, not {hidden}");
             return Err(recipe_error(model, what));
         }
-        let bytes = format.bytes(vocab, hidden).and_then(AlignedBuf::zeroed);
-        let mut data =
-            bytes.ok_or_else(|| recipe_error(model, "no memory for the head".to_owned()))?;
+        let no_memory = || recipe_error(model, "no memory for the head".to_owned());
+        let bytes = format.bytes(vocab, hidden).ok_or_else(no_memory)?;
+        let (part, shape) = (Part::Head(format), cache::shape_of_head(vocab, hidden));
+        if let Some((data, from)) = cache.find(part, shape, bytes, threads, progress)? {
+            let rows = Rows::Converted(data);
+            return Ok((Self { rows, format }, from));
+        }
+        let mut data = AlignedBuf::zeroed(bytes).ok_or_else(no_memory)?;
         data.prefer_huge_pages();
         let mut jobs = Vec::new();
         let mut rest = data.as_mut_slice();
@@ -114,9 +133,9 @@ impl HeadRows {
             convert,
         )?;
         model.file.owner().release(stored.clone());
-        Ok(Self {
-            rows: Rows::Converted(data),
-            format,
-        })
+        let data = Arc::new(Bytes::Own(data));
+        cache.keep(part, shape, &data);
+        let rows = Rows::Converted(data);
+        Ok((Self { rows, format }, LoadedFrom::Packed))
     }
 }

@@ -1,17 +1,26 @@
 //! Weights in memory: ternary matrices packed for a kernel, norms, and the head.
 
+mod bytes;
+mod cache;
 mod head;
 mod jobs;
 mod pack;
 mod packed;
 mod places;
 
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
 use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId};
 use tritone_formats::{GgufError, TensorView};
 
+use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
 use crate::error::LoadError;
 use crate::forms::Head;
 use crate::model::Model;
+use cache::{Cache, Part};
+pub(crate) use cache::{Unwritten, WriteError};
 use head::HeadRows;
 pub(crate) use jobs::Progress;
 pub(crate) use packed::Matrix;
@@ -46,39 +55,75 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Reads and packs all weights of `model` for `kernel` with `threads` threads.
+    /// All weights of `model` for `kernel`: from packs, or packed with `threads` threads.
     pub(crate) fn load(
-        model: &Model,
+        model: &Arc<Model>,
         kernel: &dyn Kernel,
         threads: usize,
         head: Head,
+        pack_cache: &PackCache,
         progress: Progress<'_>,
-    ) -> Result<Self, LoadError> {
-        let packed = Packed::pack(model, kernel, threads, progress)?;
-        let mut rows = |format| HeadRows::load(model, format, threads, progress);
+    ) -> Result<Loaded, LoadError> {
+        let mut cache = Cache::new(model, pack_cache);
+        let begin = Instant::now();
+        let (packed, from) = Packed::load(model, kernel, threads, &mut cache, progress)?;
+        let weights = PartReport {
+            bytes: packed.bytes(),
+            took: begin.elapsed(),
+            from,
+        };
+        let begin = Instant::now();
+        let mut rows = |format| HeadRows::load(model, format, threads, &mut cache, progress);
         let exact = if head.exact() {
-            Some(rows(HeadFormat::F16)?)
+            Some(rows(HeadFormat::F16)?.0)
         } else {
             None
         };
-        let head = rows(head.format())?;
-        Ok(Self {
-            layers: layers(model, &packed)?,
-            output_norm: norm(model, "output_norm.weight", model.recipe.hidden)?,
-            packed,
-            head,
-            exact,
+        let (head, from) = rows(head.format())?;
+        let head_report = PartReport {
+            bytes: head.bytes(model),
+            took: begin.elapsed(),
+            from,
+        };
+        let Cache {
+            notices, unwritten, ..
+        } = cache;
+        Ok(Loaded {
+            weights: Self {
+                layers: layers(model, &packed)?,
+                output_norm: norm(model, "output_norm.weight", model.recipe.hidden)?,
+                packed,
+                head,
+                exact,
+            },
+            report: LoadReport {
+                weights,
+                head: head_report,
+            },
+            notices,
+            unwritten,
         })
+    }
+
+    /// Keeps matrices and head in memory.
+    pub(crate) fn lock(&self, model: &Model) -> io::Result<()> {
+        self.packed.lock()?;
+        self.head.lock(model)?;
+        self.exact
+            .as_ref()
+            .map_or(Ok(()), |exact| exact.lock(model))
     }
 
     /// Packs the ternary matrices again for a kernel with another layout.
     pub(crate) fn repack(
         &mut self,
-        model: &Model,
+        model: &Arc<Model>,
         kernel: &dyn Kernel,
         threads: usize,
     ) -> Result<(), LoadError> {
-        let packed = Packed::pack(model, kernel, threads, &mut |_| true)?;
+        let none = PackCache::default();
+        let mut cache = Cache::new(model, &none);
+        let (packed, _) = Packed::load(model, kernel, threads, &mut cache, &mut |_| true)?;
         self.layers = layers(model, &packed)?;
         self.packed = packed;
         Ok(())
@@ -99,6 +144,47 @@ impl Weights {
     pub(crate) fn exact<'a>(&'a self, model: &'a Model) -> Option<HeadMatrix<'a>> {
         Some(self.exact.as_ref()?.view(model))
     }
+}
+
+/// Weights, and what there is to say about them.
+pub(crate) struct Loaded {
+    pub(crate) weights: Weights,
+    pub(crate) report: LoadReport,
+    /// What the user should know.
+    pub(crate) notices: Vec<String>,
+    /// What is worth a file.
+    pub(crate) unwritten: Vec<Unwritten>,
+}
+
+/// The packs there are for `model`, `kernel` and a head in the form `head`. Data is only read when
+/// `pack_cache.verify` is set.
+#[must_use]
+pub fn packs(
+    model: &Arc<Model>,
+    kernel: &dyn Kernel,
+    head: Head,
+    pack_cache: &PackCache,
+    threads: usize,
+) -> Vec<PackStatus> {
+    let recipe = &model.recipe;
+    let places = Places::new(recipe, kernel);
+    let weights = places.map(|places| {
+        let shape = (cache::shape_of_places(&places), places.bytes());
+        (Part::Weights(kernel.facts().layout), shape)
+    });
+    let (vocab, hidden) = (recipe.vocab, recipe.hidden);
+    let format = head.format();
+    let bytes = format.bytes(vocab, hidden);
+    let head = bytes.map(|bytes| {
+        let shape = (cache::shape_of_head(vocab, hidden), bytes);
+        (Part::Head(format), shape)
+    });
+    let status = |(part, shape)| cache::status(model, pack_cache, part, shape, threads);
+    [weights, head]
+        .into_iter()
+        .flatten()
+        .filter_map(status)
+        .collect()
 }
 
 /// The layers with the matrices of `packed`.

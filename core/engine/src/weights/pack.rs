@@ -72,7 +72,14 @@ pub(super) fn pack(
     }
     let chunk = whole_groups(CHUNK_ROWS, align);
     let work = |job| pack_rows(model, kernel, chunk, job);
-    run_jobs(jobs, threads, "packing weights", total, progress, work)
+    run_jobs(jobs, threads, "packing weights", total, progress, work)?;
+    // What lies between the ranges of two jobs, or was touched beside one.
+    for place in places {
+        if let Some(tensor) = model.file.tensor(&place.tensor()) {
+            model.file.owner().release(tensor.byte_range());
+        }
+    }
+    Ok(())
 }
 
 /// The first `count` bytes of `rest`, or what there is.

@@ -1,14 +1,18 @@
 //! The packed matrices of a model in one buffer.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tritone_abi::{Kernel, LayoutId, TernaryMatrix, WeightScales};
 
+use super::bytes::Bytes;
+use super::cache::{self, Cache, Part};
 use super::jobs::Progress;
 use super::pack::pack;
 use super::places::Places;
 use super::{format_error, recipe_error, tensor};
+use crate::api::LoadedFrom;
 use crate::error::LoadError;
 use crate::exec::AlignedBuf;
 use crate::model::Model;
@@ -16,7 +20,7 @@ use crate::model::Model;
 /// A packed ternary matrix with one scale.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    data: Arc<AlignedBuf<u8>>,
+    data: Arc<Bytes>,
     range: Range<usize>,
     layout: LayoutId,
     pub(crate) rows: usize,
@@ -41,36 +45,54 @@ impl Matrix {
 pub(crate) struct Packed {
     layout: LayoutId,
     places: Places,
-    data: Arc<AlignedBuf<u8>>,
+    data: Arc<Bytes>,
 }
 
 impl Packed {
-    /// Packs all matrices of `model` with `threads` threads.
+    /// All matrices of `model` for `kernel`: from `cache`, or packed with `threads` threads.
     ///
     /// # Errors
     /// As [`pack`], and when the system has no memory.
-    pub(super) fn pack(
+    pub(super) fn load(
         model: &Model,
         kernel: &dyn Kernel,
         threads: usize,
+        cache: &mut Cache<'_>,
         progress: Progress<'_>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<(Self, LoadedFrom), LoadError> {
         let no_memory = || recipe_error(model, "no memory for the packed weights".to_owned());
         let places = Places::new(&model.recipe, kernel).ok_or_else(no_memory)?;
-        let mut data = AlignedBuf::zeroed(places.bytes()).ok_or_else(no_memory)?;
-        data.prefer_huge_pages();
-        let out = data.as_mut_slice();
-        pack(model, kernel, places.all(), out, threads, progress)?;
-        for place in places.all() {
-            if let Some(tensor) = model.file.tensor(&place.tensor()) {
-                model.file.owner().release(tensor.byte_range());
+        let layout = kernel.facts().layout;
+        let (part, shape) = (Part::Weights(layout), cache::shape_of_places(&places));
+        let found = cache.find(part, shape, places.bytes(), threads, progress)?;
+        let (data, from) = match found {
+            Some(found) => found,
+            None => {
+                let mut buf = AlignedBuf::zeroed(places.bytes()).ok_or_else(no_memory)?;
+                buf.prefer_huge_pages();
+                let out = buf.as_mut_slice();
+                pack(model, kernel, places.all(), out, threads, progress)?;
+                let data = Arc::new(Bytes::Own(buf));
+                cache.keep(part, shape, &data);
+                (data, LoadedFrom::Packed)
             }
-        }
-        Ok(Self {
-            layout: kernel.facts().layout,
+        };
+        let packed = Self {
+            layout,
             places,
-            data: Arc::new(data),
-        })
+            data,
+        };
+        Ok((packed, from))
+    }
+
+    /// Bytes of all matrices.
+    pub(super) fn bytes(&self) -> u64 {
+        self.places.bytes() as u64
+    }
+
+    /// Keeps them in memory.
+    pub(super) fn lock(&self) -> io::Result<()> {
+        self.data.lock()
     }
 
     /// The layout.

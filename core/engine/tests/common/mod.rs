@@ -96,11 +96,9 @@ pub fn runner_for(kernel: Arc<dyn Kernel>, threads: usize, forms: Forms, context
         ..Capacity::new(context, 4, 64)
     };
     let options = RunnerOptions {
-        kernel,
         threads,
-        capacity,
         forms,
-        memory_limit: None,
+        ..RunnerOptions::new(kernel, capacity)
     };
     Runner::load(tiny(), options, &mut |_| true).unwrap()
 }

@@ -94,11 +94,10 @@ impl<'a> Pool<'a> {
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> anyhow::Result<()> {
         let options = RunnerOptions {
-            kernel: Arc::clone(&case.kernel),
             threads: case.threads,
-            capacity: self.extent.capacity(),
             forms: case.head.1,
             memory_limit: Some(case.limit),
+            ..RunnerOptions::new(Arc::clone(&case.kernel), self.extent.capacity())
         };
         let plan = tritone_engine::MemoryPlan::new(
             self.model.recipe(),

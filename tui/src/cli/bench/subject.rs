@@ -280,13 +280,7 @@ mod tests {
             further: 75,
             chunk: 32,
         };
-        let options = RunnerOptions {
-            kernel: Arc::clone(&kernel),
-            threads: 1,
-            capacity: extent.capacity(),
-            forms: tritone_engine::Forms::default(),
-            memory_limit: None,
-        };
+        let options = RunnerOptions::new(Arc::clone(&kernel), extent.capacity());
         let mut subject = Subject::load(&model, options, extent, &mut |_| true).unwrap();
         assert!(subject.prefill(200, |_| true).unwrap().is_some());
         assert!(subject.decode(1, 190, 10, |_| true).unwrap().is_some());

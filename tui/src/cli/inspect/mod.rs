@@ -8,10 +8,12 @@ mod metadata;
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tritone_engine::{
-    Capacity, LoadError, MemoryPlan, Model, ModelBytes, ModelSource, Recipe, human_bytes,
+    Capacity, LoadError, MemoryPlan, Model, ModelBytes, ModelSource, PackState, PackStatus, Recipe,
+    human_bytes, packs,
 };
 use tritone_formats::{GgufFile, TensorView};
 
@@ -23,9 +25,10 @@ type Gguf = GgufFile<ModelBytes>;
 
 /// A model that can be run, and what it takes.
 struct Runnable {
-    model: Model,
+    model: Arc<Model>,
     context: usize,
     planned: Planned,
+    packs: Vec<PackStatus>,
 }
 
 /// Runs the command.
@@ -43,10 +46,14 @@ pub(crate) fn run(
         let context = setup.context(&model);
         let chunk = setup.profile().prefill_chunk;
         let planned = setup.plan(&model, Capacity::new(context, 1, chunk));
+        let model = Arc::new(model);
+        let (cache, threads) = (setup.pack_cache(), setup.threads);
+        let packs = packs(&model, &*setup.kernel, setup.forms().head, &cache, threads);
         Runnable {
             model,
             context,
             planned,
+            packs,
         }
     });
     let mut notes = setup.notes.clone();
@@ -210,6 +217,18 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
             )
         }
     }
+    if runnable.packs.is_empty() && setup.keeps_packs() {
+        text += &line("packed", "no packed cache yet");
+    }
+    for (i, pack) in runnable.packs.iter().enumerate() {
+        let state = match &pack.state {
+            PackState::Valid => human_bytes(pack.bytes),
+            PackState::Unusable(why) => format!("not usable: {why}"),
+        };
+        let path = pack.path.display();
+        let label = if i == 0 { "packed" } else { "" };
+        text += &line(label, &format!("{}: {path} ({state})", pack.what));
+    }
     text
 }
 
@@ -266,6 +285,19 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
             "fitting_context": plan.fitting_context,
         })
     };
+    let pack = |pack: &PackStatus| {
+        let why = match &pack.state {
+            PackState::Valid => None,
+            PackState::Unusable(why) => Some(why),
+        };
+        json!({
+            "what": pack.what,
+            "path": pack.path,
+            "bytes": pack.bytes,
+            "valid": why.is_none(),
+            "why_not": why,
+        })
+    };
     json!({
         "name": recipe.name,
         "architecture": recipe.architecture,
@@ -285,5 +317,6 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "profile": setup.profile().name,
         "head_type": setup.profile().head.as_str(),
         "memory": runnable.planned.plan.as_ref().map(plan),
+        "packs": runnable.packs.iter().map(pack).collect::<Vec<_>>(),
     })
 }

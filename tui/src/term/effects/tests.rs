@@ -44,6 +44,7 @@ impl Backend for Fake {
             context: 10,
             file_bytes: 1,
             notices: Vec::new(),
+            ready: String::new(),
         }
     }
 
@@ -98,6 +99,10 @@ impl Backend for Fake {
             choice: String::new(),
             not_kept: None,
         }
+    }
+
+    fn wait_for_packs(&self, _go_on: &mut dyn FnMut() -> bool) -> Vec<String> {
+        vec!["packed".to_owned()]
     }
 }
 

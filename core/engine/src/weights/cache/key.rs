@@ -1,0 +1,123 @@
+//! Which model file a pack was made from.
+//!
+//! Size, time of the last change and inode say whether a file is the same one; the header with all
+//! metadata and 64 samples of the data, spread over the file, make sure that it is this model. That
+//! costs milliseconds and reads next to nothing of a large file. Only when time or inode differ (a
+//! copied, moved or touched file), or when the user asks for it, all packed tensors are compared
+//! through their checksum, which reads all of them.
+
+use std::ops::Range;
+
+use super::super::jobs::{Progress, run_jobs};
+use super::Part;
+use super::hash::{checksum, combined};
+use super::header::CHUNK;
+use crate::error::LoadError;
+use crate::map::FileId;
+use crate::model::Model;
+
+/// Pieces of the tensor data that are always compared, and the bytes of each.
+const SAMPLES: usize = 64;
+const SAMPLE_BYTES: usize = 4096;
+
+/// What identifies a model file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SourceKey {
+    /// Its length.
+    pub(super) bytes: u64,
+    /// Its last change, in seconds and nanoseconds since 1970.
+    pub(super) seconds: i64,
+    pub(super) nanos: u64,
+    /// Its inode; 0 where there is none.
+    pub(super) inode: u64,
+    /// Checksum of its header and samples.
+    pub(super) sample: u64,
+}
+
+impl SourceKey {
+    /// The key of the file that `model` is mapped from; `None` for a model that is linked in.
+    pub(super) fn new(model: &Model) -> Option<Self> {
+        let id: FileId = model.file.owner().file_id()?;
+        Some(Self {
+            bytes: id.bytes,
+            seconds: id.seconds,
+            nanos: id.nanos,
+            inode: id.inode,
+            sample: sample(model),
+        })
+    }
+
+    /// Whether it is the same model, so far as header and samples tell.
+    pub(super) fn same_model(&self, other: &Self) -> bool {
+        (self.bytes, self.sample) == (other.bytes, other.sample)
+    }
+}
+
+fn sample(model: &Model) -> u64 {
+    let bytes = model.file.bytes();
+    let start = model.file.data_offset().min(bytes.len());
+    let (header, data) = bytes.split_at(start);
+    let mut sums = vec![checksum(header)];
+    let last = data.len().saturating_sub(SAMPLE_BYTES);
+    for i in 0..SAMPLES {
+        // At most 2^6 * 2^57; a file is smaller.
+        let at = last / (SAMPLES - 1) * i;
+        let range = at..data.len().min(at + SAMPLE_BYTES);
+        sums.push(checksum(&data[range.clone()]));
+        model
+            .file
+            .owner()
+            .release(start + range.start..start + range.end);
+    }
+    combined(&sums)
+}
+
+/// The tensors that `part` of `model` is made from.
+fn sources(model: &Model, part: Part) -> Vec<Range<usize>> {
+    let recipe = &model.recipe;
+    let names: Vec<String> = match part {
+        Part::Weights(_) => recipe.ternary_tensors().collect(),
+        Part::Head(_) => vec![recipe.head_tensor().to_owned()],
+    };
+    let range = |name: &String| Some(model.file.tensor(name)?.byte_range());
+    names.iter().filter_map(range).collect()
+}
+
+/// Checksum of the tensors that `part` of `model` is made from, computed with `threads` threads.
+///
+/// # Errors
+/// [`LoadError::Cancelled`] when `progress` says so.
+pub(super) fn content(
+    model: &Model,
+    part: Part,
+    threads: usize,
+    progress: Progress<'_>,
+) -> Result<u64, LoadError> {
+    let pieces: Vec<_> = sources(model, part)
+        .into_iter()
+        .flat_map(|range| pieces(range, CHUNK))
+        .collect();
+    let total = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let mut sums = vec![0; pieces.len()];
+    let jobs = pieces.into_iter().zip(&mut sums).collect();
+    let work = |(piece, sum): (Range<usize>, &mut u64)| {
+        *sum = checksum(&model.file.bytes()[piece.clone()]);
+        model.file.owner().release(piece.clone());
+        Ok(piece.len() as u64)
+    };
+    run_jobs(
+        jobs,
+        threads,
+        "comparing with the model",
+        total,
+        progress,
+        work,
+    )?;
+    Ok(combined(&sums))
+}
+
+/// Pieces of at most `size` bytes of a range.
+pub(super) fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(size).map(move |at| at..end.min(at + size))
+}
