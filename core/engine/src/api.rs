@@ -158,8 +158,8 @@ pub struct LoadReport {
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
-    /// What is being done: "packing weights", "converting the head", "reading the packed cache",
-    /// "comparing with the model", "writing the packed cache".
+    /// What is being done: "packing weights", "converting the head", "reading the head",
+    /// "reading the packed cache", "comparing with the model", "writing the packed cache".
     pub stage: &'static str,
     /// Bytes of the model file dealt with in this stage.
     pub done: u64,

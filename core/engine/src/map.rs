@@ -71,6 +71,13 @@ impl ModelBytes {
         }
     }
 
+    /// Brings the pages of `range` in, rather than when they are touched.
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        if let Bytes::Mapped(map, _) = &self.0 {
+            map.populate(range);
+        }
+    }
+
     /// Keeps `range` in memory.
     pub(crate) fn lock(&self, range: Range<usize>) -> io::Result<()> {
         match &self.0 {

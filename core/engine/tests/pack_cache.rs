@@ -159,6 +159,8 @@ fn after(damage: impl FnOnce(&Path)) -> (LoadedFrom, Vec<String>) {
     (from, notices)
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
     change(&mut bytes);
@@ -167,7 +169,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 
 #[test]
 fn damaged_packs_are_left_aside_and_that_is_said() {
-    let cases: [(&str, fn(&mut Vec<u8>)); 6] = [
+    let cases: [(&str, Damage); 6] = [
         ("cut short", |b| b.truncate(b.len() - 1)),
         ("cut short", |b| b.truncate(100)),
         ("cut short", Vec::clear),

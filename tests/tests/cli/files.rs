@@ -291,3 +291,71 @@ fn logits_of_bad_input_leave_no_file() {
         .collect();
     assert_eq!(left, ["ids.json"]);
 }
+
+#[test]
+fn a_packed_cache_is_written_said_and_used() {
+    let home = tempfile::tempdir().unwrap();
+    let (model, dir) = (tiny(), home.path().join("packs"));
+    let asked = |command: &[&str]| {
+        let common = [
+            "--model",
+            text(&model),
+            "--pack-cache",
+            text(&dir),
+            "--json",
+        ];
+        run(&[command, &common].concat())
+    };
+    let inspected = || {
+        let packs = asked(&["inspect"]).json()["model"]["packs"].clone();
+        packs.as_array().unwrap().clone()
+    };
+    assert!(inspected().is_empty());
+
+    let answer = ["run", "--max-tokens", "4", "What is the capital of Peru?"];
+    let first = asked(&answer);
+    assert!(
+        first.err.contains("wrote the packed cache"),
+        "{}",
+        first.err
+    );
+    assert!(first.err.contains(text(&dir)), "{}", first.err);
+    let first = first.json();
+    assert_eq!(first["load"]["weights"]["from"], "packed");
+    assert_eq!(first["load"]["head"]["from"], "model");
+
+    let second = asked(&answer);
+    assert_eq!(second.err, "");
+    let second = second.json();
+    assert_eq!(second["load"]["weights"]["from"], "cache");
+    assert_eq!(second["text"], first["text"]);
+    let packs = inspected();
+    assert_eq!(packs.len(), 1);
+    assert_eq!(packs[0]["valid"], true);
+    let path = packs[0]["path"].as_str().unwrap();
+    assert_eq!(second["load"]["weights"]["pack"], path);
+
+    fs::write(path, "no pack").unwrap();
+    let verified = ["inspect", "--verify-cache"];
+    assert!(asked(&verified).json()["model"]["packs"][0]["why_not"].is_string());
+    let third = asked(&answer);
+    assert!(third.err.contains("is not used"), "{}", third.err);
+    assert_eq!(third.json()["text"], first["text"]);
+    assert!(inspected()[0]["valid"] == true, "written anew");
+}
+
+#[test]
+fn the_start_says_what_it_consisted_of() {
+    let stats = run(&[
+        "run",
+        "--stats",
+        "--pack-cache",
+        "off",
+        "--max-tokens",
+        "2",
+        "Hello",
+    ]);
+    let said = stats.err.lines().last().unwrap().to_owned();
+    assert!(said.contains("ready in "), "{said}");
+    assert!(said.contains("(packed 1 MiB at "), "{said}");
+}

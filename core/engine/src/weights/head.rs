@@ -25,6 +25,9 @@ enum Rows {
     Converted(Arc<Bytes>),
 }
 
+/// Bytes that one thread reads at a time.
+const PIECE: usize = 4 << 20;
+
 /// The rows of the head in one format.
 #[derive(Debug)]
 pub(super) struct HeadRows {
@@ -50,6 +53,30 @@ impl HeadRows {
     /// Bytes of all rows.
     pub(super) fn bytes(&self, model: &Model) -> u64 {
         self.view(model).data.len() as u64
+    }
+
+    /// Brings rows that are used from the file into memory, all of which every token reads; the
+    /// first token would otherwise wait for them.
+    ///
+    /// # Errors
+    /// [`LoadError::Cancelled`] when `progress` says so.
+    pub(super) fn bring_in(
+        &self,
+        model: &Model,
+        threads: usize,
+        progress: Progress<'_>,
+    ) -> Result<(), LoadError> {
+        let Rows::File(range) = &self.rows else {
+            return Ok(());
+        };
+        let jobs = range.clone().step_by(PIECE).collect();
+        let work = |start: usize| {
+            let end = range.end.min(start + PIECE);
+            model.file.owner().populate(start..end);
+            Ok((end - start) as u64)
+        };
+        let total = range.len() as u64;
+        run_jobs(jobs, threads, "reading the head", total, progress, work)
     }
 
     /// Keeps them in memory.

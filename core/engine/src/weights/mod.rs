@@ -80,6 +80,7 @@ impl Weights {
             None
         };
         let (head, from) = rows(head.format())?;
+        head.bring_in(model, threads, progress)?;
         let head_report = PartReport {
             bytes: head.bytes(model),
             took: begin.elapsed(),
