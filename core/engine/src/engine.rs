@@ -20,6 +20,7 @@ use crate::runner::{Runner, RunnerOptions};
 use crate::sample::Sampler;
 use crate::schedule::{Job, Scheduler};
 use crate::text::StopStrings;
+use crate::weights::{Packing, Repacked};
 
 /// Context when neither the user nor the model asks for less.
 const DEFAULT_CONTEXT: usize = 4096;
@@ -55,9 +56,15 @@ pub struct ModelInfo {
     pub load: LoadReport,
 }
 
+/// The old weights, which take time to give up, or why they stay in use.
+type Exchanged = Result<Option<Repacked>, LoadError>;
+
 enum Command {
     Run(Box<Job>),
-    SetKernel(Arc<dyn Kernel>, Sender<Result<(), LoadError>>),
+    /// Says whether and how weights are to be packed for a kernel.
+    PackingFor(Arc<dyn Kernel>, Sender<Result<Option<Packing>, LoadError>>),
+    /// Goes on with a kernel and the weights packed for it.
+    SetKernel(Arc<dyn Kernel>, Option<Repacked>, Sender<Exchanged>),
     Stop,
 }
 
@@ -80,6 +87,8 @@ struct Inner {
     commands: Sender<Command>,
     gauges: Arc<Gauges>,
     kernel: Mutex<String>,
+    /// Held while a kernel is switched.
+    switching: Mutex<()>,
     threads: usize,
     kv: (usize, usize),
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -179,6 +188,7 @@ impl Engine {
             commands,
             gauges,
             kernel,
+            switching: Mutex::default(),
             threads,
             kv: (pages, page_bytes),
             thread: Mutex::new(Some(thread)),
@@ -286,23 +296,63 @@ impl Engine {
         })
     }
 
-    /// Goes on with another kernel from the next token on, in the middle of running answers too.
-    /// Returns when the switch is done.
+    /// [`switch_kernel`](Self::switch_kernel) without a look at the progress.
     ///
     /// # Errors
-    /// When the kernel does not take the model; the old one then stays.
+    /// As for that.
     pub fn set_kernel(&self, kernel: Arc<dyn Kernel>) -> Result<(), LoadError> {
+        self.switch_kernel(kernel, &mut |_| true).map(drop)
+    }
+
+    /// Goes on with another kernel from the next token on, in the middle of running answers too.
+    /// Returns when that is done, with what the user should know.
+    ///
+    /// A kernel of the same layout takes over at once. For one of another layout the weights are
+    /// packed first, on this thread and others, while answers go on with the old kernel;
+    /// `progress` is called meanwhile, and when it returns `false`, the old kernel stays. One switch
+    /// is done at a time.
+    ///
+    /// # Errors
+    /// When the kernel does not take the model, both ways of packing together exceed the memory
+    /// limit, or `progress` ended it ([`LoadError::Cancelled`]); the old kernel then stays.
+    pub fn switch_kernel(
+        &self,
+        kernel: Arc<dyn Kernel>,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, LoadError> {
+        let inner = &*self.0;
+        let _one = inner
+            .switching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let packing = self.ask(|answer| Command::PackingFor(Arc::clone(&kernel), answer))??;
+        let mut repacked = None;
+        if let Some(mut packing) = packing {
+            if inner.gauges.is_busy() {
+                // Half of the threads, so that answers go on.
+                packing.threads = (packing.threads / 2).max(1);
+            }
+            repacked = Some(packing.run(&*kernel, progress)?);
+        }
+        let notices = repacked
+            .as_mut()
+            .map(|new| std::mem::take(&mut new.notices));
         let name = kernel.facts().name.clone();
+        let old = self.ask(|answer| Command::SetKernel(kernel, repacked, answer))??;
+        *inner.kernel.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        drop(old);
+        Ok(notices.unwrap_or_default())
+    }
+
+    /// Sends a command and waits for what the engine thread answers.
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, LoadError> {
         let (answer, wait) = channel();
         let gone = || LoadError::Recipe {
             model: self.0.info.source.clone(),
             what: "the engine has stopped".to_owned(),
         };
-        self.send(Command::SetKernel(kernel, answer))
-            .map_err(|_| gone())?;
-        wait.recv().map_err(|_| gone())??;
-        *self.0.kernel.lock().unwrap_or_else(PoisonError::into_inner) = name;
-        Ok(())
+        self.send(command(answer)).map_err(|_| gone())?;
+        wait.recv().map_err(|_| gone())
     }
 
     fn send(&self, command: Command) -> Result<(), GenerateError> {
@@ -348,8 +398,12 @@ fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, gauges: &Gauges
                 scheduler.submit(*job);
                 continue;
             }
-            Ok(Command::SetKernel(kernel, answer)) => {
-                let _ = answer.send(scheduler.runner().set_kernel(kernel));
+            Ok(Command::PackingFor(kernel, answer)) => {
+                let _ = answer.send(scheduler.runner().packing_for(&*kernel));
+                continue;
+            }
+            Ok(Command::SetKernel(kernel, repacked, answer)) => {
+                let _ = answer.send(scheduler.runner().exchange(kernel, repacked));
                 continue;
             }
             Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tritone_abi::KernelError;
 use tritone_formats::GgufError;
 
-use crate::plan::MemoryPlan;
+use crate::plan::{MemoryPlan, human_bytes};
 use crate::sample::SampleError;
 use crate::text::TextError;
 
@@ -61,6 +61,21 @@ pub enum LoadError {
         model: String,
         /// The breakdown.
         plan: Box<MemoryPlan>,
+    },
+    /// Weights packed for another kernel do not fit beside those in use.
+    #[error(
+        "cannot switch to kernel {kernel}: its weights are packed in another way, and both ways \
+         together take {} of a limit of {}; raise the limit, or start with `--kernel {kernel}`",
+        human_bytes(*needed),
+        human_bytes(*limit)
+    )]
+    Switch {
+        /// The kernel to switch to.
+        kernel: String,
+        /// Bytes of everything while both are in memory.
+        needed: u64,
+        /// The memory limit.
+        limit: u64,
     },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]

@@ -13,6 +13,7 @@ use memmap2::Mmap;
 
 use crate::api::ModelSource;
 use crate::error::LoadError;
+use crate::plan::human_bytes;
 
 /// The bytes of a model file, opened for reading.
 #[derive(Debug)]
@@ -215,4 +216,23 @@ pub(crate) fn lock(bytes: &[u8]) -> io::Result<()> {
         let _ = bytes;
         Err(io::ErrorKind::Unsupported.into())
     }
+}
+
+/// Says why `bytes` of memory are not locked, and what to do about it.
+pub(crate) fn not_locked(error: &io::Error, bytes: u64) -> String {
+    let wanted = human_bytes(bytes);
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    #[cfg(not(unix))]
+    let limit: Option<u64> = None;
+    let limit = match limit {
+        Some(limit) => format!(
+            "; {wanted} were to be locked and the limit is {}: raise it (`ulimit -l {}`, or \
+             LimitMEMLOCK of a service)",
+            human_bytes(limit),
+            bytes.div_ceil(1024)
+        ),
+        None => format!("; {wanted} were to be locked"),
+    };
+    format!("memory is not locked and may be swapped out: {error}{limit}")
 }

@@ -10,9 +10,10 @@ use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTable};
 use crate::forms::Forms;
+use crate::map::not_locked;
 use crate::model::Model;
-use crate::plan::{Capacity, MemoryPlan, human_bytes};
-use crate::weights::{Loaded, Unwritten, Weights};
+use crate::plan::{Capacity, MemoryPlan};
+use crate::weights::{Loaded, Packing, Repacked, Unwritten, Weights};
 
 /// How a runner is set up.
 #[derive(Clone)]
@@ -121,7 +122,7 @@ impl Runner {
             Buffers::new(recipe, &**kernel, capacity, threads, forms).ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         if mlock && let Err(error) = weights.lock(&model).and_then(|()| cache.lock()) {
-            notices.push(not_locked(&error, &plan));
+            notices.push(not_locked(&error, plan.weights + plan.head + plan.kv));
         }
         Ok(Self {
             model,
@@ -202,46 +203,95 @@ impl Runner {
     }
 
     /// Goes on with another kernel. With the same layout nothing is copied; otherwise the weights
-    /// are packed again from the model file, and the old ones are given up first.
+    /// are packed anew, and the old ones are given up when that is done.
     ///
     /// # Errors
-    /// When the kernel does not take the model. The runner then keeps its old kernel, unless the
-    /// weights were already given up: the error says so by being a [`LoadError::Recipe`] or
-    /// [`LoadError::Format`], and the runner must not be used any more.
+    /// When the kernel does not take the model, or the weights do not fit beside the old ones; the
+    /// runner then keeps its old kernel.
     pub fn set_kernel(&mut self, kernel: Arc<dyn Kernel>) -> Result<(), LoadError> {
-        let threads = self.team.size();
-        let capacity = self.capacity();
-        let forms = self.options.forms;
-        let too_big = || LoadError::Recipe {
-            model: self.model.source.clone(),
-            what: "no memory for the kernel's buffers".to_owned(),
-        };
-        let limit = self.options.memory_limit;
-        let plan = MemoryPlan::new(
+        let packing = self.packing_for(&*kernel)?;
+        let new = packing.map(|packing| packing.run(&*kernel, &mut |_| true));
+        let repacked = new.transpose()?;
+        self.exchange(kernel, repacked).map(drop)
+    }
+
+    /// Goes on with another kernel and, if it has another layout, with the weights packed for it.
+    /// Takes no time worth mentioning; returns the old weights, giving up which does.
+    ///
+    /// # Errors
+    /// As for [`set_kernel`](Self::set_kernel), and when the weights are in another layout.
+    pub(crate) fn exchange(
+        &mut self,
+        kernel: Arc<dyn Kernel>,
+        repacked: Option<Repacked>,
+    ) -> Result<Option<Repacked>, LoadError> {
+        let plan = self.plan_for(&*kernel)?;
+        let layout = repacked.as_ref().map(Repacked::layout);
+        if kernel.facts().layout != layout.unwrap_or(self.weights.layout()) {
+            return Err(self.cannot("the weights are packed for another kernel"));
+        }
+        let (threads, forms) = (self.team.size(), self.options.forms);
+        let buffers = Buffers::new(
             &self.model.recipe,
             &*kernel,
+            self.capacity(),
             threads,
-            capacity,
             forms,
-            limit,
         )
-        .ok_or_else(too_big)?;
-        if !plan.fits() {
-            let model = self.model.source.clone();
-            return Err(LoadError::Memory {
-                model,
-                plan: Box::new(plan),
-            });
-        }
-        let buffers = Buffers::new(&self.model.recipe, &*kernel, capacity, threads, forms)
-            .ok_or_else(too_big)?;
-        if kernel.facts().layout != self.weights.layout() {
-            self.weights.repack(&self.model, &*kernel, threads)?;
-        }
+        .ok_or_else(|| self.cannot("no memory for the kernel's buffers"))?;
         self.buffers = buffers;
         self.plan = plan;
         self.options.kernel = kernel;
-        Ok(())
+        Ok(repacked.map(|new| self.weights.exchange(new)))
+    }
+
+    /// How to pack the weights for `kernel`; `None` when it can use them as they are.
+    ///
+    /// # Errors
+    /// When the model does not fit the memory limit with that kernel, or the weights do not beside
+    /// those in use.
+    pub(crate) fn packing_for(&self, kernel: &dyn Kernel) -> Result<Option<Packing>, LoadError> {
+        let needed = self.plan_for(kernel)?.total();
+        if kernel.facts().layout == self.weights.layout() {
+            return Ok(None);
+        }
+        let needed = needed.saturating_add(self.weights.packed_bytes());
+        if let Some(limit) = self.options.memory_limit.filter(|limit| needed > *limit) {
+            let kernel = kernel.facts().name.clone();
+            return Err(LoadError::Switch {
+                kernel,
+                needed,
+                limit,
+            });
+        }
+        Ok(Some(Packing {
+            model: Arc::clone(&self.model),
+            threads: self.team.size(),
+            pack_cache: self.options.pack_cache.clone(),
+            mlock: self.options.mlock,
+        }))
+    }
+
+    /// The plan with `kernel` in place of the present one.
+    fn plan_for(&self, kernel: &dyn Kernel) -> Result<MemoryPlan, LoadError> {
+        let (capacity, forms) = (self.capacity(), self.options.forms);
+        let (recipe, limit) = (&self.model.recipe, self.options.memory_limit);
+        let plan = MemoryPlan::new(recipe, kernel, self.team.size(), capacity, forms, limit);
+        let plan = plan.ok_or_else(|| self.cannot("no memory for the kernel's weights"))?;
+        if plan.fits() {
+            return Ok(plan);
+        }
+        Err(LoadError::Memory {
+            model: self.model.source.clone(),
+            plan: Box::new(plan),
+        })
+    }
+
+    fn cannot(&self, what: &str) -> LoadError {
+        LoadError::Recipe {
+            model: self.model.source.clone(),
+            what: what.to_owned(),
+        }
     }
 
     /// Goes on with another number of threads, at least 1. Weights and KV cache stay as they are.
@@ -379,23 +429,4 @@ impl Runner {
         }
         Ok(())
     }
-}
-
-/// Says why memory is not locked, and what to do about it.
-fn not_locked(error: &std::io::Error, plan: &MemoryPlan) -> String {
-    let wanted = human_bytes(plan.weights + plan.head + plan.kv);
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
-    #[cfg(not(unix))]
-    let limit: Option<u64> = None;
-    let limit = match limit {
-        Some(bytes) => format!(
-            "; {wanted} were to be locked and the limit is {}: raise it (`ulimit -l {}`, or \
-             LimitMEMLOCK of a service)",
-            human_bytes(bytes),
-            (plan.weights + plan.head + plan.kv).div_ceil(1024)
-        ),
-        None => format!("; {wanted} were to be locked"),
-    };
-    format!("memory is not locked and may be swapped out: {error}{limit}")
 }

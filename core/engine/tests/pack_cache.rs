@@ -5,9 +5,10 @@ mod common;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use common::{TINY, best_kernel, bits, logits};
+use proptest::prelude::*;
 use tempfile::TempDir;
 use tritone_engine::{
     Capacity, Engine, EngineOptions, Forms, Head, LoadedFrom, Model, ModelSource, PackCache,
@@ -186,6 +187,50 @@ fn damaged_packs_are_left_aside_and_that_is_said() {
         assert!(said, "{says}: {notices:?}");
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever happened to a pack, and however much: the logits are those of the model.
+    #[test]
+    fn any_damage_leaves_the_logits(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 0..6),
+        length in prop::option::weighted(0.3, any::<prop::sample::Index>()),
+        copied in prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..5000usize)),
+    ) {
+        let (place, fresh, pack) = &*PACKED;
+        let mut bytes = pack.clone();
+        for (at, byte, in_header) in &edits {
+            let end = if *in_header { 256 } else { bytes.len() };
+            bytes[at.index(end)] = *byte;
+        }
+        if let Some((from, to, len)) = &copied {
+            let (from, to) = (from.index(bytes.len() - len), to.index(bytes.len() - len));
+            bytes.copy_within(from..from + len, to);
+        }
+        if let Some(length) = &length {
+            bytes.truncate(length.index(bytes.len()));
+        }
+        // The hole before the data is not read.
+        let whole = bytes.len() == pack.len()
+            && bytes[..256] == pack[..256]
+            && bytes[2 << 20..] == pack[2 << 20..];
+        fs::write(place.weights_pack(), &bytes).unwrap();
+        let (logits, from, _) = place.logits();
+        prop_assert!(logits == *fresh);
+        prop_assert_eq!(is_cache(&from), whole);
+    }
+}
+
+/// A place with packs, the logits, and the pack of the weights.
+static PACKED: LazyLock<(Place, Vec<Vec<u32>>, Vec<u8>)> = LazyLock::new(|| {
+    let place = Place::new();
+    let _ = place.start(Head::Q6);
+    let (fresh, from, _) = place.logits();
+    assert!(is_cache(&from));
+    let pack = fs::read(place.weights_pack()).unwrap();
+    (place, fresh, pack)
+});
 
 #[test]
 fn packs_of_another_version_are_packed_anew_without_a_word() {
@@ -389,6 +434,22 @@ fn packs_lie_beside_a_model_in_a_directory_of_ones_own_only() {
     let _ = linked.start(Head::F16);
     let names = fs::read_dir(linked.home.path()).unwrap().count();
     assert_eq!((names, linked.files().len()), (1, 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_may_not_read_the_model_may_not_read_its_packs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (model, others) in [(0o600, 0), (0o640, 0o040), (0o666, 0o044)] {
+        let place = Place::new();
+        let mode = fs::Permissions::from_mode(model);
+        fs::set_permissions(place.model(), mode).unwrap();
+        let _ = place.start(Head::F16);
+        let mode = fs::metadata(place.weights_pack()).unwrap().permissions();
+        // The umask may take more.
+        assert_eq!(mode.mode() & 0o777 & !(0o600 | others), 0, "{model:o}");
+        assert_eq!(mode.mode() & 0o600, 0o600);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tritone_formats::{GgufError, TensorView};
 use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
 use crate::error::LoadError;
 use crate::forms::Head;
+use crate::map::not_locked;
 use crate::model::Model;
 use cache::{Cache, Part};
 pub(crate) use cache::{Unwritten, WriteError};
@@ -115,19 +116,18 @@ impl Weights {
             .map_or(Ok(()), |exact| exact.lock(model))
     }
 
-    /// Packs the ternary matrices again for a kernel with another layout.
-    pub(crate) fn repack(
-        &mut self,
-        model: &Arc<Model>,
-        kernel: &dyn Kernel,
-        threads: usize,
-    ) -> Result<(), LoadError> {
-        let none = PackCache::default();
-        let mut cache = Cache::new(model, &none);
-        let (packed, _) = Packed::load(model, kernel, threads, &mut cache, &mut |_| true)?;
-        self.layers = layers(model, &packed)?;
-        self.packed = packed;
-        Ok(())
+    /// Exchanges the ternary matrices; the value is the old ones.
+    pub(crate) fn exchange(&mut self, new: Repacked) -> Repacked {
+        Repacked {
+            layers: std::mem::replace(&mut self.layers, new.layers),
+            packed: std::mem::replace(&mut self.packed, new.packed),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Bytes of the ternary matrices.
+    pub(crate) fn packed_bytes(&self) -> u64 {
+        self.packed.bytes()
     }
 
     /// Layout of the ternary matrices.
@@ -144,6 +144,56 @@ impl Weights {
     /// so.
     pub(crate) fn exact<'a>(&'a self, model: &'a Model) -> Option<HeadMatrix<'a>> {
         Some(self.exact.as_ref()?.view(model))
+    }
+}
+
+/// The ternary matrices in another layout, made ready while those in use are read.
+pub(crate) struct Repacked {
+    layers: Vec<Layer>,
+    packed: Packed,
+    /// What the user should know.
+    pub(crate) notices: Vec<String>,
+}
+
+impl Repacked {
+    /// Their layout.
+    pub(crate) fn layout(&self) -> LayoutId {
+        self.packed.layout()
+    }
+}
+
+/// How to pack the ternary matrices again.
+pub(crate) struct Packing {
+    pub(crate) model: Arc<Model>,
+    pub(crate) threads: usize,
+    pub(crate) pack_cache: PackCache,
+    /// Keep them in memory.
+    pub(crate) mlock: bool,
+}
+
+impl Packing {
+    /// Packs them for `kernel`, or finds them in a pack.
+    ///
+    /// # Errors
+    /// As for loading; [`LoadError::Cancelled`] when `progress` says so.
+    pub(crate) fn run(
+        &self,
+        kernel: &dyn Kernel,
+        progress: Progress<'_>,
+    ) -> Result<Repacked, LoadError> {
+        let mut cache = Cache::new(&self.model, &self.pack_cache);
+        let (packed, _) = Packed::load(&self.model, kernel, self.threads, &mut cache, progress)?;
+        let mut notices = cache.notices;
+        if self.mlock
+            && let Err(error) = packed.lock()
+        {
+            notices.push(not_locked(&error, packed.bytes()));
+        }
+        Ok(Repacked {
+            layers: layers(&self.model, &packed)?,
+            packed,
+            notices,
+        })
     }
 }
 

@@ -147,6 +147,37 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever the numbers are, and however they were put under a right checksum.
+        #[test]
+        fn any_fields_are_read_as_written(
+            kind in 0u32..4, id in any::<u32>(), words in any::<[u64; 9]>(),
+        ) {
+            let mut bytes = header().encode();
+            bytes[16..20].copy_from_slice(&kind.to_le_bytes());
+            bytes[20..24].copy_from_slice(&id.to_le_bytes());
+            for (at, word) in words.iter().enumerate() {
+                bytes[24 + 8 * at..][..8].copy_from_slice(&word.to_le_bytes());
+            }
+            let sum = checksum(&bytes[..HEADER_BYTES - 8]);
+            bytes[HEADER_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
+            match Header::decode(&bytes) {
+                Ok(header) => prop_assert_eq!(header.encode(), bytes),
+                Err(why) => {
+                    prop_assert_eq!(why, "it holds something unknown");
+                    prop_assert!(Part::from_code(kind, id).is_none());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_refused(bytes in any::<[[u8; 32]; 8]>()) {
+            let mut flat = [0; HEADER_BYTES];
+            flat.copy_from_slice(bytes.as_flattened());
+            prop_assert!(Header::decode(&flat).is_err());
+            flat[..16].copy_from_slice(&header().encode()[..16]);
+            prop_assert_eq!(Header::decode(&flat), Err("its header is damaged"));
+        }
+
         #[test]
         fn no_changed_byte_is_accepted(at in 0usize..HEADER_BYTES, change in 1u8..) {
             let mut bytes = header().encode();

@@ -150,3 +150,63 @@ fn data_checksum(pack: &Pack, threads: usize, progress: Progress<'_>) -> Result<
     run_jobs(jobs, threads, stage, total, progress, work)?;
     Ok(combined(&sums))
 }
+
+#[cfg(all(test, unix))]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+mod tests {
+    use super::super::Part;
+    use super::super::key::SourceKey;
+    use super::*;
+    use std::io::Write as _;
+    use tritone_abi::LayoutId;
+
+    /// A file whose header claims `bytes` of data, followed by `there` bytes.
+    fn claim(bytes: u64, there: u64) -> Result<Header, Miss> {
+        let claimed = Header {
+            part: Part::Weights(LayoutId::T2R32),
+            shape: 1,
+            bytes,
+            data: 2,
+            source: SourceKey {
+                bytes: 3,
+                seconds: 4,
+                nanos: 5,
+                inode: 6,
+                sample: 7,
+            },
+            content: 8,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.tritone-pack");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(&claimed.encode()).unwrap();
+        file.set_len(there).unwrap();
+        header(&path).map(|(_, found)| {
+            assert_eq!(found, claimed);
+            found
+        })
+    }
+
+    #[test]
+    fn a_length_that_is_not_there_is_refused() {
+        let start = DATA_START as u64;
+        assert!(claim(64, start + 64).is_ok());
+        assert!(claim(0, start).is_ok());
+        let cut = Err(Miss::Refused("it is cut short".to_owned()));
+        for (bytes, there) in [
+            (64, start + 63),
+            (64, start + 65),
+            (64, HEADER_BYTES as u64),
+            (64, HEADER_BYTES as u64 - 1),
+            (u64::MAX, start),
+            (u64::MAX - start, start),
+            (u64::MAX - start + 1, start),
+            (0u64.wrapping_sub(start), 0),
+        ] {
+            assert_eq!(claim(bytes, there), cut, "{bytes} {there}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Writing pack files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Unwritten {
         create_private(dir)?;
         clean(place);
         room(dir, self.bytes())?;
-        let temporary = Temporary::create(place)?;
+        let temporary = Temporary::create(place, &self.path.metadata()?)?;
         let data = self.write_data(&temporary.file, progress)?;
         let go_on = &mut |_: LoadProgress| progress(self.bytes());
         let content = match content(&self.model, self.part, 1, go_on) {
@@ -156,8 +156,9 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// Creates a new file beside `place`, which others may read and only this user may write.
-    fn create(place: &Path) -> io::Result<Self> {
+    /// Creates a new file beside `place`, which only this user may write, and others may read if
+    /// they may read `model`.
+    fn create(place: &Path, model: &Metadata) -> io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let name = format!("{}{process}-{number}.tmp", prefix(place));
@@ -165,7 +166,12 @@ impl Temporary {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        {
+            use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+            options.mode(0o600 | model.mode() & 0o044);
+        }
+        #[cfg(not(unix))]
+        let _ = model;
         let file = options.open(&path)?;
         Ok(Self {
             file,
