@@ -49,7 +49,6 @@ pub(crate) fn command(args: &[&str]) -> Command {
     }
     let nowhere = std::env::temp_dir().join("tritone-tests-no-such-directory");
     command
-        .env("XDG_CACHE_HOME", &nowhere)
         .env("XDG_CONFIG_HOME", &nowhere)
         .env("XDG_DATA_HOME", &nowhere)
         .env("XDG_CACHE_HOME", &nowhere);

@@ -1,6 +1,6 @@
 //! What the terminal needs of an engine.
 
-use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, Request};
+use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
 
 pub use super::engine::{EngineBackend, Keep, KernelOption, Races};
 pub use crate::race::{Entry, Standing, State};
@@ -99,11 +99,16 @@ pub trait Backend: Send + Sync {
     fn kernels(&self) -> Vec<KernelChoice>;
 
     /// Switches to another kernel, between two tokens if an answer is running. Waits until it is
-    /// done.
+    /// done, and returns what there is to say. If weights have to be packed, `progress` is called
+    /// meanwhile; when it returns `false`, the old kernel stays.
     ///
     /// # Errors
     /// Why the old kernel stays, and what to do.
-    fn set_kernel(&self, name: &str) -> Result<(), String>;
+    fn set_kernel(
+        &self,
+        name: &str,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, String>;
 
     /// How the kernel was chosen at first.
     fn choice(&self) -> ChoiceCard;

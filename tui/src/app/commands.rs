@@ -81,7 +81,7 @@ fn idle(state: &State) -> bool {
 }
 
 fn answering(state: &State) -> bool {
-    state.run.is_some() || state.race.is_some()
+    state.run.is_some() || state.race.is_some() || state.switch.is_some()
 }
 
 fn said_something(state: &State) -> bool {
@@ -130,7 +130,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["stop"],
         argument: "",
         keys: &[key(KeyCode::Esc, NONE, "Esc")],
-        help: "stop the answer (or a race) and keep what is there; close this help",
+        help: "stop the answer, a race or a switch, and keep what is there; close this help",
         hint: Some("stop"),
         when: answering,
     },

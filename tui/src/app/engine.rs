@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tritone_abi::Kernel;
-use tritone_engine::{Cancel, Engine, EngineStatus, Event, GenerateError, Generation, Request};
+use tritone_engine::{
+    Cancel, Engine, EngineStatus, Event, GenerateError, Generation, LoadProgress, Request,
+};
 
 use super::backend::{
     Backend, ChoiceCard, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
@@ -97,7 +99,11 @@ impl Backend for EngineBackend {
         self.kernels.iter().map(choice).collect()
     }
 
-    fn set_kernel(&self, name: &str) -> Result<(), String> {
+    fn set_kernel(
+        &self,
+        name: &str,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, String> {
         let Some(option) = self.kernels.iter().find(|option| option.name == name) else {
             let names: Vec<_> = self
                 .kernels
@@ -110,7 +116,7 @@ impl Backend for EngineBackend {
             ));
         };
         self.engine
-            .set_kernel(Arc::clone(&option.kernel))
+            .switch_kernel(Arc::clone(&option.kernel), progress)
             .map_err(|error| error.to_string())
     }
 
@@ -145,7 +151,7 @@ impl Backend for EngineBackend {
             let leader = standing.leader().map(|leader| leader.name.as_str());
             let leader = leader.filter(|leader| *leader != self.engine.kernel_name());
             if let Some(leader) = leader.filter(|_| order.switch)
-                && let Err(why) = self.set_kernel(leader)
+                && let Err(why) = self.set_kernel(leader, &mut |_| true)
             {
                 not_kept = Some(why);
             }

@@ -17,4 +17,5 @@ pub(crate) mod meter;
 pub(crate) mod msg;
 mod race;
 pub(crate) mod state;
+mod switch;
 pub(crate) mod update;

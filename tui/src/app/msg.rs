@@ -33,6 +33,8 @@ pub(crate) enum Msg {
         /// What it said.
         event: Event,
     },
+    /// How far weights are packed for the kernel to switch to.
+    Switching(LoadProgress),
     /// Switching the kernel ended: its name, or why the old one stays.
     KernelSet(Result<String, String>),
     /// How a race between kernels stands.
@@ -73,6 +75,8 @@ pub(crate) enum Effect {
     CancelLoading,
     /// Switch to the kernel of this name.
     SetKernel(String),
+    /// Give that up.
+    StopSwitch,
     /// Let the kernels race.
     Race(RaceOrder),
     /// End the race.

@@ -21,6 +21,11 @@ pub(super) fn wanted(state: &mut State) -> Vec<Effect> {
         state.remark("a race is running: Esc stops it");
         return Vec::new();
     }
+    if let Some(switch) = &state.switch {
+        let text = format!("switching to {} is not done yet", switch.name);
+        state.remark(text);
+        return Vec::new();
+    }
     if state.run.is_some() {
         state.race_wanted = true;
         state.remark("the race begins after the answer");
@@ -29,9 +34,9 @@ pub(super) fn wanted(state: &mut State) -> Vec<Effect> {
     begin(state, false)
 }
 
-/// Begins the race that had to wait, if there is one and nothing is in its way.
+/// Begins the race that had to wait for an answer or a switch, if there is one and nothing is in its way.
 pub(super) fn after_answer(state: &mut State) -> Vec<Effect> {
-    if state.run.is_some() || !std::mem::take(&mut state.race_wanted) {
+    if state.run.is_some() || state.switch.is_some() || !std::mem::take(&mut state.race_wanted) {
         return Vec::new();
     }
     begin(state, false)
@@ -43,6 +48,7 @@ pub(super) fn when_idle(state: &mut State) -> Vec<Effect> {
     let quiet = state.now.saturating_sub(state.touched) >= IDLE;
     let free = state.run.is_none()
         && state.race.is_none()
+        && state.switch.is_none()
         && !state.waiting
         && !state.kernel_named
         && state.composer.is_blank()

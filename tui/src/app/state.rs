@@ -42,6 +42,19 @@ pub(crate) enum Load {
     Failed(String),
 }
 
+/// A switch to another kernel that is going on.
+#[derive(Clone, Debug)]
+pub(crate) struct Switch {
+    /// The kernel.
+    pub(crate) name: String,
+    /// How far its weights are packed, if they have to be.
+    pub(crate) progress: Option<LoadProgress>,
+    /// Bytes of this stage.
+    pub(crate) meter: Meter,
+    /// It is to be given up.
+    pub(crate) stopping: bool,
+}
+
 /// What the running answer is doing.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
@@ -110,6 +123,7 @@ pub(crate) struct State {
     pub(crate) threads: Option<usize>,
     pub(crate) kernel: Option<String>,
     pub(crate) kernels: Vec<KernelChoice>,
+    pub(crate) switch: Option<Switch>,
     pub(crate) transcript: Transcript,
     pub(crate) composer: Composer,
     pub(crate) scroll: Scroll,
@@ -168,6 +182,7 @@ impl State {
             threads: None,
             kernel: None,
             kernels: Vec::new(),
+            switch: None,
             transcript: Transcript::new(size.0),
             composer: Composer::new(size.0),
             scroll: Scroll::Follow,
@@ -208,6 +223,7 @@ impl State {
     pub(crate) fn is_busy(&self) -> bool {
         self.run.is_some()
             || self.race.is_some()
+            || self.switch.is_some()
             || matches!(self.load, Load::Running { .. })
             || self.flash.is_some()
             || self.quit_armed.is_some()

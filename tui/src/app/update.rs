@@ -13,6 +13,7 @@ use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::race;
 use super::state::{Load, Phase, State};
+use super::switch;
 use crate::chat::composer::Move;
 use crate::chat::transcript::{Kind, Transcript};
 use crate::view::format;
@@ -80,19 +81,13 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             answer::heard(state, id, event);
             race::after_answer(state)
         }
-        Msg::KernelSet(result) => {
-            state.flash = None;
-            match result {
-                Ok(name) => {
-                    state
-                        .transcript
-                        .push(Kind::Note, format!("the kernel is {name} now"));
-                    state.kernel = Some(name);
-                    state.kernel_named = true;
-                }
-                Err(why) => state.transcript.push(Kind::Error, why),
-            }
+        Msg::Switching(progress) => {
+            switch::goes_on(state, progress);
             Vec::new()
+        }
+        Msg::KernelSet(result) => {
+            switch::ended(state, result);
+            race::after_answer(state)
         }
         Msg::Race(standing) => {
             race::stands(state, standing);
@@ -249,6 +244,10 @@ fn send(state: &mut State) -> Vec<Effect> {
 }
 
 fn stop(state: &mut State) -> Vec<Effect> {
+    // The switch is what the line above the input speaks of.
+    if let Some(effects) = switch::stop(state) {
+        return effects;
+    }
     match (&mut state.run, &state.load) {
         (Some(run), _) => {
             run.cancelled = true;
@@ -266,6 +265,7 @@ fn stop(state: &mut State) -> Vec<Effect> {
 fn interrupt(state: &mut State) -> Vec<Effect> {
     if state.run.as_ref().is_some_and(|run| !run.cancelled)
         || state.race.as_ref().is_some_and(|race| !race.automatic)
+        || state.switch.as_ref().is_some_and(|switch| !switch.stopping)
     {
         return stop(state);
     }
@@ -354,9 +354,8 @@ fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
         return Vec::new();
     }
     if !argument.is_empty() && state.model().is_some() {
-        state.remark(format!("switching to {argument}"));
         let mut effects = race::stop(state);
-        effects.push(Effect::SetKernel(argument.to_owned()));
+        effects.extend(switch::begin(state, argument));
         return effects;
     }
     if state.kernels.is_empty() {
@@ -577,10 +576,11 @@ fn answer_stats(timings: &Timings) -> [String; 3] {
 /// The commands to hint at now.
 pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str)> {
     let racing = state.race.as_ref().is_some_and(|race| !race.automatic);
+    let waiting = racing || state.switch.is_some();
     let possible = COMMANDS.iter().filter(|command| (command.when)(state));
     let mut possible: Vec<_> = possible.collect();
-    // Whoever waits for a race wants to know how to end it, however narrow the screen.
-    possible.sort_by_key(|command| !(racing && command.action == Action::Stop));
+    // Whoever waits for a race or a switch wants to know how to end it, however narrow the screen.
+    possible.sort_by_key(|command| !(waiting && command.action == Action::Stop));
     let hint = |command: &commands::Command| Some((command.short(), command.hint?));
     possible.into_iter().filter_map(hint)
 }

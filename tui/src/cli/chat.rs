@@ -109,8 +109,12 @@ impl Backend for Noted {
         self.backend.kernels()
     }
 
-    fn set_kernel(&self, name: &str) -> Result<(), String> {
-        self.backend.set_kernel(name)
+    fn set_kernel(
+        &self,
+        name: &str,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, String> {
+        self.backend.set_kernel(name, progress)
     }
 
     fn choice(&self) -> ChoiceCard {

@@ -251,7 +251,7 @@ impl Setup {
             "off" => PackCache::default(),
             "auto" => PackCache {
                 beside: true,
-                dir: user_cache_dir(&process_environment),
+                dir: store::directory(&process_environment),
                 least_bytes: LEAST_PACK,
                 verify,
             },
@@ -420,18 +420,6 @@ fn said(part: &PartReport, of: &str) -> Option<String> {
 
 /// Packs below this are not written unless a directory is named: packing takes no time.
 const LEAST_PACK: u64 = 32 << 20;
-
-/// The user's directory for packs (XDG Base Directory Specification; relative paths are to be
-/// ignored).
-fn user_cache_dir(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let absolute = |name| {
-        env(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("tritone"))
-}
 
 /// The kernels that are linked in, each only where it can be.
 static BUILT_IN: &[&tritone_abi::table::KernelTable] = &[
@@ -632,17 +620,6 @@ mod tests {
         let named = cache(Some("/a/b"));
         assert_eq!((named.beside, named.least_bytes), (false, 0));
         assert_eq!(named.dir.as_deref(), Some(Path::new("/a/b")));
-
-        let user = |xdg: &'static str, home: &'static str| {
-            user_cache_dir(&move |name| match name {
-                "XDG_CACHE_HOME" => Some(xdg.to_owned()),
-                "HOME" => Some(home.to_owned()),
-                _ => None,
-            })
-        };
-        assert_eq!(user("/x", "/h"), Some("/x/tritone".into()));
-        assert_eq!(user("x", "/h"), Some("/h/.cache/tritone".into()));
-        assert_eq!(user("", ""), None);
     }
 
     #[test]

@@ -77,13 +77,19 @@ pub(crate) struct Store {
 /// `$XDG_CACHE_HOME/tritone/kernels.json`, or `~/.cache/tritone/kernels.json`; `None` if neither
 /// variable is an absolute path (XDG Base Directory Specification: relative ones are ignored).
 pub(crate) fn path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    Some(directory(env)?.join("kernels.json"))
+}
+
+/// The program's own directory among the user's caches (XDG Base Directory Specification; relative
+/// paths are to be ignored).
+pub(crate) fn directory(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let absolute = |name| {
         env(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("tritone").join("kernels.json"))
+    Some(cache.join("tritone"))
 }
 
 impl Store {

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
-use tritone_engine::{Cancel, Event, GenerateError, Request};
+use tritone_engine::{Cancel, Event, GenerateError, LoadProgress, Request};
 
 use super::Loader;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
@@ -24,6 +24,7 @@ pub(super) struct Worker {
     stop_race: Arc<AtomicBool>,
     /// Held by who changes the kernel: a race puts the old one back before another change.
     kernel: Arc<Mutex<()>>,
+    stop_switch: Arc<AtomicBool>,
     /// Waits for packs to be written.
     packs: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -32,6 +33,7 @@ impl Drop for Worker {
     /// A pack that is being written is given up, so that no part of it stays behind.
     fn drop(&mut self) {
         self.stop_loading();
+        self.stop_switch();
         let packs = self
             .packs
             .lock()
@@ -40,6 +42,25 @@ impl Drop for Worker {
         if let Some(packs) = packs {
             let _ = packs.join();
         }
+    }
+}
+
+/// Keeps reports of progress to a few a second.
+#[derive(Default)]
+struct Reports(Option<(&'static str, Instant)>);
+
+impl Reports {
+    /// Whether this is to be told: the first of a stage, and then one every [`REPORT`].
+    fn is_due(&mut self, progress: &LoadProgress) -> bool {
+        let now = Instant::now();
+        let known = |(stage, at): (&'static str, Instant)| {
+            stage == progress.stage && now.saturating_duration_since(at) < REPORT
+        };
+        let due = !self.0.is_some_and(known);
+        if due {
+            self.0 = Some((progress.stage, now));
+        }
+        due
     }
 }
 
@@ -75,6 +96,7 @@ impl Worker {
             answer: Arc::default(),
             stop_race: Arc::default(),
             kernel: Arc::default(),
+            stop_switch: Arc::default(),
             packs: Arc::default(),
         };
         let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
@@ -118,20 +140,39 @@ impl Worker {
     }
 
     /// Switches the kernel.
-    pub(super) fn set_kernel(&self, name: String) {
+    pub(super) fn set_kernel(&mut self, name: String) {
         let Some(backend) = self.backend.get().map(Arc::clone) else {
             return;
         };
-        let (sender, turn) = (self.sender.clone(), Arc::clone(&self.kernel));
+        self.stop_switch = Arc::default();
+        let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_switch));
+        let turn = Arc::clone(&self.kernel);
         self.spawn(
             "kernel",
             |why| Msg::KernelSet(Err(why)),
             move || {
                 let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-                let result = backend.set_kernel(&name).map(|()| backend.kernel_name());
+                let mut reports = Reports::default();
+                let result = backend.set_kernel(&name, &mut |progress| {
+                    if reports.is_due(&progress) {
+                        let _ = sender.send(Msg::Switching(progress));
+                    }
+                    !stop.load(Ordering::Relaxed)
+                });
+                let result = result.map(|notices| {
+                    for notice in notices {
+                        let _ = sender.send(Msg::Notice(notice));
+                    }
+                    backend.kernel_name()
+                });
                 let _ = sender.send(Msg::KernelSet(result));
             },
         );
+    }
+
+    /// Gives up switching the kernel.
+    pub(super) fn stop_switch(&self) {
+        self.stop_switch.store(true, Ordering::Relaxed);
     }
 
     /// Lets the kernels race.
@@ -193,14 +234,9 @@ fn load(
     slot: &OnceLock<Arc<dyn Backend>>,
     stop: &AtomicBool,
 ) {
-    let mut reported: Option<(&'static str, Instant)> = None;
+    let mut reports = Reports::default();
     let result = loader(&mut |progress| {
-        let now = Instant::now();
-        let known = |(stage, at): (&'static str, Instant)| {
-            stage == progress.stage && now.saturating_duration_since(at) < REPORT
-        };
-        if !reported.is_some_and(known) {
-            reported = Some((progress.stage, now));
+        if reports.is_due(&progress) {
             let _ = sender.send(Msg::Loading(progress));
         }
         !stop.load(Ordering::Relaxed)

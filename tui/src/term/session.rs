@@ -180,6 +180,7 @@ impl Session {
                 Effect::Cancel => self.worker.cancel(),
                 Effect::CancelLoading => self.worker.stop_loading(),
                 Effect::SetKernel(name) => self.worker.set_kernel(name),
+                Effect::StopSwitch => self.worker.stop_switch(),
                 Effect::Race(order) => self.worker.race(order),
                 Effect::StopRace => self.worker.stop_race(),
                 Effect::AskStatus => self.worker.ask_status(),

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use tritone_engine::LoadProgress;
 
 use super::format;
 use super::theme::Theme;
@@ -57,15 +58,16 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         let Some(progress) = progress else {
             return ("opening the model".to_owned(), theme.active());
         };
-        let percent = format::percent(progress.done, progress.total);
-        let speed = meter
-            .rate()
-            .map(|rate| format!(" {}/s", format::bytes(rate as u64)));
-        let speed = speed.unwrap_or_default();
-        let eta = eta(meter, progress.total);
-        let head = format!("{} {percent} %", progress.stage);
-        let choices = [format!("{head}{speed}{eta}"), format!("{head}{eta}"), head];
-        return (roomiest(choices, room), theme.active());
+        return (loading("", progress, meter, room), theme.active());
+    }
+    if let Some(switch) = &state.switch {
+        let name = &switch.name;
+        let text = match &switch.progress {
+            _ if switch.stopping => "stopping".to_owned(),
+            None => format!("switching to {name}"),
+            Some(progress) => loading(&format!("{name}: "), progress, &switch.meter, room),
+        };
+        return (text, theme.active());
     }
     if let Some(run) = &state.run {
         return (answer(state, run, room), theme.active());
@@ -83,6 +85,19 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         0 => (String::new(), theme.text()),
         lines => (format!("{lines} more lines below"), theme.warning()),
     }
+}
+
+/// `packing weights 42 % 1.2 GiB/s ETA 0:03` after `what`, or less of it.
+fn loading(what: &str, progress: &LoadProgress, meter: &Meter, room: usize) -> String {
+    let percent = format::percent(progress.done, progress.total);
+    let speed = meter
+        .rate()
+        .map(|rate| format!(" {}/s", format::bytes(rate as u64)));
+    let speed = speed.unwrap_or_default();
+    let eta = eta(meter, progress.total);
+    let head = format!("{what}{} {percent} %", progress.stage);
+    let choices = [format!("{head}{speed}{eta}"), format!("{head}{eta}"), head];
+    roomiest(choices, room)
 }
 
 fn answer(state: &State, run: &Run, room: usize) -> String {

@@ -307,6 +307,51 @@ fn the_kernel_is_switched_by_name_also_while_an_answer_runs() {
 }
 
 #[test]
+fn packing_for_another_kernel_is_shown_and_can_be_given_up() {
+    let mut session = session();
+    session.say("tell").tokens(&["Once"]).take_effects();
+    session.say("/kernel scalar").take_effects();
+    let progress = |done| {
+        Msg::Switching(LoadProgress {
+            stage: "packing weights",
+            done,
+            total: 1 << 30,
+        })
+    };
+    session.send(progress(0)).wait(1000).send(progress(1 << 28));
+    assert!(
+        session
+            .screen()
+            .contains("scalar: packing weights 25 % 256 MiB/s ETA 0:03"),
+        "{}",
+        session.screen()
+    );
+    session.say("/kernel avx2");
+    assert!(session.take_effects().is_empty(), "one at a time");
+    session.tokens(&[" upon"]).key(KeyCode::Esc);
+    assert!(matches!(
+        session.take_effects().as_slice(),
+        [Effect::StopSwitch]
+    ));
+    session.send(Msg::KernelSet(Err("loading was cancelled".to_owned())));
+    assert!(
+        said(&session)
+            .last()
+            .unwrap()
+            .contains("switching was stopped; the kernel is avx2 still")
+    );
+    session.key(KeyCode::Esc);
+    assert!(matches!(
+        session.take_effects().as_slice(),
+        [Effect::Cancel]
+    ));
+    session.say("/kernel scalar").take_effects();
+    session.send(Msg::KernelSet(Ok("scalar".to_owned())));
+    assert_eq!(session.state.kernel.as_deref(), Some("scalar"));
+    assert!(session.state.switch.is_none());
+}
+
+#[test]
 fn copying_takes_the_last_answer() {
     let mut session = session();
     session.say("/copy");

@@ -48,7 +48,8 @@ pub(crate) fn run(
         let planned = setup.plan(&model, Capacity::new(context, 1, chunk));
         let model = Arc::new(model);
         let (cache, threads) = (setup.pack_cache(), setup.threads);
-        let packs = packs(&model, &*setup.kernel, setup.forms().head, &cache, threads);
+        let kernel = setup.choose(&model).kernel;
+        let packs = packs(&model, &*kernel, setup.forms().head, &cache, threads);
         Runnable {
             model,
             context,

@@ -34,14 +34,15 @@ pub(super) fn run(
     }
     let interrupt = Interrupt::listen()?;
     let mut line = console.progress();
-    let (engine, notices) = setup.load(&mut |progress| {
+    let ready = setup.load(&mut |progress| {
         line.loading(&progress);
         !interrupt.is_pressed()
     })?;
     line.clear();
-    for notice in &notices {
+    for notice in &ready.notes {
         console.note(notice);
     }
+    let engine = ready.engine;
     let kernels: Vec<Arc<dyn Kernel>> = (setup.registry.kernels().iter())
         .filter_map(Found::kernel)
         .cloned()

@@ -75,8 +75,23 @@ impl Backend for Fake {
         Vec::new()
     }
 
-    fn set_kernel(&self, name: &str) -> Result<(), String> {
-        Err(format!("there is no kernel {name}"))
+    fn set_kernel(
+        &self,
+        name: &str,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, String> {
+        if name != "slow" {
+            return Err(format!("there is no kernel {name}"));
+        }
+        let so_far = LoadProgress {
+            stage: "packing weights",
+            done: 1,
+            total: 2,
+        };
+        while progress(so_far) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Err("cancelled".to_owned())
     }
 
     fn choice(&self) -> ChoiceCard {
@@ -136,6 +151,8 @@ fn worker() -> (Worker, UnboundedReceiver<Msg>, Sender<()>) {
             other => panic!("{other:?}"),
         }
     }
+    let notice = receiver.blocking_recv().unwrap();
+    assert!(matches!(notice, Msg::Notice(what) if what == "packed"));
     assert!(
         (1..1000).contains(&reports),
         "{reports} reports of 1000 steps"
@@ -197,6 +214,23 @@ fn what_the_engine_refuses_is_said() {
         panic!("no status")
     };
     assert_eq!(status.kv_pages, 3);
+}
+
+#[test]
+fn a_switch_reports_its_progress_and_can_be_given_up() {
+    let (mut worker, mut receiver, _begin) = worker();
+    worker.set_kernel("slow".to_owned());
+    let Some(Msg::Switching(progress)) = receiver.blocking_recv() else {
+        panic!("no progress")
+    };
+    assert_eq!((progress.done, progress.total), (1, 2));
+    worker.stop_switch();
+    let last = std::iter::from_fn(|| receiver.blocking_recv())
+        .find(|message| matches!(message, Msg::KernelSet(_)));
+    assert!(
+        matches!(&last, Some(Msg::KernelSet(Err(why))) if why == "cancelled"),
+        "{last:?}"
+    );
 }
 
 #[test]
