@@ -205,6 +205,18 @@ pub enum GgufError {
         /// Elements in a block of the type.
         multiple: usize,
     },
+    /// The number of rows is no whole number of the groups that the type interleaves.
+    #[error(
+        "tensor '{tensor}' of type {name} needs a number of rows that is a multiple of {multiple}"
+    )]
+    RowCount {
+        /// The tensor.
+        tensor: String,
+        /// The type's name.
+        name: &'static str,
+        /// Rows in a group.
+        multiple: usize,
+    },
     /// A type number that no known program writes.
     #[error("tensor '{tensor}' has type {id} at byte {offset}, which no known format defines")]
     UnknownTensorType {

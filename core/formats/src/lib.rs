@@ -48,4 +48,4 @@ pub use gguf::{
     Array, FromValue, GgufFile, MAX_ALIGNMENT, MAX_KEYS, MAX_NAME, MAX_TENSORS, StrArray,
     TensorView, Value, ValueType,
 };
-pub use types::{ListedType, SizeError, TensorType};
+pub use types::{I2sLayout, ListedType, SizeError, TensorType};

@@ -5,6 +5,13 @@ use tritone_formats::codec::{CodecError, I2s, decode_row, encode_i2s, encode_row
 use tritone_formats::{SizeError, TensorType};
 
 const BLOCKED: [TensorType; 3] = [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q6K];
+/// Types that are read but not written.
+const READ: [TensorType; 4] = [
+    TensorType::Q4_1,
+    TensorType::Iq4Nl,
+    TensorType::Q4K,
+    TensorType::Q5K,
+];
 
 /// Two to a power from -126 to 127, exactly: `powi` may round, and under Miri it does.
 fn two_to(power: i32) -> f32 {
@@ -48,6 +55,40 @@ fn element(ty: TensorType, bytes: &[u8], i: usize) -> f32 {
             let high = block[128 + h * 32 + l] >> [0, 2, 4, 6][quarter] & 3;
             let sub = block[192 + i / 16] as i8;
             half_at(&block[208..]) * f32::from(sub) * (f32::from(low | high << 4) - 32.0)
+        }
+        TensorType::Q4_1 => {
+            let (block, i) = (&bytes[i / 32 * 20..], i % 32);
+            let nibble = block[4 + i % 16] >> (i / 16 * 4) & 15;
+            f32::from(nibble) * half_at(block) + half_at(&block[2..])
+        }
+        TensorType::Iq4Nl => {
+            let (block, i) = (&bytes[i / 32 * 18..], i % 32);
+            let nibble = block[2 + i % 16] >> (i / 16 * 4) & 15;
+            let table = [
+                -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0,
+                53.0, 69.0, 89.0, 113.0,
+            ];
+            table[usize::from(nibble)] * half_at(block)
+        }
+        TensorType::Q4K | TensorType::Q5K => {
+            let len = if ty == TensorType::Q4K { 144 } else { 176 };
+            let (block, i) = (&bytes[i / 256 * len..], i % 256);
+            let (j, l) = (i / 32, i % 32);
+            let b = &block[4..16];
+            let (scale, minimum) = match j {
+                0..4 => (b[j] & 63, b[j + 4] & 63),
+                _ => (
+                    (b[j + 4] & 15) | (b[j - 4] >> 6) << 4,
+                    (b[j + 4] >> 4) | (b[j] >> 6) << 4,
+                ),
+            };
+            let nibbles = &block[len - 128..];
+            let mut q = nibbles[j / 2 * 32 + l] >> (j % 2 * 4) & 15;
+            if ty == TensorType::Q5K && block[16 + l] >> j & 1 == 1 {
+                q += 16;
+            }
+            half_at(block) * f32::from(scale) * f32::from(q)
+                - half_at(&block[2..]) * f32::from(minimum)
         }
         _ => unreachable!("only blocked types"),
     }
@@ -122,7 +163,11 @@ fn lengths_are_checked() {
     );
     assert!(decode_row(TensorType::I2S, &[0; 48], &mut out).is_err());
     assert!(encode_row(TensorType::I2S, &[0.0; 128], &mut Vec::new()).is_err());
-    let listed = TensorType::from_id(12).unwrap();
+    for ty in READ {
+        let refused = encode_row(ty, &[0.0; 256], &mut Vec::new());
+        assert_eq!(refused, Err(CodecError::NoEncoder { ty }));
+    }
+    let listed = TensorType::from_id(10).unwrap();
     assert!(encode_row(listed, &[0.0; 256], &mut Vec::new()).is_err());
 }
 
@@ -187,7 +232,7 @@ fn largest(row: &[f32]) -> f32 {
 proptest! {
     #[test]
     fn stored_bytes_decode_by_the_formula(bytes in prop::collection::vec(any::<u8>(), 420)) {
-        for ty in BLOCKED {
+        for ty in BLOCKED.into_iter().chain(READ) {
             let columns = 256;
             let bytes = &bytes[..ty.row_bytes(columns).unwrap()];
             let mut out = vec![0.0; columns];

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use raw::Raw;
-use tritone_formats::codec::CodecError;
-use tritone_formats::{Array, GgufError, GgufFile, StrArray, TensorType, Value, ValueType};
+use tritone_formats::codec::{CodecError, Rounding, Scales, encode_ternary};
+use tritone_formats::{
+    Array, GgufError, GgufFile, I2sLayout, StrArray, TensorType, Value, ValueType,
+};
 
 #[test]
 fn every_value_type_is_read() {
@@ -127,6 +129,115 @@ fn number_36_is_told_apart_by_size() {
     let bytes = two(320, 324);
     let file = GgufFile::new(&bytes).unwrap();
     assert_eq!(file.tensor("a").unwrap().byte_range().len(), 288);
+}
+
+/// Tensors "a" of 8192 and "b" of 4096 elements under number 42.
+fn forty_two(ty: TensorType, rows: &[[usize; 2]; 2]) -> Vec<u8> {
+    let encode = |[rows, columns]: [usize; 2]| {
+        let ternary: Vec<i8> = (0..rows * columns).map(|i| (i % 3) as i8 - 1).collect();
+        let scales = Scales::Tensor(0.5);
+        let shape = (rows, columns);
+        encode_ternary(ty, &ternary, shape, &scales, Rounding::Exact).unwrap_or_default()
+    };
+    let dims = |[rows, columns]: [usize; 2]| [columns as u64, rows as u64];
+    let mut data = encode(rows[0]);
+    data.resize(data.len().next_multiple_of(32), 0);
+    let second = data.len() as u64;
+    data.extend(encode(rows[1]));
+    Raw::header(3, 2, 0)
+        .tensor("a", &dims(rows[0]), 42, 0)
+        .tensor("b", &dims(rows[1]), 42, second)
+        .data(32, &data)
+}
+
+#[test]
+fn number_42_is_told_apart_by_the_sizes_of_all_tensors() {
+    for (ty, rows) in [
+        (TensorType::Q2_0, [[16, 512], [8, 512]]),
+        (TensorType::Q2_0, [[16, 512], [64, 64]]),
+        (TensorType::Q2_0G128, [[16, 512], [8, 512]]),
+        // The first tensor's size is hidden by the padding; the second one tells.
+        (TensorType::Q2_0, [[1, 128], [64, 64]]),
+        (TensorType::Q2_0G128, [[1, 128], [32, 128]]),
+    ] {
+        let bytes = forty_two(ty, &rows);
+        let file = GgufFile::new(&bytes).unwrap();
+        for (tensor, [rows, columns]) in file.tensors().zip(rows) {
+            assert_eq!(tensor.ty(), ty, "{rows:?}");
+            let mut out = vec![9.0; columns];
+            tensor.decode_row(rows - 1, &mut out).unwrap();
+            let first = (rows - 1) * columns;
+            let expected = |i: usize| ((first + i) % 3) as f32 / 2.0 - 0.5;
+            assert!(out.iter().enumerate().all(|(i, x)| *x == expected(i)));
+        }
+    }
+}
+
+#[test]
+fn number_42_with_the_scale_behind_the_codes_is_refused() {
+    let mut bytes = forty_two(TensorType::Q2_0G128, &[[16, 512], [8, 512]]);
+    let data = GgufFile::new(&bytes).unwrap().data_offset();
+    for block in bytes[data..].as_chunks_mut::<34>().0 {
+        block.rotate_left(2);
+    }
+    let file = GgufFile::new(&bytes).unwrap();
+    let error = file.tensor("a").unwrap().bytes().unwrap_err().to_string();
+    assert!(error.contains("42") && error.contains("PQ2_0"), "{error}");
+    // Nor does any size fit here.
+    let odd = Raw::header(3, 1, 0)
+        .tensor("a", &[8192], 42, 0)
+        .data(32, &[0; 2400]);
+    let file = GgufFile::new(&odd).unwrap();
+    assert!(file.tensor("a").unwrap().bytes().is_err());
+}
+
+#[test]
+fn a_person_can_say_which_i2s_layout_it_is() {
+    let ternary: Vec<i8> = (0..4_u32 * 128)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 9) % 3)
+        .map(|code| code as i8 - 1)
+        .collect();
+    let layouts = [I2sLayout::Canonical, I2sLayout::Arm, I2sLayout::Rows4];
+    for layout in layouts {
+        let ty = layout.tensor_type();
+        let scales = Scales::Tensor(0.5);
+        let stored = encode_ternary(ty, &ternary, (4, 128), &scales, Rounding::Exact).unwrap();
+        let bytes = Raw::header(3, 1, 0)
+            .tensor("a", &[128, 4], 36, 0)
+            .data(32, &stored);
+        let mut file = GgufFile::new(&bytes).unwrap();
+        let right: Vec<_> = layouts
+            .map(|layout| {
+                file.set_i2s_layout(layout).unwrap();
+                let view = file.tensor("a").unwrap().ternary().unwrap();
+                let mut out = [0.0; 128];
+                (0..4).all(|row| {
+                    // A wrong layout may meet the unused code 3.
+                    let read = view.decode_row(row, &mut out);
+                    let expected = &ternary[row * 128..][..128];
+                    read.is_ok()
+                        && out
+                            .iter()
+                            .zip(expected)
+                            .all(|(x, t)| *x == f32::from(*t) / 2.0)
+                })
+            })
+            .to_vec();
+        assert_eq!(right, layouts.map(|other| other == layout), "{layout:?}");
+    }
+    let three = encode_ternary(
+        TensorType::I2S,
+        &ternary[..384],
+        (3, 128),
+        &Scales::Tensor(1.0),
+        Rounding::Exact,
+    );
+    let bytes = Raw::header(3, 1, 0)
+        .tensor("a", &[128, 3], 36, 0)
+        .data(32, &three.unwrap());
+    let mut file = GgufFile::new(&bytes).unwrap();
+    assert!(file.set_i2s_layout(I2sLayout::Rows4).is_err(), "three rows");
+    assert_eq!(file.tensor("a").unwrap().ty(), TensorType::I2S);
 }
 
 #[test]

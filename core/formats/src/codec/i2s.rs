@@ -88,12 +88,7 @@ impl<'a> I2s<'a> {
             let (expected, got) = (stored.len(), out.len());
             return Err(CodecError::SliceLength { expected, got });
         }
-        let mut unused = 0;
-        let blocks = stored.as_chunks().0.iter().zip(out.as_chunks_mut().0);
-        for (block, out) in blocks {
-            unused |= canonical_block(block, out);
-        }
-        if unused == 0 {
+        if canonical_blocks(stored, out) == 0 {
             Ok(())
         } else {
             Err(self.unused_code(row, out))
@@ -148,6 +143,15 @@ impl<'a> I2s<'a> {
         let column = (0..self.columns).find(is_unused).unwrap_or_default();
         CodecError::UnusedCode { row, column }
     }
+}
+
+/// Unpacks blocks; the result is zero unless a code is 3.
+pub(super) fn canonical_blocks(stored: &[u8], out: &mut [u8]) -> u64 {
+    let mut unused = 0;
+    for (block, out) in stored.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+        unused |= canonical_block(block, out);
+    }
+    unused
 }
 
 /// Unpacks a block; the result is zero unless a code is 3.

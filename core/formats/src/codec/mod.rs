@@ -5,19 +5,26 @@
 //! | F32, F16, BF16 | 1 | 4, 2, 2 | the value, little-endian |
 //! | Q8_0 | 32 | 34 | f16 scale, 32 × i8 |
 //! | Q4_0 | 32 | 18 | f16 scale, 16 bytes: low nibble element j, high nibble element j + 16 |
+//! | Q4_1 | 32 | 20 | f16 scale, f16 minimum, nibbles as Q4_0 |
+//! | IQ4_NL | 32 | 18 | as Q4_0, the nibbles being indices into a table |
 //! | Q6_K | 256 | 210 | 128 low nibbles, 64 bytes of upper bits, 16 × i8 sub-scale, f16 scale |
+//! | Q4_K, Q5_K | 256 | 144, 176 | 2 × f16, 12 bytes of scales and minima, fifth bits, nibbles |
 //!
-//! I2_S keeps one scale for the whole tensor and is read through [`I2s`].
+//! The ternary types are read through [`Ternary`], which lists them. Q4_1, IQ4_NL, Q4_K and Q5_K
+//! are read only.
 //!
 //! Decoders pass non-finite values through: whether a model may contain them is for the engine to
 //! say. Encoders refuse values that the type cannot hold.
 
 mod float;
 mod i2s;
+mod kquants;
 mod q6k;
 mod quants;
+mod ternary;
 
 pub use i2s::{I2s, encode_i2s};
+pub use ternary::{Rounding, Scales, Span, Ternary, encode_ternary};
 
 use crate::types::{SizeError, TensorType};
 
@@ -65,6 +72,46 @@ pub enum CodecError {
         /// Its type.
         ty: TensorType,
     },
+    /// The tensor is not of a ternary type.
+    #[error("ternary weights expected, but the type is {ty}")]
+    NotTernaryType {
+        /// Its type.
+        ty: TensorType,
+    },
+    /// Values of this type are read but not written.
+    #[error("values of type {ty} can be read but not written")]
+    NoEncoder {
+        /// The type.
+        ty: TensorType,
+    },
+    /// A zero for a type that has none.
+    #[error("row {row}, column {column} is 0, and type {ty} has only -1 and 1")]
+    Zero {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The type.
+        ty: TensorType,
+    },
+    /// Scales that differ where the type has one.
+    #[error("the scale changes at row {row}, column {column}, where type {ty} has one scale")]
+    ScaleVaries {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The type.
+        ty: TensorType,
+    },
+    /// A scale that the type cannot hold as it is.
+    #[error("type {ty} has scales of 16 bits and cannot hold {scale} exactly")]
+    InexactScale {
+        /// The scale.
+        scale: f32,
+        /// The type.
+        ty: TensorType,
+    },
     /// A two-bit code that stands for no ternary value.
     #[error("row {row}, column {column} holds the code 3; ternary codes are 0, 1 and 2")]
     UnusedCode {
@@ -106,7 +153,8 @@ pub enum CodecError {
 /// # Errors
 ///
 /// When `out.len()` is no whole number of the type's blocks, `bytes` is not exactly as long as such
-/// a row, or the type's rows do not stand alone (I2_S) or have no codec.
+/// a row, or the
+/// type's rows do not stand alone (I2_S, IQ1_BN, IQ2_BN) or have no codec.
 pub fn decode_row(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<(), CodecError> {
     let expected = ty
         .row_bytes(out.len())
@@ -125,7 +173,12 @@ pub fn decode_row(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<(), C
         TensorType::Q8_0 => quants::decode_q8_0(bytes, out),
         TensorType::Q4_0 => quants::decode_q4_0(bytes, out),
         TensorType::Q6K => q6k::decode(bytes, out),
-        TensorType::I2S | TensorType::Listed(_) => {
+        TensorType::Q4_1 => quants::decode_q4_1(bytes, out),
+        TensorType::Iq4Nl => quants::decode_iq4_nl(bytes, out),
+        TensorType::Q4K => kquants::decode_q4_k(bytes, out),
+        TensorType::Q5K => kquants::decode_q5_k(bytes, out),
+        ty if ty.is_ternary() => return Ternary::new(ty, bytes, 1, out.len())?.decode_row(0, out),
+        _ => {
             return Err(CodecError::Size {
                 ty,
                 source: SizeError::Unknown,
@@ -140,7 +193,7 @@ pub fn decode_row(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<(), C
 /// # Errors
 ///
 /// When `row.len()` is no whole number of the type's blocks, a value does not fit into the type, or
-/// the type's rows do not stand alone ([`encode_i2s`] writes I2_S) or have no codec. `out` then has
+/// the type is ternary ([`encode_ternary`] writes those) or has no encoder. `out` then has
 /// the length it had.
 pub fn encode_row(ty: TensorType, row: &[f32], out: &mut Vec<u8>) -> Result<(), CodecError> {
     let len = ty
@@ -158,12 +211,7 @@ pub fn encode_row(ty: TensorType, row: &[f32], out: &mut Vec<u8>) -> Result<(), 
         TensorType::Q8_0 => quants::encode_q8_0(row, out),
         TensorType::Q4_0 => quants::encode_q4_0(row, out),
         TensorType::Q6K => q6k::encode(row, out),
-        TensorType::I2S | TensorType::Listed(_) => {
-            return Err(CodecError::Size {
-                ty,
-                source: SizeError::Unknown,
-            });
-        }
+        _ => return Err(CodecError::NoEncoder { ty }),
     };
     done.map_err(|column| {
         out.truncate(start);

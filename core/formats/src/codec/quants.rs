@@ -1,4 +1,4 @@
-//! Q8_0 and Q4_0: blocks of 32 with one f16 scale.
+//! Q8_0, Q4_0, Q4_1 and IQ4_NL: blocks of 32 with one f16 scale.
 
 use half::f16;
 
@@ -32,6 +32,37 @@ pub(super) fn decode_q4_0(bytes: &[u8], out: &mut [f32]) {
         for ((low, high), byte) in low.iter_mut().zip(high).zip(nibbles) {
             *low = (f32::from(byte & 15) - 8.0) * scale;
             *high = (f32::from(byte >> 4) - 8.0) * scale;
+        }
+    }
+}
+
+pub(super) fn decode_q4_1(bytes: &[u8], out: &mut [f32]) {
+    let out = out.as_chunks_mut::<BLOCK>().0.iter_mut();
+    for (&[s0, s1, m0, m1, ref nibbles @ ..], out) in bytes.as_chunks::<20>().0.iter().zip(out) {
+        let scale = f16::from_le_bytes([s0, s1]).to_f32();
+        let minimum = f16::from_le_bytes([m0, m1]).to_f32();
+        let (low, high) = out.split_at_mut(BLOCK / 2);
+        for ((low, high), byte) in low.iter_mut().zip(high).zip(nibbles) {
+            *low = f32::from(byte & 15) * scale + minimum;
+            *high = f32::from(byte >> 4) * scale + minimum;
+        }
+    }
+}
+
+/// What the nibbles of IQ4_NL stand for.
+const IQ4_NL: [i8; 16] = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
+
+pub(super) fn decode_iq4_nl(bytes: &[u8], out: &mut [f32]) {
+    let out = out.as_chunks_mut::<BLOCK>().0.iter_mut();
+    for (&[s0, s1, ref nibbles @ ..], out) in bytes.as_chunks::<18>().0.iter().zip(out) {
+        let scale = f16::from_le_bytes([s0, s1]).to_f32();
+        let value = |nibble: u8| f32::from(IQ4_NL[usize::from(nibble)]) * scale;
+        let (low, high) = out.split_at_mut(BLOCK / 2);
+        for ((low, high), byte) in low.iter_mut().zip(high).zip(nibbles) {
+            *low = value(byte & 15);
+            *high = value(byte >> 4);
         }
     }
 }

@@ -4,7 +4,9 @@ use super::convert::FromValue;
 use super::index::{Index, KeyEntry, text};
 use super::tensor::TensorView;
 use super::value::Value;
+use crate::codec::CodecError;
 use crate::error::{GgufError, shown};
+use crate::types::{I2sLayout, TensorType};
 
 /// A GGUF file whose header has been checked.
 ///
@@ -28,6 +30,32 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
     pub fn new(bytes: B) -> Result<Self, GgufError> {
         let index = Index::parse(bytes.as_ref())?;
         Ok(Self { bytes, index })
+    }
+
+    /// Says which of the layouts that share number 36 the I2_S tensors have; nothing in a file does.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor's shape does not suit the layout; the file is then unchanged.
+    pub fn set_i2s_layout(&mut self, layout: I2sLayout) -> Result<(), GgufError> {
+        let ty = layout.tensor_type();
+        let is_i2s = |ty: TensorType| ty.id() == TensorType::I2S.id() && ty.is_ternary();
+        for tensor in self.tensors().filter(|tensor| is_i2s(tensor.ty())) {
+            let codec = |source| GgufError::Codec {
+                tensor: shown(tensor.name()),
+                source: CodecError::Size { ty, source },
+            };
+            ty.tensor_bytes(tensor.dims()).map_err(codec)?;
+        }
+        for entry in self
+            .index
+            .tensors
+            .iter_mut()
+            .filter(|entry| is_i2s(entry.ty))
+        {
+            entry.ty = ty;
+        }
+        Ok(())
     }
 
     /// The bytes of the whole file.

@@ -58,16 +58,36 @@ pub(super) fn place(
     }
     starts.sort_unstable();
 
+    // `starts` holds every offset, so they fit.
+    let start = |tensor: &Declared| usize::try_from(tensor.offset).unwrap_or(usize::MAX);
+    let room = |tensor: &Declared| {
+        let start = start(tensor);
+        let next = starts.partition_point(|&other| other <= start);
+        let end = starts.get(next).map_or(available, |&next| next);
+        end.saturating_sub(start)
+    };
+    let number_42 = read_42(
+        declared
+            .iter()
+            .filter(|tensor| tensor.ty == TensorType::Q2_0)
+            .map(|tensor| {
+                let at = data_start.saturating_add(start(tensor));
+                (
+                    &tensor.dims,
+                    room(tensor),
+                    bytes.get(at..).unwrap_or_default(),
+                )
+            }),
+        alignment,
+    );
+
     let mut tensors = Vec::with_capacity(declared.len());
     for tensor in declared {
-        // `starts` holds this offset, so it fits.
-        let start = usize::try_from(tensor.offset).unwrap_or(usize::MAX);
-        let next = starts.partition_point(|&other| other <= start);
-        let room = starts
-            .get(next)
-            .map_or(available, |&next| next)
-            .saturating_sub(start);
-        let ty = read_36(tensor.ty, &tensor.dims, room, alignment);
+        let (start, room) = (start(&tensor), room(&tensor));
+        let ty = match tensor.ty {
+            TensorType::Q2_0 => number_42,
+            ty => read_36(ty, &tensor.dims, room, alignment),
+        };
         let name = || shown(text(bytes, &tensor.name));
         let size = match ty.tensor_bytes(&tensor.dims) {
             Ok(size) => size,
@@ -79,6 +99,14 @@ pub(super) fn place(
                 return Err(GgufError::RowLength {
                     tensor,
                     columns,
+                    name: ty.name(),
+                    multiple,
+                });
+            }
+            Err(SizeError::Rows { multiple }) => {
+                let tensor = name();
+                return Err(GgufError::RowCount {
+                    tensor,
                     name: ty.name(),
                     multiple,
                 });
@@ -125,14 +153,53 @@ pub(super) fn place(
 /// from the shape and differ, so the room up to the next tensor tells which one it is.
 fn read_36(ty: TensorType, dims: &[usize], room: usize, alignment: usize) -> TensorType {
     let old = TensorType::old_36();
-    let fills = |ty: TensorType| match ty.tensor_bytes(dims) {
-        Ok(size) => size == room || size.checked_next_multiple_of(alignment) == Some(room),
-        Err(_) => false,
-    };
+    let fills = |ty| fills(ty, dims, room, alignment);
     if ty == TensorType::I2S && !fills(ty) && fills(old) {
         old
     } else {
         ty
+    }
+}
+
+/// Whether a tensor of this type takes all of the room to the next one.
+fn fills(ty: TensorType, dims: &[usize], room: usize, alignment: usize) -> bool {
+    match ty.tensor_bytes(dims) {
+        Ok(size) => size == room || size.checked_next_multiple_of(alignment) == Some(room),
+        Err(_) => false,
+    }
+}
+
+/// Blocks of legacy number 42 that are looked into.
+const SAMPLES: usize = 64;
+
+/// Number 42 is 64 elements in 18 bytes in llama.cpp; PrismML's programs have written 128 in 34
+/// bytes, and OxiBonsai too, with the scale behind the codes. Sizes follow from the shapes, so that
+/// the room of all tensors of the number (shape, room, data) tells the first from the others; the
+/// stored scales and codes tell the others apart.
+fn read_42<'a>(
+    tensors: impl Iterator<Item = (&'a [usize; 4], usize, &'a [u8])> + Clone,
+    alignment: usize,
+) -> TensorType {
+    let all_fill = |ty: TensorType| {
+        let mut tensors = tensors.clone();
+        tensors.all(|(dims, room, _)| fills(ty, dims, room, alignment))
+    };
+    if all_fill(TensorType::Q2_0) {
+        return TensorType::Q2_0;
+    }
+    let sound = |data: &[u8]| {
+        let mut blocks = data.as_chunks::<34>().0.iter().take(SAMPLES);
+        blocks.all(|&[s0, s1, ref codes @ ..]| {
+            let scale = half::f16::from_le_bytes([s0, s1]);
+            let positive = scale.is_finite() && !scale.is_sign_negative();
+            positive && codes.iter().all(|byte| byte & byte >> 1 & 0x55 == 0)
+        })
+    };
+    let data_sound = |(_, room, data): (_, usize, &[u8])| sound(data.get(..room).unwrap_or(data));
+    if all_fill(TensorType::Q2_0G128) && tensors.clone().all(data_sound) {
+        TensorType::Q2_0G128
+    } else {
+        TensorType::other_42()
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::index::text;
 use super::layout::TensorEntry;
-use crate::codec::{self, CodecError, I2s};
+use crate::codec::{self, CodecError, I2s, Ternary};
 use crate::error::{GgufError, shown};
 use crate::types::TensorType;
 
@@ -78,7 +78,8 @@ impl<'a> TensorView<'a> {
         Ok(self.file.get(self.byte_range()).unwrap_or_default())
     }
 
-    /// The stored bytes of row `row`, for types whose rows stand alone: all but I2_S.
+    /// The stored bytes of row `row`, for types whose rows stand alone: all but I2_S and the
+    /// interleaved ones.
     ///
     /// # Errors
     ///
@@ -119,19 +120,30 @@ impl<'a> TensorView<'a> {
         I2s::new(bytes, self.rows(), self.columns()).map_err(|source| self.codec(source))
     }
 
+    /// The tensor as ternary rows with scales, whatever form they are stored in.
+    ///
+    /// # Errors
+    ///
+    /// When the type is not ternary.
+    pub fn ternary(&self) -> Result<Ternary<'a>, GgufError> {
+        let bytes = self.bytes()?;
+        Ternary::new(self.ty(), bytes, self.rows(), self.columns())
+            .map_err(|source| self.codec(source))
+    }
+
     /// Decodes row `row` into `out`, whose length must be [`columns`](Self::columns).
     ///
     /// # Errors
     ///
-    /// When there is no such row, `out` has another length, the type has no codec, or an I2_S row
-    /// holds the unused code 3.
+    /// When there is no such row, `out` has another length, the type has no codec, or a ternary
+    /// row holds the unused code 3.
     pub fn decode_row(&self, row: usize, out: &mut [f32]) -> Result<(), GgufError> {
         if out.len() != self.columns() {
             let (expected, got) = (self.columns(), out.len());
             return Err(self.codec(CodecError::SliceLength { expected, got }));
         }
-        if self.ty() == TensorType::I2S {
-            let ternary = self.i2s()?;
+        if self.ty().is_ternary() {
+            let ternary = self.ternary()?;
             return ternary
                 .decode_row(row, out)
                 .map_err(|source| self.codec(source));

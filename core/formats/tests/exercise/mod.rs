@@ -1,7 +1,7 @@
 //! Everything a caller can do with a file, for the fuzz target and the tests that replay its corpus.
 
 use tritone_formats::codec::CodecError;
-use tritone_formats::{Array, GgufError, GgufFile, StrArray, TensorType, Value};
+use tritone_formats::{Array, GgufError, GgufFile, StrArray, Value};
 
 /// Parses `bytes` and touches every metadata value and tensor, asserting what a checked file
 /// promises. Returns the error of the parser.
@@ -90,15 +90,23 @@ fn decode(tensor: tritone_formats::TensorView<'_>) {
     let mut out = vec![0.0; tensor.columns()];
     for row in [0, tensor.rows() - 1] {
         let decoded = tensor.decode_row(row, &mut out);
-        if tensor.ty() == TensorType::I2S {
-            let Ok(ternary) = tensor.i2s() else { continue };
+        if tensor.ty().is_ternary() {
+            let ternary = tensor.ternary();
+            assert!(ternary.is_ok(), "{tensor:?}");
+            let Ok(ternary) = ternary else { continue };
             let mut canonical = vec![0; tensor.columns() / 4];
             let unpacked = ternary.canonical_row(row, &mut canonical);
-            assert_eq!(unpacked.is_ok(), decoded.is_ok(), "{tensor:?}");
+            let scales = ternary.row_scales(row);
+            let sound = unpacked.is_ok() && scales.is_ok();
+            assert_eq!(sound, decoded.is_ok(), "{tensor:?}");
             assert!(
                 matches!(unpacked, Ok(()) | Err(CodecError::UnusedCode { .. })),
                 "{tensor:?}"
             );
+            if let Ok(all) = ternary.scales() {
+                let last = tensor.columns() - 1;
+                assert!(all.at(tensor.columns(), row, last).is_some(), "{tensor:?}");
+            }
         } else {
             assert_eq!(decoded.is_ok(), tensor.ty().is_supported(), "{tensor:?}");
         }
