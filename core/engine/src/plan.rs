@@ -7,7 +7,7 @@ use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 use crate::exec::{KvShape, RopeTable, step_bytes};
 use crate::forms::{Forms, Head, kv_name};
 use crate::recipe::Recipe;
-use crate::weights::Places;
+use crate::weights::{Places, scale_bytes};
 
 /// Rows of work that one step may hold, and what follows from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl MemoryPlan {
         };
         let page = shape.page_bytes() as u64;
         let mut plan = Self {
-            weights: Places::new(recipe, kernel)?.bytes() as u64,
+            weights: (Places::new(recipe, kernel)?.bytes() as u64)
+                .checked_add(scale_bytes(recipe))?,
             head: forms.head.bytes(recipe.vocab, recipe.hidden)?,
             head_read: forms.head.token_bytes(recipe.vocab, recipe.hidden)?,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
@@ -154,13 +155,17 @@ fn scratch(
 ) -> Option<u64> {
     let rows = capacity.rows as u64;
     let floats = 2 * recipe.hidden + 2 * recipe.q_dim() + 2 * recipe.kv_dim() + 2 * recipe.ffn;
-    let bytes = padded_stride(recipe.hidden)
+    // One scale and one sum for every group of int8 activations.
+    let groups = |cols: usize| recipe.weight_group.map_or(1, |group| cols / group.max(1));
+    let scales = 8 * (groups(recipe.hidden) + groups(recipe.q_dim()) + groups(recipe.ffn));
+    let bytes = scales
+        + padded_stride(recipe.hidden) * recipe.hidden_inputs()
         + padded_stride(recipe.q_dim())
         + padded_stride(recipe.ffn)
         + 4 * floats;
     let logits = capacity.logit_rows as u64 * (4 * (recipe.vocab + 2 * recipe.hidden)) as u64;
     let need = scratch_need(recipe, capacity);
-    let local = kernel.scratch_bytes(&need) as u64 + 8 * recipe.max_cols() as u64;
+    let local = kernel.scratch_bytes(&need) as u64 + 4 * (recipe.max_cols() + recipe.hidden) as u64;
     let rope = RopeTable::bytes(&recipe.rope, capacity.context);
     rows.checked_mul(bytes as u64)?
         .checked_add(logits)?

@@ -118,8 +118,8 @@ impl Runner {
         };
         let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
         let rope = RopeTable::new(&recipe.rope, capacity.context).ok_or_else(too_big)?;
-        let buffers =
-            Buffers::new(recipe, &**kernel, capacity, threads, forms).ok_or_else(too_big)?;
+        let buffers = Buffers::new(recipe, &**kernel, capacity, threads, forms, weights.groups)
+            .ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         if mlock && let Err(error) = weights.lock(&model).and_then(|()| cache.lock()) {
             notices.push(not_locked(&error, plan.weights + plan.head + plan.kv));
@@ -237,6 +237,7 @@ impl Runner {
             self.capacity(),
             threads,
             forms,
+            self.weights.groups,
         )
         .ok_or_else(|| self.cannot("no memory for the kernel's buffers"))?;
         self.buffers = buffers;
@@ -319,7 +320,9 @@ impl Runner {
                 plan: Box::new(plan),
             });
         }
-        let buffers = Buffers::new(recipe, kernel, capacity, threads, forms).ok_or_else(too_big)?;
+        let groups = self.weights.groups;
+        let buffers =
+            Buffers::new(recipe, kernel, capacity, threads, forms, groups).ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         (self.plan, self.buffers, self.team) = (plan, buffers, team);
         self.options.threads = threads;

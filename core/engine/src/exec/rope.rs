@@ -3,12 +3,12 @@
 use tritone_abi::RopeStyle;
 
 use super::AlignedBuf;
-use crate::recipe::Rope;
+use crate::recipe::{Rope, RopeScaling};
 
 /// Cosines and sines of all positions of a context, `[position][rot / 2]` each.
 ///
-/// Angles are `position * theta^(-2i / rot)` in binary64 with `libm`'s functions, which do not
-/// depend on the platform, rounded once to binary32.
+/// Angles are `position * theta^(-2i / rot)`, scaled as [`RopeScaling`] says, in binary64 with
+/// `libm`'s functions, which do not depend on the platform, rounded once to binary32.
 #[derive(Debug)]
 pub(crate) struct RopeTable {
     cos: AlignedBuf<f32>,
@@ -25,9 +25,7 @@ impl RopeTable {
         let len = context.checked_mul(half)?;
         let mut cos = AlignedBuf::zeroed(len)?;
         let mut sin = AlignedBuf::zeroed(len)?;
-        let rates: Vec<f64> = (0..half)
-            .map(|i| 1.0 / libm::pow(f64::from(rope.theta), 2.0 * i as f64 / rope.dims as f64))
-            .collect();
+        let (rates, gain) = rates(rope);
         for position in 0..context {
             let row = position * half..(position + 1) * half;
             let out = cos.as_mut_slice()[row.clone()]
@@ -35,8 +33,8 @@ impl RopeTable {
                 .zip(&mut sin.as_mut_slice()[row]);
             for ((c, s), rate) in out.zip(&rates) {
                 let angle = position as f64 * rate;
-                *c = libm::cos(angle) as f32;
-                *s = libm::sin(angle) as f32;
+                *c = (gain * libm::cos(angle)) as f32;
+                *s = (gain * libm::sin(angle)) as f32;
             }
         }
         Some(Self {
@@ -66,5 +64,76 @@ impl RopeTable {
             sin: &self.sin.as_slice()[row],
             style: self.style,
         }
+    }
+}
+
+/// Turns within the first context from which on YaRN keeps an angle, and up to which it divides it.
+const FAST: f64 = 32.0;
+const SLOW: f64 = 1.0;
+
+/// The angle of every pair for one position, and what cosines and sines are multiplied by.
+fn rates(rope: &Rope) -> (Vec<f64>, f64) {
+    let (dims, theta) = (rope.dims as f64, f64::from(rope.theta));
+    let plain = (0..rope.dims / 2).map(|i| 1.0 / libm::pow(theta, 2.0 * i as f64 / dims));
+    match rope.scaling {
+        RopeScaling::None => (plain.collect(), 1.0),
+        RopeScaling::Linear { factor } => {
+            (plain.map(|rate| rate / f64::from(factor)).collect(), 1.0)
+        }
+        RopeScaling::Yarn { factor, original } => {
+            let factor = f64::from(factor);
+            // The pair that turns so many times within the first context.
+            let pair = |turns: f64| {
+                let span = original as f64 / (turns * 2.0 * std::f64::consts::PI);
+                dims * libm::log(span) / (2.0 * libm::log(theta))
+            };
+            let low = libm::floor(pair(FAST)).max(0.0);
+            let high = libm::ceil(pair(SLOW)).min(dims - 1.0);
+            let width = (high - low).max(0.001);
+            let mix = |(i, rate): (usize, f64)| {
+                let slow = ((i as f64 - low) / width).clamp(0.0, 1.0);
+                rate * (1.0 - slow) + rate / factor * slow
+            };
+            let gain = 0.1 * libm::log(factor) + 1.0;
+            (plain.enumerate().map(mix).collect(), gain)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bonsai 8B: factor 4 over 16384, 128 values a head, theta 1e6.
+    #[test]
+    fn yarn_keeps_fast_pairs_divides_slow_ones_and_scales_all() {
+        let scaling = RopeScaling::Yarn {
+            factor: 4.0,
+            original: 16_384,
+        };
+        let rope = |scaling| Rope {
+            theta: 1e6,
+            dims: 128,
+            style: RopeStyle::Half,
+            scaling,
+        };
+        let (plain, one) = rates(&rope(RopeScaling::None));
+        let (yarn, gain) = rates(&rope(scaling));
+        assert_eq!(one, 1.0);
+        assert!((gain - 1.138_629_436).abs() < 1e-9);
+        // 128 ln(16384 / 64 pi) / (2 ln 1e6) = 20.4 and 128 ln(16384 / 2 pi) / (2 ln 1e6) = 36.4.
+        for i in 0..64 {
+            let slow = ((i as f64 - 20.0) / 17.0).clamp(0.0, 1.0);
+            let expected = plain[i] * (1.0 - slow * 0.75);
+            assert!((yarn[i] / expected - 1.0).abs() < 1e-12, "pair {i}");
+        }
+        let (linear, one) = rates(&rope(RopeScaling::Linear { factor: 2.0 }));
+        assert!(one == 1.0 && linear.iter().zip(&plain).all(|(a, b)| *a == b / 2.0));
+        let table = RopeTable::new(&rope(scaling), 2).unwrap();
+        let at = table.at(0, 128);
+        assert!(
+            at.cos.iter().all(|c| *c == gain as f32),
+            "also at position 0"
+        );
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn pack(
     for place in places {
         let (rows, cols) = (place.rows, place.cols);
         let tensor = tensor(model, &place.tensor(), rows, cols)?;
-        tensor.i2s().map_err(format_error(model))?;
+        tensor.ternary().map_err(format_error(model))?;
         total += (rows * cols.div_ceil(4)) as u64;
         take(&mut rest, place.range.start - at);
         let mut matrix = take(&mut rest, place.range.len());
@@ -112,7 +112,7 @@ fn pack_rows(
         cols,
         mut out,
     } = job;
-    let ternary = tensor.i2s().map_err(format_error(model))?;
+    let ternary = tensor.ternary().map_err(format_error(model))?;
     let stride = cols.div_ceil(4);
     let mut codes = vec![0u8; chunk.min(rows.len()) * stride];
     for start in rows.clone().step_by(chunk) {
@@ -137,8 +137,10 @@ fn pack_rows(
                 source,
             })?;
     }
-    let first = tensor.byte_range().start + rows.start * stride;
-    let read = rows.len() * stride;
-    model.file.owner().release(first..first + read);
-    Ok(read as u64)
+    let (start, stored) = (tensor.byte_range().start, ternary.stored(rows.clone()));
+    model
+        .file
+        .owner()
+        .release(start + stored.start..start + stored.end);
+    Ok((rows.len() * stride) as u64)
 }

@@ -4,20 +4,22 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tritone_abi::{Kernel, LayoutId, TernaryMatrix, WeightScales};
+use tritone_abi::{Kernel, LayoutId, TernaryMatrix};
+use tritone_formats::codec::Scales;
 
 use super::bytes::Bytes;
 use super::cache::{self, Cache, Part};
 use super::jobs::Progress;
 use super::pack::pack;
-use super::places::Places;
+use super::places::{Place, Places};
+use super::scales::{Arranged, Groups};
 use super::{format_error, recipe_error, tensor};
 use crate::api::LoadedFrom;
 use crate::error::LoadError;
 use crate::exec::AlignedBuf;
 use crate::model::Model;
 
-/// A packed ternary matrix with one scale.
+/// A packed ternary matrix.
 #[derive(Debug)]
 pub(crate) struct Matrix {
     data: Arc<Bytes>,
@@ -25,7 +27,7 @@ pub(crate) struct Matrix {
     layout: LayoutId,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    scale: f32,
+    scales: Arranged,
 }
 
 impl Matrix {
@@ -34,7 +36,7 @@ impl Matrix {
             layout: self.layout,
             rows: self.rows,
             cols: self.cols,
-            scales: WeightScales::Tensor(self.scale),
+            scales: self.scales.view(),
             data: &self.data.as_slice()[self.range.clone()],
         }
     }
@@ -100,19 +102,31 @@ impl Packed {
         self.layout
     }
 
-    /// All matrices in order, with their scales out of the model file.
-    pub(super) fn matrices(&self, model: &Model) -> Result<Vec<Matrix>, LoadError> {
-        let matrix = |place: &super::places::Place| {
+    /// All matrices in order, with their scales out of the model file, and the groups their inputs
+    /// have.
+    pub(super) fn matrices(&self, model: &Model) -> Result<(Vec<Matrix>, Groups), LoadError> {
+        let mut groups = Groups::rows(&model.recipe);
+        let mut all = Vec::new();
+        for place in self.places.all() {
             let view = tensor(model, &place.tensor(), place.rows, place.cols)?;
-            Ok(Matrix {
-                data: Arc::clone(&self.data),
-                range: place.range.clone(),
-                layout: self.layout,
-                rows: place.rows,
-                cols: place.cols,
-                scale: view.i2s().map_err(format_error(model))?.scale(),
-            })
+            let scales = view.ternary().map_err(format_error(model))?.scales();
+            let scales = scales.map_err(|source| {
+                recipe_error(model, format!("tensor '{}': {source}", view.name()))
+            })?;
+            groups.refine(place.name, &scales);
+            all.push((place, scales));
+        }
+        let matrix = |(place, scales): (&Place, Scales)| Matrix {
+            data: Arc::clone(&self.data),
+            range: place.range.clone(),
+            layout: self.layout,
+            rows: place.rows,
+            cols: place.cols,
+            scales: {
+                let group = groups.get(place.name);
+                Arranged::new(&scales, place.rows, place.cols, group)
+            },
         };
-        self.places.all().iter().map(matrix).collect()
+        Ok((all.into_iter().map(matrix).collect(), groups))
     }
 }

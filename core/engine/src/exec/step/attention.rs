@@ -9,8 +9,13 @@ use super::{SPAN_TOKENS, Step};
 use crate::exec::team::Member;
 
 impl Step<'_> {
-    /// Rotates queries and key of one KV head of one row, and stores key and value.
-    pub(super) fn store(&self, unit: usize, layer: usize) -> Result<(), KernelError> {
+    /// Norms and rotates queries and key of one KV head of one row, and stores key and value.
+    pub(super) fn store(
+        &self,
+        m: &Member<'_>,
+        unit: usize,
+        layer: usize,
+    ) -> Result<(), KernelError> {
         let (b, recipe) = (self.buffers, &self.model.recipe);
         let (row, kv_head) = (unit / recipe.kv_heads, unit % recipe.kv_heads);
         let Row {
@@ -24,12 +29,15 @@ impl Step<'_> {
             b.q.data
                 .write(row * recipe.q_dim() + kv_head * group, group)
         };
+        let weights = &self.weights.layers[layer];
+        self.norm_heads(m, weights.q_norm.as_deref(), q)?;
         self.kernel.rope(q, &rope)?;
         // SAFETY: the key of this row and head belongs to this unit.
         let k = unsafe {
             b.k.data
                 .write(row * recipe.kv_dim() + head, recipe.head_dim)
         };
+        self.norm_heads(m, weights.k_norm.as_deref(), k)?;
         self.kernel.rope(k, &rope)?;
         // SAFETY: written two phases before, only read in this one.
         let v = unsafe { b.v.data.read(row * recipe.kv_dim() + head, recipe.head_dim) };

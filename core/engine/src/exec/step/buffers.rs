@@ -14,6 +14,7 @@ use crate::exec::shared::{AlignedBuf, PerMember, Shared};
 use crate::forms::{EXACT_ROWS, Forms};
 use crate::plan::{Capacity, scratch_need};
 use crate::recipe::Recipe;
+use crate::weights::Groups;
 
 /// int8 activations of a step.
 #[derive(Debug)]
@@ -168,7 +169,9 @@ pub(crate) struct Buffers {
     pub(super) up: Rows,
     /// Result of the output or down product, not yet added to `x`.
     pub(super) result: Rows,
-    pub(super) hidden_q: Quantized,
+    /// Normed hidden states: one for all products of the residual stream, or, where every product
+    /// has a norm of its own, one for each of the most that stand side by side.
+    pub(super) hidden_q: Vec<Quantized>,
     pub(super) attended_q: Quantized,
     pub(super) ffn_q: Quantized,
     /// Normed hidden states of the rows that want logits, one after another.
@@ -194,6 +197,7 @@ impl Buffers {
         capacity: Capacity,
         members: usize,
         forms: Forms,
+        groups: Groups,
     ) -> Option<Self> {
         let rows = capacity.rows;
         let scratch = kernel.scratch_bytes(&scratch_need(recipe, &capacity));
@@ -203,7 +207,7 @@ impl Buffers {
         let local = || {
             Some(Local {
                 scratch: AlignedBuf::zeroed(scratch)?,
-                row: vec![0.0; recipe.max_cols()],
+                row: vec![0.0; recipe.max_cols() + recipe.hidden],
                 pages: Vec::with_capacity(pages),
                 spans: std::array::from_fn(|_| vec![0.0; spans]),
             })
@@ -228,9 +232,11 @@ impl Buffers {
             gate: Rows::new(rows, recipe.ffn)?,
             up: Rows::new(rows, recipe.ffn)?,
             result: Rows::new(rows, recipe.hidden)?,
-            hidden_q: Quantized::new(rows, recipe.hidden, recipe.hidden)?,
-            attended_q: Quantized::new(rows, recipe.q_dim(), recipe.q_dim())?,
-            ffn_q: Quantized::new(rows, recipe.ffn, recipe.ffn)?,
+            hidden_q: (0..recipe.hidden_inputs())
+                .map(|_| Quantized::new(rows, recipe.hidden, groups.hidden))
+                .collect::<Option<_>>()?,
+            attended_q: Quantized::new(rows, recipe.q_dim(), groups.attended)?,
+            ffn_q: Quantized::new(rows, recipe.ffn, groups.ffn)?,
             last: Rows::new(capacity.logit_rows, recipe.hidden)?,
             last_q,
             logits: Rows::new(capacity.logit_rows, recipe.vocab)?,
@@ -288,6 +294,12 @@ impl Buffers {
             }
             self.wanted.extend(first + n - slice.wanted()..first + n);
         }
+    }
+
+    /// The inputs of products of the residual stream that stand side by side.
+    pub(super) fn hidden_inputs(&self) -> [&Quantized; 3] {
+        let last = self.hidden_q.len() - 1;
+        std::array::from_fn(|i| &self.hidden_q[i.min(last)])
     }
 
     /// Units of [`Step::compute_again`] for one row of logits.

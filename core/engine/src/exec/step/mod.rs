@@ -9,7 +9,7 @@
 //! for every layer:
 //!   per row               x += result of the layer before; norm, quantise
 //!   per tile              q, k, v products
-//!   per row and KV head   rotate; key and value into the cache
+//!   per row and KV head   norm of heads, rotate; key and value into the cache
 //!   per block of tokens
 //!     and KV head         attention; a single token with a long past: per span of positions
 //!   per row               merge the spans; sub-norm, quantise
@@ -131,24 +131,29 @@ impl Step<'_> {
         self.units(m, rows, |row| self.embed(row))?;
         for (i, layer) in self.weights.layers.iter().enumerate() {
             self.units(m, rows, |row| {
-                self.add_and_quantize(m, row, i > 0, &layer.attn_norm, &b.hidden_q)
+                self.add_and_quantize(m, row, i > 0, &layer.attn_norm, &layer.attn_in)
             })?;
+            let [q, k, v] = b.hidden_inputs();
             self.products(
                 m,
-                &b.hidden_q,
-                [(&layer.q, &b.q), (&layer.k, &b.k), (&layer.v, &b.v)],
+                [
+                    (&layer.q, q, &b.q),
+                    (&layer.k, k, &b.k),
+                    (&layer.v, v, &b.v),
+                ],
             )?;
             let kv_heads = self.model.recipe.kv_heads;
-            self.units(m, rows * kv_heads, |unit| self.store(unit, i))?;
+            self.units(m, rows * kv_heads, |unit| self.store(m, unit, i))?;
             self.units(m, b.parts.len() * kv_heads, |unit| self.attend(m, unit, i))?;
             self.units(m, rows, |row| self.quantize_attended(m, row, layer))?;
-            self.products(m, &b.attended_q, [(&layer.o, &b.result)])?;
+            self.products(m, [(&layer.o, &b.attended_q, &b.result)])?;
             self.units(m, rows, |row| {
-                self.add_and_quantize(m, row, true, &layer.ffn_norm, &b.hidden_q)
+                self.add_and_quantize(m, row, true, &layer.ffn_norm, &layer.ffn_in)
             })?;
-            self.products(m, &b.hidden_q, [(&layer.gate, &b.gate), (&layer.up, &b.up)])?;
+            let [gate, up, _] = b.hidden_inputs();
+            self.products(m, [(&layer.gate, gate, &b.gate), (&layer.up, up, &b.up)])?;
             self.units(m, rows, |row| self.gate(m, row, layer))?;
-            self.products(m, &b.ffn_q, [(&layer.down, &b.result)])?;
+            self.products(m, [(&layer.down, &b.ffn_q, &b.result)])?;
         }
         self.units(m, b.wanted.len(), |i| self.finish_row(i))?;
         let vocab = self.model.recipe.vocab;
@@ -190,16 +195,13 @@ impl Step<'_> {
         m.barrier()
     }
 
-    /// The products of one input with several matrices, as one phase.
+    /// Products of matrices with their inputs, as one phase.
     fn products<const N: usize>(
         &self,
         m: &Member<'_>,
-        input: &Quantized,
-        parts: [(&Matrix, &Rows); N],
+        parts: [(&Matrix, &Quantized, &Rows); N],
     ) -> Result<(), Poisoned> {
         let rows = self.buffers.rows.len();
-        // SAFETY: the input was written in the phase before and is only read in this one.
-        let x = unsafe { input.rows(rows) };
         let tile: [usize; N] =
             std::array::from_fn(|i| tile_rows(self.kernel, parts[i].0.view().cols, rows));
         let counts: [usize; N] = std::array::from_fn(|i| parts[i].0.rows.div_ceil(tile[i]));
@@ -209,7 +211,9 @@ impl Step<'_> {
                 unit -= counts[part];
                 part += 1;
             }
-            let (matrix, out) = parts[part];
+            let (matrix, input, out) = parts[part];
+            // SAFETY: the input was written in the phase before and is only read in this one.
+            let x = unsafe { input.rows(rows) };
             let range = unit * tile[part]..matrix.rows.min((unit + 1) * tile[part]);
             // SAFETY: the tile belongs to this unit alone.
             let mut out = unsafe { out.tile(0, rows, range) };

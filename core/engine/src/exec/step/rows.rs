@@ -3,19 +3,19 @@
 use tritone_abi::{KernelError, Norm};
 
 use super::Step;
-use super::buffers::Quantized;
 use crate::exec::team::Member;
 use crate::weights::Layer;
 
 impl Step<'_> {
-    /// `x += result` (unless it is the first layer), norm and quantise.
+    /// `x += result` (unless it is the first layer), norm and quantise; where every product has a
+    /// norm of its own, those in `inputs`, one after another.
     pub(super) fn add_and_quantize(
         &self,
         m: &Member<'_>,
         row: usize,
         add: bool,
         norm: &[f32],
-        out: &Quantized,
+        inputs: &[Vec<f32>],
     ) -> Result<(), KernelError> {
         let b = self.buffers;
         // SAFETY: the row belongs to this unit.
@@ -26,11 +26,46 @@ impl Step<'_> {
         }
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
-        let work = &mut local.row[..x.len()];
-        // SAFETY: the row belongs to this unit.
-        let mut place = unsafe { out.row(row) };
-        self.kernel
-            .norm_quantize(x, self.norm(norm), work, out.group, &mut place)
+        let (work, normed) = local.row.split_at_mut(x.len());
+        if inputs.is_empty() {
+            let out = &b.hidden_q[0];
+            // SAFETY: the row belongs to this unit.
+            let mut place = unsafe { out.row(row) };
+            let norm = self.norm(norm);
+            return self
+                .kernel
+                .norm_quantize(x, norm, work, out.group, &mut place);
+        }
+        let normed = &mut normed[..x.len()];
+        let eps = self.model.recipe.eps;
+        self.kernel.rms_norm(x, norm, eps, normed)?;
+        for (norm, out) in inputs.iter().zip(&b.hidden_q) {
+            // SAFETY: the row belongs to this unit.
+            let mut place = unsafe { out.row(row) };
+            let norm = self.norm(norm);
+            self.kernel
+                .norm_quantize(normed, norm, work, out.group, &mut place)?;
+        }
+        Ok(())
+    }
+
+    /// Norm of every head in `x`, if the model has one.
+    pub(super) fn norm_heads(
+        &self,
+        m: &Member<'_>,
+        norm: Option<&[f32]>,
+        x: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let Some(norm) = norm else { return Ok(()) };
+        // SAFETY: the only reference to this member's values in this unit.
+        let local = unsafe { self.buffers.locals.get(m) };
+        let eps = self.model.recipe.eps;
+        for head in x.chunks_exact_mut(norm.len()) {
+            let work = &mut local.row[..head.len()];
+            self.kernel.rms_norm(head, norm, eps, work)?;
+            head.copy_from_slice(work);
+        }
+        Ok(())
     }
 
     /// Merges the spans of the row's attention, if it was split; sub-norm and quantise.

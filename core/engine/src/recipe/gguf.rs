@@ -1,0 +1,151 @@
+//! A recipe out of the metadata of a GGUF file.
+
+use tritone_formats::GgufFile;
+use tritone_formats::codec::Span;
+
+use super::{Recipe, Rope, RopeScaling, family};
+
+impl Recipe {
+    /// Reads the recipe of a GGUF file.
+    ///
+    /// # Errors
+    /// The key or tensor that is missing or makes no sense, with what was expected.
+    pub fn from_gguf<B: AsRef<[u8]>>(file: &GgufFile<B>) -> Result<Self, String> {
+        let text = |e: tritone_formats::GgufError| e.to_string();
+        let architecture: &str = file.require("general.architecture").map_err(text)?;
+        let family = family::find(architecture)?;
+        let size = |key: &str, most: usize| -> Result<usize, String> {
+            let key = format!("{architecture}.{key}");
+            let value: usize = file.require(&key).map_err(text)?;
+            if value == 0 || value > most {
+                return Err(format!("{key} is {value}; expected 1 to {most}"));
+            }
+            Ok(value)
+        };
+        let optional = |key: &str| -> Result<Option<usize>, String> {
+            file.value(&format!("{architecture}.{key}")).map_err(text)
+        };
+        let layers = size("block_count", 1024)?;
+        let hidden = size("embedding_length", 131_072)?;
+        let ffn = size("feed_forward_length", 131_072)?;
+        let heads = size("attention.head_count", 1024)?;
+        let kv_heads = optional("attention.head_count_kv")?.unwrap_or(heads);
+        if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
+            return Err(format!(
+                "{kv_heads} KV heads do not divide {heads} query heads"
+            ));
+        }
+        let head_dim = match optional("attention.key_length")? {
+            Some(dim) => dim,
+            None if hidden.is_multiple_of(heads) => hidden / heads,
+            None => {
+                return Err(format!(
+                    "{heads} heads do not divide a hidden size of {hidden}"
+                ));
+            }
+        };
+        if head_dim == 0 || head_dim > 1024 || !head_dim.is_multiple_of(2) {
+            return Err(format!(
+                "a head of {head_dim} values; expected an even number to 1024"
+            ));
+        }
+        let rope_dims = optional("rope.dimension_count")?.unwrap_or(head_dim);
+        if rope_dims == 0 || rope_dims > head_dim || !rope_dims.is_multiple_of(2) {
+            return Err(format!(
+                "rotation over {rope_dims} of {head_dim} values of a head"
+            ));
+        }
+        let float = |key: &str| -> Result<Option<f32>, String> {
+            file.value(&format!("{architecture}.{key}")).map_err(text)
+        };
+        let theta = float("rope.freq_base")?.unwrap_or(10_000.0);
+        let eps = float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5);
+        if !(theta.is_finite() && theta >= 1.0 && eps.is_finite() && (0.0..1.0).contains(&eps)) {
+            return Err(format!(
+                "rope.freq_base {theta} or norm epsilon {eps} makes no sense"
+            ));
+        }
+        let scaling = scaling(file, architecture)?;
+        let embedding = file.require_tensor("token_embd.weight").map_err(text)?;
+        let vocab = embedding.rows();
+        if embedding.columns() != hidden {
+            return Err(format!(
+                "the embedding 'token_embd.weight' has rows of {}; \
+                 {architecture}.embedding_length asks for {hidden}",
+                embedding.columns()
+            ));
+        }
+        let name = file
+            .value::<&str>("general.name")
+            .map_err(text)?
+            .unwrap_or(architecture);
+        Ok(Self {
+            name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
+            layers,
+            hidden,
+            ffn,
+            heads,
+            kv_heads,
+            head_dim,
+            vocab,
+            trained_context: size("context_length", 1 << 24)?,
+            eps,
+            rope: Rope {
+                theta,
+                dims: rope_dims,
+                style: family.style,
+                scaling,
+            },
+            gate: family.gate,
+            sub_norms: family.sub_norms,
+            head_norms: family.head_norms,
+            input_norms: file.tensor("blk.0.attn_q_norm_in.weight").is_some(),
+            tied_head: file.tensor("output.weight").is_none(),
+            weight_group: weight_group(file),
+            architecture: architecture.to_owned(),
+        })
+    }
+}
+
+/// `ARCH.rope.scaling.*`.
+fn scaling<B: AsRef<[u8]>>(file: &GgufFile<B>, architecture: &str) -> Result<RopeScaling, String> {
+    let text = |e: tritone_formats::GgufError| e.to_string();
+    let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
+    if file.tensor("rope_freqs.weight").is_some() {
+        return Err("angles of its own ('rope_freqs.weight') are not supported".to_owned());
+    }
+    let kind = file.value::<&str>(&key("type")).map_err(text)?;
+    let factor: Option<f32> = file.value(&key("factor")).map_err(text)?;
+    let factor = factor.unwrap_or(1.0);
+    let sound = factor.is_finite() && factor >= 1.0;
+    match kind {
+        None | Some("none") => Ok(RopeScaling::None),
+        Some(_) if !sound => Err(format!("{} {factor} makes no sense", key("factor"))),
+        Some("linear") => Ok(RopeScaling::Linear { factor }),
+        Some("yarn") => {
+            let key = key("original_context_length");
+            let original: usize = file.require(&key).map_err(text)?;
+            match original {
+                1..=16_777_216 => Ok(RopeScaling::Yarn { factor, original }),
+                _ => Err(format!("{key} is {original}; expected 1 to 16777216")),
+            }
+        }
+        Some(other) => Err(format!(
+            "RoPE scaling '{}' is not supported; 'none', 'linear' and 'yarn' are",
+            other.escape_default()
+        )),
+    }
+}
+
+/// The finest scales of ternary tensors in the layers.
+fn weight_group<B: AsRef<[u8]>>(file: &GgufFile<B>) -> Option<usize> {
+    let layers = file
+        .tensors()
+        .filter(|tensor| tensor.name().starts_with("blk."));
+    let reach = layers.filter_map(|tensor| match tensor.ternary().ok()?.span() {
+        Span::Tensor => None,
+        Span::Row => Some(tensor.columns()),
+        Span::Columns(columns) => Some(columns),
+    });
+    reach.min()
+}

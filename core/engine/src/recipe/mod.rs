@@ -1,0 +1,192 @@
+//! What a model is, as data: the options of the one generic decoder.
+//!
+//! A recipe is read from metadata and decides everything the forward pass does differently from
+//! model to model. A new family is a new way to fill this struct, not a new forward pass.
+
+mod family;
+mod gguf;
+
+use tritone_abi::{GateKind, RopeStyle};
+
+/// Rotary position embedding (Su et al. 2021).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    /// Base of the angles.
+    pub theta: f32,
+    /// Values of a head that are rotated; even, at most the head.
+    pub dims: usize,
+    /// Which values are paired.
+    pub style: RopeStyle,
+    /// How the angles were changed for longer contexts.
+    pub scaling: RopeScaling,
+}
+
+/// How rotary angles were changed to reach beyond the context a model was first trained for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// All angles are divided by `factor` (Chen et al. 2023).
+    Linear {
+        /// How many times longer the context is.
+        factor: f32,
+    },
+    /// Slow angles are divided by `factor`, fast ones kept, those in between mixed; cosines and
+    /// sines are multiplied by `0.1 ln(factor) + 1` (YaRN, Peng et al. 2023). This holds at every
+    /// position, also within the first context.
+    Yarn {
+        /// How many times longer the context is.
+        factor: f32,
+        /// Positions of the first context.
+        original: usize,
+    },
+}
+
+/// A decoder, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// `general.architecture`.
+    pub architecture: String,
+    /// `general.name`, or the architecture.
+    pub name: String,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the feed-forward product.
+    pub ffn: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// KV heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Values of a head.
+    pub head_dim: usize,
+    /// Tokens of the vocabulary.
+    pub vocab: usize,
+    /// Positions the model was trained for.
+    pub trained_context: usize,
+    /// Added to the mean square in every norm.
+    pub eps: f32,
+    /// Positions.
+    pub rope: Rope,
+    /// Feed-forward gate.
+    pub gate: GateKind,
+    /// RMSNorm between attention and output projection, and between gate and down projection
+    /// (BitNet's sub-norms).
+    pub sub_norms: bool,
+    /// RMSNorm of every query and key head before it is rotated (Qwen3).
+    pub head_norms: bool,
+    /// RMSNorm of its own in front of every ternary product (BitNet embeddings, models that were
+    /// fine-tuned into ternary form); the two sub-norms are then such norms too.
+    pub input_norms: bool,
+    /// The head is the embedding matrix.
+    pub tied_head: bool,
+    /// Fewest columns under one scale in the stored form of the ternary matrices; `None` where one
+    /// reaches over a whole matrix.
+    pub weight_group: Option<usize>,
+}
+
+/// Norms of their own in front of the products of the residual stream, in order of use.
+pub(crate) const INPUT_NORMS: [&str; 5] = [
+    "attn_q_norm_in",
+    "attn_k_norm_in",
+    "attn_v_norm_in",
+    "ffn_gate_norm_in",
+    "ffn_up_norm_in",
+];
+
+impl Recipe {
+    /// Width of all query heads together.
+    #[must_use]
+    pub fn q_dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Width of all key (or value) heads together.
+    #[must_use]
+    pub fn kv_dim(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Inputs that products of the residual stream need side by side.
+    #[must_use]
+    pub(crate) fn hidden_inputs(&self) -> usize {
+        if self.input_norms { 3 } else { 1 }
+    }
+
+    /// Widest input of a ternary matrix.
+    #[must_use]
+    pub fn max_cols(&self) -> usize {
+        self.hidden.max(self.ffn).max(self.q_dim())
+    }
+
+    /// Name, rows and columns of the ternary matrices of a layer, in the order they are used.
+    #[must_use]
+    pub fn matrices(&self) -> [(&'static str, usize, usize); 7] {
+        let (h, q, kv, f) = (self.hidden, self.q_dim(), self.kv_dim(), self.ffn);
+        [
+            ("attn_q", q, h),
+            ("attn_k", kv, h),
+            ("attn_v", kv, h),
+            ("attn_output", h, q),
+            ("ffn_gate", f, h),
+            ("ffn_up", f, h),
+            ("ffn_down", h, f),
+        ]
+    }
+
+    /// Names of all ternary tensors, layer by layer.
+    pub(crate) fn ternary_tensors(&self) -> impl Iterator<Item = String> {
+        let matrices = self.matrices();
+        (0..self.layers).flat_map(move |layer| {
+            let name = move |(name, _, _)| format!("blk.{layer}.{name}.weight");
+            matrices.into_iter().map(name)
+        })
+    }
+
+    /// Name of the tensor that is the head.
+    pub(crate) fn head_tensor(&self) -> &'static str {
+        if self.tied_head {
+            "token_embd.weight"
+        } else {
+            "output.weight"
+        }
+    }
+
+    /// Name and width of the norms of a layer.
+    #[must_use]
+    pub fn norms(&self) -> Vec<(&'static str, usize)> {
+        let mut norms = vec![("attn_norm", self.hidden), ("ffn_norm", self.hidden)];
+        if self.sub_norms {
+            norms.extend([("attn_sub_norm", self.q_dim()), ("ffn_sub_norm", self.ffn)]);
+        }
+        if self.head_norms {
+            norms.extend(["attn_q_norm", "attn_k_norm"].map(|name| (name, self.head_dim)));
+        }
+        if self.input_norms {
+            norms.extend(INPUT_NORMS.map(|name| (name, self.hidden)));
+            norms.extend([
+                ("attn_output_norm_in", self.q_dim()),
+                ("ffn_down_norm_in", self.ffn),
+            ]);
+        }
+        norms
+    }
+
+    /// Ternary weights of all layers, each of which is one multiply-add for a token.
+    #[must_use]
+    pub fn ternary_weights(&self) -> u64 {
+        let matrices = self.matrices();
+        let layer: u64 = matrices.iter().map(|(_, r, c)| *r as u64 * *c as u64).sum();
+        layer * self.layers as u64
+    }
+
+    /// Weights of the model: ternary matrices, embeddings, head and norms.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        let norms: u64 = self.norms().iter().map(|(_, n)| *n as u64).sum();
+        let table = self.vocab as u64 * self.hidden as u64;
+        let tables = if self.tied_head { table } else { 2 * table };
+        self.ternary_weights() + self.layers as u64 * norms + tables + self.hidden as u64
+    }
+}

@@ -1,0 +1,155 @@
+//! Scales of ternary matrices in the order kernels read them.
+
+use tritone_abi::WeightScales;
+use tritone_formats::codec::Scales;
+
+use crate::recipe::Recipe;
+
+/// Rows whose scales a kernel reads together.
+const ROWS: usize = 32;
+
+/// Values that share a scale in the three kinds of inputs that ternary products have: the whole
+/// row, unless weights have scales of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Groups {
+    /// Of the residual stream.
+    pub(crate) hidden: usize,
+    /// Of attention's result.
+    pub(crate) attended: usize,
+    /// Of the gated product.
+    pub(crate) ffn: usize,
+}
+
+impl Groups {
+    /// One scale for every row of activations.
+    pub(crate) fn rows(recipe: &Recipe) -> Self {
+        Self {
+            hidden: recipe.hidden,
+            attended: recipe.q_dim(),
+            ffn: recipe.ffn,
+        }
+    }
+
+    /// The group in the input of the matrix `name`.
+    pub(super) fn get(mut self, name: &str) -> usize {
+        *self.of(name)
+    }
+
+    fn of(&mut self, name: &str) -> &mut usize {
+        match name {
+            "attn_output" => &mut self.attended,
+            "ffn_down" => &mut self.ffn,
+            _ => &mut self.hidden,
+        }
+    }
+
+    /// Makes the input of the matrix `name` fine enough for `scales`.
+    pub(super) fn refine(&mut self, name: &str, scales: &Scales) {
+        if let Scales::Group { columns, .. } = scales {
+            let group = self.of(name);
+            *group = (*group).min(*columns);
+        }
+    }
+}
+
+/// Scales as kernels take them.
+#[derive(Debug)]
+pub(super) enum Arranged {
+    Tensor(f32),
+    Row(Vec<f32>),
+    Group { group: usize, scales: Vec<f32> },
+}
+
+impl Arranged {
+    /// `scales` of `rows` rows of `cols` columns, for activations in groups of `group`: weights and
+    /// activations have the same groups, so that coarser scales are repeated.
+    pub(super) fn new(scales: &Scales, rows: usize, cols: usize, group: usize) -> Self {
+        // Rows beyond the last have no scale.
+        let at = |row: usize, column: usize| match row < rows {
+            true => scales.at(cols, row, column).unwrap_or(0.0),
+            false => 0.0,
+        };
+        let padded = rows.next_multiple_of(ROWS);
+        match scales {
+            Scales::Tensor(scale) if group >= cols => Self::Tensor(*scale),
+            Scales::Row(_) if group >= cols => {
+                Self::Row((0..padded).map(|row| at(row, 0)).collect())
+            }
+            _ => {
+                let groups = cols / group;
+                let scales = (0..padded / ROWS)
+                    .flat_map(|block| (0..groups).map(move |g| (block, g)))
+                    .flat_map(|(block, g)| (0..ROWS).map(move |i| (block * ROWS + i, g * group)))
+                    .map(|(row, column)| at(row, column))
+                    .collect();
+                Self::Group { group, scales }
+            }
+        }
+    }
+
+    pub(super) fn view(&self) -> WeightScales<'_> {
+        match self {
+            Self::Tensor(scale) => WeightScales::Tensor(*scale),
+            Self::Row(scales) => WeightScales::Row(scales),
+            Self::Group { group, scales } => WeightScales::Group {
+                group: *group,
+                scales,
+            },
+        }
+    }
+}
+
+/// Bytes of the scales of all ternary matrices of a model whose finest scales reach over
+/// `recipe.weight_group` columns.
+pub(crate) fn scale_bytes(recipe: &Recipe) -> u64 {
+    let Some(group) = recipe.weight_group else {
+        return 0;
+    };
+    let matrices = recipe.matrices();
+    let matrix = |(_, rows, cols): &(&str, usize, usize)| {
+        rows.next_multiple_of(ROWS) as u64 * (cols / group.max(1)).max(1) as u64 * 4
+    };
+    recipe.layers as u64 * matrices.iter().map(matrix).sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_read_32_rows_at_a_time() {
+        let values: Vec<f32> = (0..40 * 3).map(|i| i as f32 + 1.0).collect();
+        let scales = Scales::Group {
+            columns: 128,
+            values,
+        };
+        let Arranged::Group { group, scales } = Arranged::new(&scales, 40, 384, 128) else {
+            panic!("groups stay groups");
+        };
+        assert_eq!((group, scales.len()), (128, 64 * 3));
+        for row in 0..64 {
+            for g in 0..3 {
+                let expected = if row < 40 {
+                    (row * 3 + g) as f32 + 1.0
+                } else {
+                    0.0
+                };
+                assert_eq!(scales[(row / 32 * 3 + g) * 32 + row % 32], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn coarse_scales_are_repeated_beside_finer_ones() {
+        let Arranged::Group { scales, .. } = Arranged::new(&Scales::Tensor(2.0), 2, 128, 64) else {
+            panic!("the input has groups");
+        };
+        let expected = (0..64).map(|i| if i % 32 < 2 { 2.0 } else { 0.0 });
+        assert!(scales.into_iter().eq(expected));
+        let rows = Arranged::new(&Scales::Row(vec![1.0, 2.0]), 2, 128, 128);
+        let WeightScales::Row(row) = rows.view() else {
+            panic!("rows stay rows");
+        };
+        assert_eq!((row.len(), &row[..3]), (32, &[1.0, 2.0, 0.0][..]));
+    }
+}
