@@ -282,13 +282,76 @@ fn the_known_wrong_template_is_replaced_and_said() {
             token: "<|eot_id|>"
         }
     );
-    let err = ChatTemplate::new(None, "llama", &TINY).unwrap_err();
+}
+
+/// What a chat becomes without a template, when the vocabulary has `controls`.
+fn without_template(controls: &[&str]) -> (String, String) {
+    let mut lists = Lists::tiny();
+    lists.tokens[EOT as usize] = b"<|something|>".to_vec();
+    // The model has some of them.
+    let new = |control: &&&str| !lists.tokens.iter().any(|token| token == control.as_bytes());
+    for control in controls.iter().filter(new).collect::<Vec<_>>() {
+        lists.tokens.push(control.as_bytes().to_vec());
+        lists.types.push(3);
+    }
+    let (tokenizer, _) = Tokenizer::from_spec(&lists.spec()).unwrap();
+    let (template, notices) = ChatTemplate::new(None, "llama", &tokenizer).unwrap();
+    let chat = [
+        Message::new(Role::System, "Brief."),
+        Message::new(Role::User, "Hi"),
+        Message::new(Role::Assistant, "Ho"),
+        Message::new(Role::User, "Bye"),
+    ];
+    let rendered = template.render(&chat, &RenderOptions::default()).unwrap();
+    (rendered.text(), notices.concat())
+}
+
+#[test]
+fn without_a_template_the_control_tokens_tell_the_layout() {
+    let (text, notice) = without_template(&["<|im_start|>", "<|im_end|>"]);
     assert_eq!(
-        err,
-        TextError::NoTemplate {
-            architecture: "llama".into()
-        }
+        text,
+        "<|im_start|>system\nBrief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n\
+         <|im_start|>assistant\nHo<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n\
+         <|im_start|>assistant\n"
     );
+    assert!(notice.contains("ChatML"), "{notice}");
+    let (text, notice) = without_template(&["<|user|>", "<|assistant|>"]);
+    assert_eq!(
+        text,
+        "<|system|>\nBrief.\n<|user|>\nHi\n<|assistant|>\nHo\n<|user|>\nBye\n<|assistant|>\n"
+    );
+    assert!(notice.contains("Falcon 3"), "{notice}");
+    let (text, _) = without_template(&["<start_of_turn>", "<end_of_turn>"]);
+    let text = text.strip_prefix("<|begin_of_text|>").unwrap();
+    assert_eq!(
+        text,
+        "<start_of_turn>user\nBrief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHo<end_of_turn>\n\
+         <start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n"
+    );
+    let header = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"];
+    let (text, _) = without_template(&header);
+    let turn = |role, content| format!("<|start_header_id|>{role}<|end_header_id|>\n\n{content}");
+    let turns = [
+        ("system", "Brief."),
+        ("user", "Hi"),
+        ("assistant", "Ho"),
+        ("user", "Bye"),
+    ];
+    let turns = turns.map(|(role, content)| turn(role, content) + "<|eot_id|>");
+    let expected = format!(
+        "<|begin_of_text|>{}{}",
+        turns.concat(),
+        turn("assistant", "")
+    );
+    assert_eq!(text, expected);
+
+    let (text, notice) = without_template(&[]);
+    assert_eq!(
+        text,
+        "System: Brief.\nUser: Hi\nAssistant: Ho\nUser: Bye\nAssistant:"
+    );
+    assert!(notice.contains("base model"), "{notice}");
 }
 
 #[test]

@@ -54,20 +54,21 @@ struct Possible {
 }
 
 impl Bpe {
-    /// Appends the tokens of a word. A word that is a token is that token, whatever the merges
-    /// would make of it.
+    /// Appends the tokens of a word. With `known`, a word that is a token is that token, whatever
+    /// the merges would make of it.
     ///
     /// # Errors
     ///
     /// If the word is longer than 4 GiB.
     pub(super) fn encode(
         &self,
-        vocabulary: &Vocabulary,
+        known: Option<&Vocabulary>,
         word: &[u8],
         buffers: &mut Buffers,
         ids: &mut Vec<u32>,
     ) -> Result<(), TextError> {
-        if let Some(id) = self.lookup.word(vocabulary, word) {
+        let whole = known.and_then(|vocabulary| self.lookup.word(vocabulary, word));
+        if let Some(id) = whole {
             ids.push(id);
         } else if word.len() <= SHORT {
             self.encode_short(word, ids);

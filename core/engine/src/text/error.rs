@@ -1,4 +1,4 @@
-use super::split::SUPPORTED;
+use super::split::supported;
 
 /// Why a tokenizer, a chat template or a rendering was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,12 +15,12 @@ pub enum TextError {
     },
     /// The rule that cuts text into words is unknown.
     #[error(
-        "pre-tokenizer {} is not supported: expected one of {SUPPORTED:?}",
-        pre.as_ref().map_or("(missing)".to_owned(), |name| format!("`{name}`"))
+        "pre-tokenizer `{pre}` is not supported: expected one of {}",
+        supported()
     )]
     UnsupportedSplitter {
-        /// The name in the file, if it has one.
-        pre: Option<String>,
+        /// The name in the file.
+        pre: String,
     },
     /// The list of token types does not have one entry per token.
     #[error("the file lists {types} token types for {tokens} tokens: expected one for each")]
@@ -81,15 +81,6 @@ pub enum TextError {
     /// The BPE model or one of its matchers could not be built, or failed.
     #[error("the tokenizer failed: {0}")]
     Internal(String),
-    /// The file has no chat template and none is known for its architecture.
-    #[error(
-        "the file has no chat template and none is built in for architecture `{architecture}`: \
-         give one explicitly, or complete plain text instead of chatting"
-    )]
-    NoTemplate {
-        /// The architecture in the file.
-        architecture: String,
-    },
     /// The chat template is longer than any sensible one.
     #[error("the chat template has {bytes} bytes: at most {limit} are accepted")]
     TemplateTooLong {

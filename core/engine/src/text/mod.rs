@@ -13,6 +13,7 @@ mod alphabet;
 mod bpe;
 mod error;
 mod hash;
+mod layouts;
 mod lookup;
 mod merges;
 mod python;

@@ -4,20 +4,12 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind};
 
+use super::layouts;
 use super::shield::Shield;
 use super::{Rendered, TextError, Tokenizer, python};
 
 /// The name under which the template is compiled; without an extension nothing is escaped.
 const NAME: &str = "chat_template";
-
-/// The layout of 2B4T: no line breaks between messages, which its report prints with some.
-const BITNET: &str = "\
-    {% for message in messages %}{{ bos_token if loop.first }}\
-    {{ message.role | capitalize }}: {{ message.content | trim }}<|eot_id|>{% endfor %}\
-    {% if add_generation_prompt %}Assistant: {% endif %}";
-
-/// The control token that [`BITNET`] writes.
-const BITNET_END: &str = "<|eot_id|>";
 
 /// Occurs in the template that the converter of 2B4T wrote into files by mistake.
 const WRONG_BITNET: &str = "BITNETAssistant";
@@ -121,35 +113,31 @@ impl ChatTemplate {
         architecture: &str,
         tokenizer: &Tokenizer,
     ) -> Result<(Self, Vec<String>), TextError> {
-        let is_bitnet = matches!(architecture, "bitnet-b1.58" | "bitnet-25");
-        let (source, notice) = match source {
-            Some(wrong) if is_bitnet && wrong.contains(WRONG_BITNET) => (
-                BITNET,
-                Some(
-                    "the chat template in the file is a known mistake (`BITNETAssistant`); \
-                      using the one that the model was trained with",
-                ),
-            ),
-            Some(source) => (source, None),
-            None if is_bitnet => (
-                BITNET,
-                Some("the file has no chat template; using the one for BitNet b1.58 2B4T"),
-            ),
+        let (source, corrected) = match source {
+            Some(source) => match layouts::bitnet(architecture) {
+                Some(layout) if source.contains(WRONG_BITNET) => {
+                    let notice = "the chat template in the file is a known mistake \
+                                  (`BITNETAssistant`); using the one that the model was trained \
+                                  with";
+                    (layout.source, Some((layout, notice.to_owned())))
+                }
+                _ => (source, None),
+            },
             None => {
-                return Err(TextError::NoTemplate {
-                    architecture: architecture.to_owned(),
-                });
+                let (layout, notice) = layouts::without_template(architecture, tokenizer);
+                (layout.source, Some((layout, notice)))
             }
         };
         if source.len() > Self::MAX_SOURCE {
             let (bytes, limit) = (source.len(), Self::MAX_SOURCE);
             return Err(TextError::TemplateTooLong { bytes, limit });
         }
-        let ends = tokenizer
-            .id_of(BITNET_END)
-            .is_some_and(|id| tokenizer.is_control(id));
-        if notice.is_some() && !ends {
-            return Err(TextError::TemplateToken { token: BITNET_END });
+        let mut notices = Vec::new();
+        if let Some((layout, notice)) = corrected {
+            if let Some(token) = layout.lacks(tokenizer) {
+                return Err(TextError::TemplateToken { token });
+            }
+            notices.push(notice);
         }
         let mut environment = Environment::new();
         // As in the Python library for which these templates are written.
@@ -179,7 +167,7 @@ impl ChatTemplate {
             bos: name(tokenizer.bos()),
             eos: name(tokenizer.eos()),
         };
-        Ok((template, notice.map(str::to_owned).into_iter().collect()))
+        Ok((template, notices))
     }
 
     /// Lays `messages` out as the model's prompt.

@@ -168,11 +168,10 @@ impl Tokenizer {
 
     fn encode_words(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
         let mut buffers = Buffers::default();
-        for word in self.splitter.words(text) {
-            let word = word.as_bytes();
-            self.bpe.encode(&self.vocabulary, word, &mut buffers, ids)?;
-        }
-        Ok(())
+        let known = self.splitter.ignore_merges.then_some(&self.vocabulary);
+        self.splitter.words(text, &mut |word| {
+            self.bpe.encode(known, word.as_bytes(), &mut buffers, ids)
+        })
     }
 
     /// Start, end and token of the literals in `text`.
