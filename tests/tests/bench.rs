@@ -138,6 +138,30 @@ fn a_vocabulary_is_filled_up_and_keeps_its_special_tokens() {
 }
 
 #[test]
+fn every_type_is_written_and_answers() {
+    let directory = TempDir::new().unwrap();
+    for ty in [
+        "tq1_0",
+        "tq2_0",
+        "q2_0",
+        "pq2_0",
+        "ptq1_0",
+        "iq1_bn",
+        "iq2_bn",
+        "iq2_bn_r4",
+    ] {
+        let name = format!("{ty}.gguf");
+        let bytes = synth(directory.path(), &name, &["--type", ty, "--layers", "1"]);
+        let file = GgufFile::new(bytes).unwrap();
+        let query = file.require_tensor("blk.0.attn_q.weight").unwrap();
+        assert!(query.ty().name().eq_ignore_ascii_case(ty));
+        let args = ["logits", "--model", &name, "--tokens", "1,2,3"];
+        let shown = good(directory.path(), &args);
+        assert!(!shown.is_empty() && !shown.contains("NaN"), "{ty}: {shown}");
+    }
+}
+
+#[test]
 fn the_seed_decides_the_bytes() {
     let directory = TempDir::new().unwrap();
     let first = synth(directory.path(), "a", &["--seed", "1"]);

@@ -29,11 +29,12 @@ use random::Stream;
 use shape::{Content, SHAPES, Shape, Tensor};
 
 const EXAMPLES: &str = "\
-Common options that count here: --seed decides the weights, --head the type of the embedding, which
-is the output head as well: f16 (the default), q8_0, q6_k or q4_0.
+Common options that count here: --seed decides the weights, --head the type of embedding and output
+head: f16, q8_0, q6_k or q4_0 [default: that of the published files].
 
-Example:
-  tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf";
+Examples:
+  tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
+  tritone synth --shape bonsai-4b --type ptq1_0";
 
 /// `tritone synth`
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,10 @@ pub(crate) struct SynthArgs {
     /// Shape of the model.
     #[arg(long, default_value = "2b4t", value_parser = shape_parser())]
     shape: Shape,
+    /// Type of the ternary matrices: i2_s, tq1_0, tq2_0, q2_0, pq2_0, ptq1_0, iq1_bn, iq2_bn,
+    /// iq2_bn_r4 [default: that of the published files].
+    #[arg(long = "type", value_name = "TYPE", value_parser = ternary_type)]
+    ty: Option<TensorType>,
     /// Layers, if not as many as the shape has.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     layers: Option<u16>,
@@ -65,9 +70,33 @@ fn shape_parser() -> impl TypedValueParser<Value = Shape> {
     })
 }
 
+/// Types that synthetic weights can have.
+const TERNARY: [TensorType; 9] = [
+    TensorType::I2S,
+    TensorType::Tq1_0,
+    TensorType::Tq2_0,
+    TensorType::Q2_0,
+    TensorType::Pq2_0,
+    TensorType::Ptq1_0,
+    TensorType::Iq1Bn,
+    TensorType::Iq2Bn,
+    TensorType::Iq2BnR4,
+];
+
+fn ternary_type(name: &str) -> Result<TensorType, String> {
+    let named = |ty: &&TensorType| ty.name().eq_ignore_ascii_case(name);
+    TERNARY.iter().find(named).copied().ok_or_else(|| {
+        let names = TERNARY.map(|ty| ty.name().to_lowercase());
+        format!(
+            "there is no ternary type of this name; {} can be written",
+            names.join(", ")
+        )
+    })
+}
+
 /// The type of the embedding that `--head` names, by llama.cpp's names or the short ones.
-fn embedding(head: Option<&str>) -> anyhow::Result<TensorType> {
-    match head.unwrap_or("f16") {
+fn embedding(head: &str) -> anyhow::Result<TensorType> {
+    match head {
         "f16" => Ok(TensorType::F16),
         "q8_0" | "q8" => Ok(TensorType::Q8_0),
         "q6_k" | "q6" => Ok(TensorType::Q6K),
@@ -83,6 +112,10 @@ fn embedding(head: Option<&str>) -> anyhow::Result<TensorType> {
 const EMBEDDING_SIGMA: f32 = 0.02;
 /// Bytes of ternary codes that are made at a time.
 const PART: usize = 1 << 20;
+/// Rows of ternary weights with scales of their own that are made at a time.
+const PART_ROWS: usize = 64;
+/// Most rows that a type interleaves.
+const INTERLEAVED: usize = 4;
 /// Most bytes of a file that are read for its vocabulary.
 const HEADER_BYTES: usize = 96 << 20;
 
@@ -96,7 +129,13 @@ pub(crate) fn run(
     if let Some(layers) = args.layers {
         shape.layers = layers.into();
     }
-    let tensors = shape.tensors(embedding(common.head.as_deref())?);
+    if let Some(ty) = args.ty {
+        shape.ternary = ty;
+    }
+    if let Some(head) = &common.head {
+        shape.embedding = embedding(head)?;
+    }
+    let tensors = shape.tensors();
     let mut plan = GgufWriter::new();
     shape.describe(&mut plan)?;
     plan_vocabulary(args, &shape, &mut plan)?;
@@ -207,6 +246,16 @@ fn read_header(path: &Path) -> anyhow::Result<GgufFile<Vec<u8>>> {
     Ok(file)
 }
 
+/// Makes an output the sum of so many terms that activations keep their size; embeddings have the
+/// deviation they have elsewhere.
+fn scale(tensor: &Tensor) -> f32 {
+    if tensor.name.starts_with("blk.") {
+        1.0 / (tensor.columns as f32 * random::DENSITY).sqrt()
+    } else {
+        EMBEDDING_SIGMA / random::DENSITY.sqrt()
+    }
+}
+
 /// Fills tensors and writes them out.
 struct Writer<'a> {
     body: GgufBody<AtomicFile>,
@@ -233,7 +282,7 @@ impl Writer<'_> {
                 }
                 Ok(true)
             }
-            Content::Ternary => {
+            Content::Ternary(TensorType::I2S) => {
                 let pairs = random::code_pairs();
                 let len = tensor.rows * tensor.columns / 4;
                 let mut part = vec![0; len.min(PART)];
@@ -244,13 +293,53 @@ impl Writer<'_> {
                         return Ok(false);
                     }
                 }
-                // An output is the sum of so many terms: activations keep their size.
-                let scale = 1.0 / (tensor.columns as f32 * random::DENSITY).sqrt();
                 let mut tail = [0; 32];
-                tail[..4].copy_from_slice(&scale.to_le_bytes());
+                tail[..4].copy_from_slice(&scale(tensor).to_le_bytes());
                 self.put(tensor, &tail)
             }
+            Content::Ternary(ty) => self.write_scaled(tensor, ty, random),
         }
+    }
+
+    /// Ternary weights of a type with many scales.
+    fn write_scaled(
+        &mut self,
+        tensor: &Tensor,
+        ty: TensorType,
+        mut random: Stream,
+    ) -> anyhow::Result<bool> {
+        let (pairs, columns) = (random::code_pairs(), tensor.columns);
+        let stored = vec![0; ty.tensor_bytes(&[columns, INTERLEAVED])?];
+        let span = codec::Ternary::new(ty, &stored, INTERLEAVED, columns)?.span();
+        let reach = match span {
+            codec::Span::Columns(reach) => reach,
+            codec::Span::Row | codec::Span::Tensor => columns,
+        };
+        let (mut codes, mut ternary) = (Vec::new(), Vec::new());
+        for first in (0..tensor.rows).step_by(PART_ROWS) {
+            let rows = PART_ROWS.min(tensor.rows - first);
+            codes.resize(rows * columns / 4, 0);
+            random.fill_codes(&pairs, &mut codes);
+            ternary.clear();
+            ternary.extend(codes.iter().flat_map(|byte| {
+                [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(|code| code as i8 - 1)
+            }));
+            let mut values = vec![0.0; rows * columns / reach];
+            random.fill_normal(0.1, &mut values);
+            for value in &mut values {
+                *value = scale(tensor) * (1.0 + *value);
+            }
+            let scales = match span {
+                codec::Span::Columns(columns) => codec::Scales::Group { columns, values },
+                codec::Span::Row | codec::Span::Tensor => codec::Scales::Row(values),
+            };
+            let (shape, nearest) = ((rows, columns), codec::Rounding::Nearest);
+            let bytes = codec::encode_ternary(ty, &ternary, shape, &scales, nearest)?;
+            if !self.put(tensor, &bytes)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn put(&mut self, tensor: &Tensor, part: &[u8]) -> anyhow::Result<bool> {
@@ -292,10 +381,12 @@ mod tests {
 
     #[test]
     fn heads_are_named_as_elsewhere() {
-        assert_eq!(embedding(None).unwrap(), TensorType::F16);
-        assert_eq!(embedding(Some("q6_k")).unwrap(), TensorType::Q6K);
-        assert_eq!(embedding(Some("q6")).unwrap(), TensorType::Q6K);
-        assert!(embedding(Some("i2_s")).is_err());
+        assert_eq!(embedding("f16").unwrap(), TensorType::F16);
+        assert_eq!(embedding("q6_k").unwrap(), TensorType::Q6K);
+        assert_eq!(embedding("q6").unwrap(), TensorType::Q6K);
+        assert!(embedding("i2_s").is_err());
+        assert_eq!(ternary_type("pq2_0"), Ok(TensorType::Pq2_0));
+        assert!(ternary_type("tl2").unwrap_err().contains("iq2_bn_r4"));
     }
 
     #[test]
