@@ -155,9 +155,17 @@ fn every_type_is_written_and_answers() {
         let file = GgufFile::new(bytes).unwrap();
         let query = file.require_tensor("blk.0.attn_q.weight").unwrap();
         assert!(query.ty().name().eq_ignore_ascii_case(ty));
-        let args = ["logits", "--model", &name, "--tokens", "1,2,3"];
+        let args = [
+            "run",
+            "--model",
+            &name,
+            "--max-tokens",
+            "3",
+            "--ignore-eos",
+            "Hello",
+        ];
         let shown = good(directory.path(), &args);
-        assert!(!shown.is_empty() && !shown.contains("NaN"), "{ty}: {shown}");
+        assert!(!shown.is_empty(), "{ty}");
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "cli/answers.rs"]
 mod answers;
+#[path = "cli/convert.rs"]
+mod convert;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/files.rs"]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tritone_formats::{GgufError, GgufFile, StrArray};
+use tritone_formats::{GgufError, GgufFile, I2sLayout, StrArray};
 
 use crate::api::{Input, ModelSource};
 use crate::error::{GenerateError, LoadError};
@@ -31,6 +31,15 @@ impl Model {
     /// When the file cannot be opened, is not a GGUF file, or does not hold a model this program
     /// runs.
     pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
+        Self::open_as(source, I2sLayout::Canonical)
+    }
+
+    /// As [`open`](Self::open), for a file whose I2_S tensors have another layout than all published
+    /// ones; nothing in a file tells.
+    ///
+    /// # Errors
+    /// Also when a tensor's shape does not suit the layout.
+    pub fn open_as(source: &ModelSource, i2s_layout: I2sLayout) -> Result<Self, LoadError> {
         let (name, bytes) = (source.name(), ModelBytes::open(source)?);
         let format = |source| LoadError::Format {
             model: name.clone(),
@@ -40,7 +49,8 @@ impl Model {
             model: name.clone(),
             source,
         };
-        let file = GgufFile::new(bytes).map_err(format)?;
+        let mut file = GgufFile::new(bytes).map_err(format)?;
+        file.set_i2s_layout(i2s_layout).map_err(format)?;
         let recipe = Recipe::from_gguf(&file).map_err(|what| LoadError::Recipe {
             model: name.clone(),
             what,

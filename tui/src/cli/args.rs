@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
+use tritone_formats::I2sLayout;
 
 use super::bench::BenchArgs;
+use super::convert::ConvertArgs;
 use super::failure::Usage;
 use super::synth::SynthArgs;
+use super::types;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     /// Write a model of a published shape with random weights, for measurements.
     Synth(SynthArgs),
+    /// Write the ternary weights of a model file in another stored form.
+    Convert(ConvertArgs),
 }
 
 /// For all commands.
@@ -112,6 +117,11 @@ pub(crate) struct CommonArgs {
     /// packed.
     #[arg(long, global = true)]
     pub(crate) verify_cache: bool,
+    /// Layout of I2_S tensors: `canonical` (every published file), `arm` (quantised by a build of
+    /// bitnet.cpp for ARM since November 2025) or `rows4` (by one without ACT_PARALLEL). Nothing in a
+    /// file tells; a wrong one gives word salad.
+    #[arg(long, global = true, value_name = "LAYOUT", value_parser = types::i2s_layout)]
+    pub(crate) i2s_layout: Option<I2sLayout>,
     /// Lock weights, head and KV cache into memory, so that they are never swapped out.
     #[arg(long, global = true)]
     pub(crate) mlock: bool,

@@ -8,6 +8,7 @@ pub(crate) mod atomic;
 mod bench;
 mod chat;
 mod console;
+mod convert;
 pub(crate) mod date;
 mod failure;
 mod inspect;
@@ -15,9 +16,11 @@ mod interrupt;
 mod kernels;
 mod logging;
 mod logits;
+mod output;
 mod run;
 pub(crate) mod setup;
 mod synth;
+mod types;
 
 use std::process::ExitCode;
 
@@ -52,5 +55,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Kernels(args)) => kernels::run(args, common, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
+        Some(Command::Convert(args)) => convert::run(args, common, console),
     }
 }

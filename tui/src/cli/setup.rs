@@ -11,6 +11,7 @@ use tritone_engine::{
     Capacity, Engine, EngineOptions, Forms, LoadError, LoadProgress, LoadedFrom, MemoryPlan, Model,
     ModelSource, PackCache, PartReport, human_bytes,
 };
+use tritone_formats::I2sLayout;
 use tritone_loader::{Options, Registry, Search};
 use tritone_machine::{Machine, choose_threads};
 use tritone_profile::{
@@ -57,6 +58,8 @@ pub(crate) struct Setup {
     /// Nobody asked for a profile or a memory limit.
     limit_is_ours: bool,
     /// Compare packed weights with the model.
+    /// How I2_S tensors lie in the file.
+    i2s_layout: I2sLayout,
     verify_cache: bool,
 }
 
@@ -119,6 +122,7 @@ impl Setup {
             notes,
             limit_is_ours,
             verify_cache: common.verify_cache,
+            i2s_layout: common.i2s_layout.unwrap_or_default(),
         })
     }
 
@@ -132,7 +136,7 @@ impl Setup {
     /// # Errors
     /// When the file is missing, damaged, or not a model this program runs.
     pub(crate) fn open(&self) -> Result<Model, LoadError> {
-        Model::open(&self.source)
+        Model::open_as(&self.source, self.i2s_layout)
     }
 
     /// The kernel for `model`: the one that was named, else the fastest one of a race with this model on

@@ -21,10 +21,11 @@ use tritone_formats::{GgufFile, TensorType, codec};
 
 use super::args::CommonArgs;
 use super::atomic::AtomicFile;
-use super::console::{Console, Progress};
+use super::console::Console;
 use super::failure::{CANCELLED, Usage};
 use super::interrupt::Interrupt;
-use super::setup;
+use super::output::{Meter, check_space, refuse_existing};
+use super::{setup, types};
 use random::Stream;
 use shape::{Content, SHAPES, Shape, Tensor};
 
@@ -45,7 +46,7 @@ pub(crate) struct SynthArgs {
     shape: Shape,
     /// Type of the ternary matrices: i2_s, tq1_0, tq2_0, q2_0, pq2_0, ptq1_0, iq1_bn, iq2_bn,
     /// iq2_bn_r4 [default: that of the published files].
-    #[arg(long = "type", value_name = "TYPE", value_parser = ternary_type)]
+    #[arg(long = "type", value_name = "TYPE", value_parser = types::ternary_type)]
     ty: Option<TensorType>,
     /// Layers, if not as many as the shape has.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -67,30 +68,6 @@ fn shape_parser() -> impl TypedValueParser<Value = Shape> {
     PossibleValuesParser::new(values).try_map(|name| {
         let shape = SHAPES.into_iter().find(|shape| shape.name == name);
         shape.ok_or("no such shape")
-    })
-}
-
-/// Types that synthetic weights can have.
-const TERNARY: [TensorType; 9] = [
-    TensorType::I2S,
-    TensorType::Tq1_0,
-    TensorType::Tq2_0,
-    TensorType::Q2_0,
-    TensorType::Pq2_0,
-    TensorType::Ptq1_0,
-    TensorType::Iq1Bn,
-    TensorType::Iq2Bn,
-    TensorType::Iq2BnR4,
-];
-
-fn ternary_type(name: &str) -> Result<TensorType, String> {
-    let named = |ty: &&TensorType| ty.name().eq_ignore_ascii_case(name);
-    TERNARY.iter().find(named).copied().ok_or_else(|| {
-        let names = TERNARY.map(|ty| ty.name().to_lowercase());
-        format!(
-            "there is no ternary type of this name; {} can be written",
-            names.join(", ")
-        )
     })
 }
 
@@ -153,12 +130,7 @@ pub(crate) fn run(
     let mut writer = Writer {
         body: plan.begin(file).with_context(writing)?,
         seed: common.seed.unwrap_or(0),
-        meter: Meter {
-            line: console.progress(),
-            started,
-            done: 0,
-            total: size,
-        },
+        meter: Meter::new(console, size),
         interrupt: &interrupt,
     };
     for tensor in &tensors {
@@ -182,39 +154,6 @@ pub(crate) fn run(
         started.elapsed().as_secs_f64(),
     )?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn refuse_existing(target: &Path, force: bool) -> anyhow::Result<()> {
-    let there = target.symlink_metadata().is_ok();
-    anyhow::ensure!(
-        force || !there,
-        "'{}' is there already; --force replaces it",
-        target.display()
-    );
-    Ok(())
-}
-
-/// Says at once what would fail after a while. File systems that cannot tell are believed to have
-/// room.
-fn check_space(target: &Path, size: u64) -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        let directory = target.parent().filter(|path| !path.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        if let Ok(state) = rustix::fs::statvfs(directory) {
-            let free = state.f_bavail.saturating_mul(state.f_frsize);
-            anyhow::ensure!(
-                state.f_blocks == 0 || free >= size,
-                "'{}' needs {}, but there are only {} free",
-                target.display(),
-                human_bytes(size),
-                human_bytes(free),
-            );
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (target, size);
-    Ok(())
 }
 
 fn plan_vocabulary(args: &SynthArgs, shape: &Shape, plan: &mut GgufWriter) -> anyhow::Result<()> {
@@ -344,34 +283,8 @@ impl Writer<'_> {
 
     fn put(&mut self, tensor: &Tensor, part: &[u8]) -> anyhow::Result<bool> {
         self.body.write(&tensor.name, part)?;
-        self.meter.advance(part.len());
+        self.meter.advance(part.len() as u64);
         Ok(!self.interrupt.is_pressed())
-    }
-}
-
-/// How far the file has come.
-struct Meter {
-    line: Progress,
-    started: Instant,
-    done: u64,
-    total: u64,
-}
-
-impl Meter {
-    fn advance(&mut self, bytes: usize) {
-        self.done += bytes as u64;
-        let (started, done, total) = (self.started, self.done, self.total.max(1));
-        self.line.show(|| {
-            let rate = done as f64 / started.elapsed().as_secs_f64().max(1e-3);
-            let rest = total.saturating_sub(done) as f64 / rate.max(1.0);
-            format!(
-                "{} of {} ({:.0} %), {}/s, {rest:.0} s left",
-                human_bytes(done),
-                human_bytes(total),
-                100.0 * done as f64 / total as f64,
-                human_bytes(rate as u64),
-            )
-        });
     }
 }
 
@@ -385,14 +298,11 @@ mod tests {
         assert_eq!(embedding("q6_k").unwrap(), TensorType::Q6K);
         assert_eq!(embedding("q6").unwrap(), TensorType::Q6K);
         assert!(embedding("i2_s").is_err());
-        assert_eq!(ternary_type("pq2_0"), Ok(TensorType::Pq2_0));
-        assert!(ternary_type("tl2").unwrap_err().contains("iq2_bn_r4"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_fit_is_refused_at_once() {
-        let target = std::env::temp_dir().join("never-written.gguf");
-        assert!(check_space(&target, 1 << 62).is_err());
-        assert!(check_space(&target, 1).is_ok());
+        assert_eq!(types::ternary_type("pq2_0"), Ok(TensorType::Pq2_0));
+        assert!(
+            types::ternary_type("tl2")
+                .unwrap_err()
+                .contains("iq2_bn_r4")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Rust values as metadata values.
 
-use crate::gguf::ValueType;
+use crate::gguf::{Array, Value, ValueType};
 
 /// A Rust value that can be written as metadata.
 ///
@@ -119,4 +119,36 @@ impl<S: AsRef<[u8]>> MetaValue for Strings<'_, S> {
         put_len(self.0.len(), out);
         self.0.iter().for_each(|text| put_str(text.as_ref(), out));
     }
+}
+
+/// A value as it was read from another file.
+impl MetaValue for Value<'_> {
+    fn ty(&self) -> ValueType {
+        Value::ty(self)
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::U8(x) => x.put(out),
+            Value::I8(x) => x.put(out),
+            Value::U16(x) => x.put(out),
+            Value::I16(x) => x.put(out),
+            Value::U32(x) => x.put(out),
+            Value::I32(x) => x.put(out),
+            Value::F32(x) => x.put(out),
+            Value::Bool(x) => x.put(out),
+            Value::Str(text) => put_str(text, out),
+            Value::Array(array) => put_array(array, out),
+            Value::U64(x) => x.put(out),
+            Value::I64(x) => x.put(out),
+            Value::F64(x) => x.put(out),
+        }
+    }
+}
+
+/// Elements are never arrays.
+fn put_array(array: &Array<'_>, out: &mut Vec<u8>) {
+    out.extend(type_id(array.elem()).to_le_bytes());
+    put_len(array.len(), out);
+    array.iter().for_each(|element| element.put(out));
 }

@@ -58,6 +58,13 @@ fn sample(model: &Model) -> u64 {
     let start = model.file.data_offset().min(bytes.len());
     let (header, data) = bytes.split_at(start);
     let mut sums = vec![checksum(header)];
+    // The same bytes read in two ways are two models.
+    let types: Vec<u8> = model
+        .file
+        .tensors()
+        .flat_map(|tensor| tensor.ty().name().bytes())
+        .collect();
+    sums.push(checksum(&types));
     let last = data.len().saturating_sub(SAMPLE_BYTES);
     for i in 0..SAMPLES {
         // At most 2^6 * 2^57; a file is smaller.
