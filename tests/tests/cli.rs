@@ -5,6 +5,8 @@
 mod answers;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/directories.rs"]
+mod directories;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/files.rs"]

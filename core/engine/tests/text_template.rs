@@ -275,7 +275,9 @@ fn the_known_wrong_template_is_replaced_and_said() {
     let mut lists = Lists::tiny();
     lists.tokens[EOT as usize] = b"<|something|>".to_vec();
     let (without, _) = Tokenizer::from_spec(&lists.spec()).unwrap();
-    let err = ChatTemplate::new(None, "bitnet-b1.58", &without).unwrap_err();
+    let (_, notices) = ChatTemplate::new(None, "bitnet-b1.58", &without).unwrap();
+    assert!(notices[0].contains("base model"), "{notices:?}");
+    let err = ChatTemplate::new(Some(wrong), "bitnet-b1.58", &without).unwrap_err();
     assert_eq!(
         err,
         TextError::TemplateToken {

@@ -40,6 +40,7 @@
 pub mod codec;
 mod error;
 mod gguf;
+pub mod hf;
 mod types;
 pub mod write;
 

@@ -93,10 +93,9 @@ pub(super) fn without_template(
     architecture: &str,
     tokenizer: &Tokenizer,
 ) -> (&'static Layout, String) {
-    let known = bitnet(architecture).or_else(|| {
-        let fits = |layout: &&Layout| layout.lacks(tokenizer).is_none();
-        BY_TOKENS.iter().find(fits)
-    });
+    let candidates = bitnet(architecture).into_iter().chain(&BY_TOKENS);
+    let mut fitting = candidates.filter(|layout| layout.lacks(tokenizer).is_none());
+    let known = fitting.next();
     match known {
         Some(layout) => (
             layout,

@@ -1,0 +1,252 @@
+//! `config.json`.
+
+use serde::Deserialize;
+
+use super::{HfError, json};
+
+/// One token id, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Ids {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Ids {
+    pub(super) fn list(&self) -> Vec<u32> {
+        match self {
+            Self::One(id) => vec![*id],
+            Self::Many(ids) => ids.clone(),
+        }
+    }
+}
+
+/// What is read of the file.
+#[derive(Debug, Deserialize)]
+struct Raw {
+    architectures: Option<Vec<String>>,
+    vocab_size: u32,
+    hidden_size: u32,
+    intermediate_size: u32,
+    num_hidden_layers: u32,
+    num_attention_heads: u32,
+    num_key_value_heads: Option<u32>,
+    head_dim: Option<u32>,
+    #[serde(default = "silu")]
+    hidden_act: String,
+    max_position_embeddings: u32,
+    rms_norm_eps: f64,
+    rope_theta: Option<f64>,
+    rope_parameters: Option<RopeParameters>,
+    rope_scaling: Option<RopeParameters>,
+    #[serde(default)]
+    tie_word_embeddings: bool,
+    #[serde(default)]
+    attention_bias: bool,
+    #[serde(default)]
+    mlp_bias: bool,
+    #[serde(default)]
+    use_sliding_window: bool,
+    bos_token_id: Option<Ids>,
+    eos_token_id: Option<Ids>,
+    pad_token_id: Option<Ids>,
+    quantization_config: Option<Quantization>,
+}
+
+fn silu() -> String {
+    "silu".to_owned()
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RopeParameters {
+    #[serde(alias = "type")]
+    rope_type: Option<String>,
+    rope_theta: Option<f64>,
+    factor: Option<f64>,
+    original_max_position_embeddings: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Quantization {
+    quant_method: String,
+    linear_class: Option<String>,
+    quantization_mode: Option<String>,
+    #[serde(default)]
+    use_rms_norm: bool,
+    rms_norm_eps: Option<f64>,
+}
+
+/// How ternary weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// Packed codes times `weight_scale`.
+    Multiply,
+    /// Packed codes over `weight_scale`.
+    Divide,
+    /// Master weights.
+    Online,
+}
+
+/// YaRN: factor and first context.
+pub(super) type Yarn = (f64, u32);
+
+/// The configuration of a model that is supported.
+#[derive(Debug)]
+pub(super) struct Config {
+    /// `general.architecture` of a GGUF file.
+    pub(super) architecture: &'static str,
+    pub(super) vocab: u32,
+    pub(super) hidden: u32,
+    pub(super) ffn: u32,
+    pub(super) layers: u32,
+    pub(super) heads: u32,
+    pub(super) kv_heads: u32,
+    pub(super) head_dim: u32,
+    pub(super) context: u32,
+    pub(super) eps: f64,
+    pub(super) theta: f64,
+    pub(super) linear: Option<f64>,
+    pub(super) yarn: Option<Yarn>,
+    pub(super) tied: bool,
+    pub(super) sub_norms: bool,
+    pub(super) head_norms: bool,
+    pub(super) input_norms: bool,
+    /// Rows of queries and keys are to be reordered, as GGUF files of this architecture have them.
+    pub(super) permuted: bool,
+    pub(super) stored: Stored,
+    pub(super) bos: Option<u32>,
+    pub(super) eos: Vec<u32>,
+    pub(super) pad: Option<u32>,
+}
+
+impl Config {
+    pub(super) fn new(text: &str) -> Result<Self, HfError> {
+        let raw: Raw = json("config.json", text)?;
+        let refuse = |what: String| Err(HfError::Config(what));
+        let class = raw.architectures.iter().flatten().next();
+        let class = class.map_or("", String::as_str);
+        let (architecture, activation, sub_norms) = match (class, raw.hidden_act.as_str()) {
+            ("BitNetForCausalLM", "relu2") => ("bitnet-b1.58", "relu2", true),
+            ("BitnetForCausalLM", _) => ("bitnet", "silu", true),
+            ("LlamaForCausalLM", _) => ("llama", "silu", false),
+            ("Qwen3ForCausalLM", _) => ("qwen3", "silu", false),
+            _ => {
+                return refuse(format!(
+                    "architecture '{}' with '{}' is not supported; BitNetForCausalLM (relu2), \
+                     BitnetForCausalLM, LlamaForCausalLM and Qwen3ForCausalLM are",
+                    class.escape_default(),
+                    raw.hidden_act.escape_default()
+                ));
+            }
+        };
+        if raw.hidden_act != activation {
+            let act = raw.hidden_act.escape_default();
+            return refuse(format!("hidden_act is '{act}'; {class} has '{activation}'"));
+        }
+        if raw.attention_bias || raw.mlp_bias || raw.use_sliding_window {
+            let what = "biases and sliding windows are not supported";
+            return refuse(what.to_owned());
+        }
+        for (key, value, most) in [
+            ("num_hidden_layers", raw.num_hidden_layers, 1024),
+            ("vocab_size", raw.vocab_size, 1 << 22),
+            ("hidden_size", raw.hidden_size, 1 << 17),
+            ("intermediate_size", raw.intermediate_size, 1 << 17),
+            ("num_attention_heads", raw.num_attention_heads, 1024),
+        ] {
+            if value == 0 || value > most {
+                return refuse(format!("{key} is {value}; expected 1 to {most}"));
+            }
+        }
+        let head_dim = match raw.head_dim {
+            Some(dim) => dim,
+            None => raw
+                .hidden_size
+                .checked_div(raw.num_attention_heads)
+                .unwrap_or(0),
+        };
+        let rope = raw.rope_parameters.or(raw.rope_scaling).unwrap_or_default();
+        let factor = rope.factor.unwrap_or(1.0);
+        let (linear, yarn) = match rope.rope_type.as_deref() {
+            None | Some("default") => (None, None),
+            Some("linear") => (Some(factor), None),
+            Some("yarn") => {
+                let first = rope.original_max_position_embeddings;
+                (
+                    None,
+                    Some((factor, first.unwrap_or(raw.max_position_embeddings))),
+                )
+            }
+            Some(other) => {
+                let other = other.escape_default();
+                return refuse(format!("rope_type '{other}' is not supported"));
+            }
+        };
+        let Some(quantization) = raw.quantization_config else {
+            return refuse(
+                "there is no quantization_config; only ternary models are run".to_owned(),
+            );
+        };
+        let stored = stored(&quantization)?;
+        if quantization.use_rms_norm {
+            // transformers has its own default for this epsilon.
+            let eps = quantization.rms_norm_eps.unwrap_or(1e-6);
+            if eps != raw.rms_norm_eps || sub_norms {
+                return refuse(format!(
+                    "norms of their own in front of products (use_rms_norm) are supported with \
+                     the epsilon of the other norms and without sub-norms; theirs is {eps}"
+                ));
+            }
+        }
+        let first = |ids: Option<Ids>| ids.and_then(|ids| ids.list().first().copied());
+        Ok(Self {
+            architecture,
+            vocab: raw.vocab_size,
+            hidden: raw.hidden_size,
+            ffn: raw.intermediate_size,
+            layers: raw.num_hidden_layers,
+            heads: raw.num_attention_heads,
+            kv_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
+            head_dim,
+            context: raw.max_position_embeddings,
+            eps: raw.rms_norm_eps,
+            theta: rope.rope_theta.or(raw.rope_theta).unwrap_or(10_000.0),
+            linear,
+            yarn,
+            tied: raw.tie_word_embeddings,
+            sub_norms,
+            head_norms: architecture == "qwen3",
+            input_norms: quantization.use_rms_norm,
+            permuted: architecture == "llama",
+            stored,
+            bos: first(raw.bos_token_id),
+            eos: raw.eos_token_id.map(|ids| ids.list()).unwrap_or_default(),
+            pad: first(raw.pad_token_id),
+        })
+    }
+}
+
+/// The meaning of the weights, by `linear_class` and mode alone: magnitudes do not tell.
+fn stored(quantization: &Quantization) -> Result<Stored, HfError> {
+    let refuse = |key: &str, value: &str, known: &str| {
+        let value = value.escape_default();
+        let what = format!("quantization_config: {key} '{value}' is not supported; {known}");
+        Err(HfError::Config(what))
+    };
+    if quantization.quant_method != "bitnet" {
+        return refuse("quant_method", &quantization.quant_method, "'bitnet' is");
+    }
+    let class = quantization.linear_class.as_deref().unwrap_or("bitlinear");
+    let mode = quantization.quantization_mode.as_deref();
+    match (class, mode.unwrap_or("offline")) {
+        ("bitlinear", "offline") => Ok(Stored::Divide),
+        ("autobitlinear", "offline") => Ok(Stored::Multiply),
+        ("autobitlinear", "online") => Ok(Stored::Online),
+        ("bitlinear" | "autobitlinear", other) => refuse(
+            "quantization_mode",
+            other,
+            "'offline' is, and 'online' with 'autobitlinear'",
+        ),
+        (other, _) => refuse("linear_class", other, "'bitlinear' and 'autobitlinear' are"),
+    }
+}

@@ -1,0 +1,129 @@
+//! Model directories in the layout of the transformers library, as the contents of a GGUF file.
+//!
+//! | file | what of it |
+//! |---|---|
+//! | `config.json` | shape, and how weights are stored (`quantization_config`) |
+//! | `model.safetensors`, or several | weights |
+//! | `tokenizer.json`, `tokenizer_config.json` | byte-level BPE: tokens, merges, the rule that cuts words |
+//! | `generation_config.json` | more tokens that end an answer |
+//! | chat template | in `tokenizer_config.json`, `chat_template.jinja` or `chat_template.json` |
+//!
+//! Ternary weights come in three ways. *Packed*: bytes of four codes, the first quarter of the rows
+//! in the lowest bits, with `weight_scale`, by which is multiplied (`linear_class` `autobitlinear`)
+//! or divided (`bitlinear`, and if nothing is said). *Online*: master weights, of which
+//! `round(w / mean|w|)` is taken, as transformers does on every forward pass.
+
+mod config;
+mod plan;
+mod tensors;
+mod tokenizer;
+
+pub use plan::{HfPlan, HfTensor};
+
+use config::Config;
+use tensors::Tensors;
+use tokenizer::Tokenizer;
+
+use crate::codec::CodecError;
+use crate::write::WriteError;
+
+/// The files of a directory. Only `config` and `shards` have to be there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HfFiles<'a> {
+    /// `config.json`.
+    pub config: &'a str,
+    /// `tokenizer.json`.
+    pub tokenizer: Option<&'a str>,
+    /// `tokenizer_config.json`.
+    pub tokenizer_config: Option<&'a str>,
+    /// `generation_config.json`.
+    pub generation_config: Option<&'a str>,
+    /// `chat_template.jinja`, or `chat_template` of `chat_template.json`.
+    pub chat_template: Option<&'a str>,
+    /// All safetensors files.
+    pub shards: &'a [&'a [u8]],
+}
+
+/// A directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HfError {
+    /// A file is not the JSON that is expected.
+    #[error("{file}: {source}")]
+    Json {
+        /// Which one.
+        file: &'static str,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A safetensors file is damaged.
+    #[error("safetensors file {number}: {source}")]
+    Shard {
+        /// Which one, from 1.
+        number: usize,
+        /// What the parser says.
+        source: safetensors::SafeTensorError,
+    },
+    /// The configuration asks for something that is not supported, or makes no sense.
+    #[error("config.json: {0}")]
+    Config(String),
+    /// The tokenizer is of a kind that is not supported.
+    #[error("tokenizer.json: {0}")]
+    Tokenizer(String),
+    /// A tensor is missing, or is not what the configuration says.
+    #[error("tensor '{name}': {what}")]
+    Tensor {
+        /// Its name in the directory.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A tensor that does not fit into the wanted type.
+    #[error("tensor '{name}': {source}")]
+    Codec {
+        /// Its name in the directory.
+        name: String,
+        /// Why.
+        source: CodecError,
+    },
+    /// The GGUF file cannot be planned.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// A directory, checked.
+#[derive(Debug)]
+pub struct HfModel<'a> {
+    config: Config,
+    tensors: Tensors<'a>,
+    tokenizer: Tokenizer,
+    chat_template: Option<String>,
+}
+
+impl<'a> HfModel<'a> {
+    /// Reads configuration, tokenizer and the headers of the weights.
+    ///
+    /// # Errors
+    ///
+    /// When a file is damaged or asks for what is not supported.
+    pub fn new(files: &HfFiles<'a>) -> Result<Self, HfError> {
+        let config = Config::new(files.config)?;
+        let tensors = Tensors::new(files.shards)?;
+        let (tokenizer, template) = Tokenizer::new(files, &config)?;
+        Ok(Self {
+            config,
+            tensors,
+            tokenizer,
+            chat_template: files.chat_template.map(str::to_owned).or(template),
+        })
+    }
+
+    /// What the user should know.
+    pub fn notices(&self) -> Vec<String> {
+        self.tokenizer.notice.iter().cloned().collect()
+    }
+}
+
+fn json<'de, T: serde::Deserialize<'de>>(file: &'static str, text: &'de str) -> Result<T, HfError> {
+    serde_json::from_str(text).map_err(|source| HfError::Json { file, source })
+}

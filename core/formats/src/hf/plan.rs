@@ -1,0 +1,238 @@
+//! What a GGUF file of a directory holds.
+
+use super::tensors::fault;
+use super::{HfError, HfModel};
+use crate::codec::{CodecError, Rounding, Scales, encode_ternary};
+use crate::types::TensorType;
+use crate::write::GgufWriter;
+
+/// Where a tensor comes from.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    /// Floats as they are.
+    Floats,
+    /// A norm, in binary32.
+    Norm,
+    /// Ternary weights; rows of so many outputs each are reordered.
+    Ternary { permuted: Option<usize> },
+}
+
+/// A tensor of the GGUF file.
+#[derive(Debug, Clone)]
+pub struct HfTensor {
+    /// Its name there.
+    pub name: String,
+    /// Its name in the directory; of a projection without `.weight`.
+    from: String,
+    ty: TensorType,
+    /// As in the directory: rows first.
+    shape: Vec<usize>,
+    source: Source,
+}
+
+/// A GGUF file, planned.
+#[derive(Debug)]
+pub struct HfPlan {
+    /// Metadata and shapes.
+    pub writer: GgufWriter,
+    /// Tensors in order.
+    pub tensors: Vec<HfTensor>,
+}
+
+impl HfModel<'_> {
+    /// Plans a GGUF file whose ternary matrices have the type `ty`.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor is missing, or has another shape or type than `config.json` says.
+    pub fn plan(&self, name: &str, ty: TensorType) -> Result<HfPlan, HfError> {
+        let mut writer = GgufWriter::new();
+        self.describe(name, &mut writer)?;
+        self.tokenizer.plan(&mut writer)?;
+        if let Some(template) = &self.chat_template {
+            writer.metadata("tokenizer.chat_template", template.as_str())?;
+        }
+        let tensors = self.tensors_of(ty)?;
+        for tensor in &tensors {
+            let dims: Vec<usize> = tensor.shape.iter().rev().copied().collect();
+            writer.tensor(&tensor.name, tensor.ty, &dims)?;
+        }
+        Ok(HfPlan { writer, tensors })
+    }
+
+    fn describe(&self, name: &str, writer: &mut GgufWriter) -> Result<(), HfError> {
+        let c = &self.config;
+        let arch = c.architecture;
+        writer.metadata("general.architecture", arch)?;
+        writer.metadata("general.name", name)?;
+        writer.metadata("general.quantization_version", 2u32)?;
+        for (key, value) in [
+            ("vocab_size", c.vocab),
+            ("context_length", c.context),
+            ("embedding_length", c.hidden),
+            ("block_count", c.layers),
+            ("feed_forward_length", c.ffn),
+            ("attention.head_count", c.heads),
+            ("attention.head_count_kv", c.kv_heads),
+            ("attention.key_length", c.head_dim),
+            ("attention.value_length", c.head_dim),
+            ("rope.dimension_count", c.head_dim),
+        ] {
+            writer.metadata(&format!("{arch}.{key}"), value)?;
+        }
+        let eps = format!("{arch}.attention.layer_norm_rms_epsilon");
+        writer.metadata(&eps, c.eps as f32)?;
+        writer.metadata(&format!("{arch}.rope.freq_base"), c.theta as f32)?;
+        let key = |key: &str| format!("{arch}.rope.scaling.{key}");
+        if let Some(factor) = c.linear {
+            writer.metadata(&key("type"), "linear")?;
+            writer.metadata(&key("factor"), factor as f32)?;
+        }
+        if let Some((factor, first)) = c.yarn {
+            writer.metadata(&key("type"), "yarn")?;
+            writer.metadata(&key("factor"), factor as f32)?;
+            writer.metadata(&key("original_context_length"), first)?;
+        }
+        Ok(())
+    }
+
+    fn tensors_of(&self, ty: TensorType) -> Result<Vec<HfTensor>, HfError> {
+        let c = &self.config;
+        let [hidden, ffn, vocab, head_dim] =
+            [c.hidden, c.ffn, c.vocab, c.head_dim].map(|n| n as usize);
+        let width = |heads: u32| (heads as usize).checked_mul(head_dim);
+        let (Some(q), Some(kv)) = (width(c.heads), width(c.kv_heads)) else {
+            return Err(HfError::Config("the heads make no sense".to_owned()));
+        };
+        let mut all = vec![self.table("token_embd", "model.embed_tokens", vocab, hidden)?];
+        // `.weight` is added where it is read.
+        let norm = |name: String, from: String, width: usize| HfTensor {
+            name: format!("{name}.weight"),
+            from: format!("{from}.weight"),
+            ty: TensorType::F32,
+            shape: vec![width],
+            source: Source::Norm,
+        };
+        for layer in 0..c.layers {
+            let (to, from) = (format!("blk.{layer}"), format!("model.layers.{layer}"));
+            let mut add_norm = |name: &str, hf: &str, width| {
+                all.push(norm(format!("{to}.{name}"), format!("{from}.{hf}"), width));
+            };
+            add_norm("attn_norm", "input_layernorm", hidden);
+            add_norm("ffn_norm", "post_attention_layernorm", hidden);
+            if c.head_norms {
+                add_norm("attn_q_norm", "self_attn.q_norm", head_dim);
+                add_norm("attn_k_norm", "self_attn.k_norm", head_dim);
+            }
+            if c.sub_norms {
+                let old = c.architecture == "bitnet";
+                let name = |new: &'static str, first: &'static str| if old { first } else { new };
+                let attn = name("self_attn.attn_sub_norm", "self_attn.inner_attn_ln");
+                let ffn_name = name("mlp.ffn_sub_norm", "mlp.ffn_layernorm");
+                add_norm("attn_sub_norm", attn, q);
+                add_norm("ffn_sub_norm", ffn_name, ffn);
+            }
+            for (name, hf, rows, columns) in [
+                ("attn_q", "self_attn.q_proj", q, hidden),
+                ("attn_k", "self_attn.k_proj", kv, hidden),
+                ("attn_v", "self_attn.v_proj", kv, hidden),
+                ("attn_output", "self_attn.o_proj", hidden, q),
+                ("ffn_gate", "mlp.gate_proj", ffn, hidden),
+                ("ffn_up", "mlp.up_proj", ffn, hidden),
+                ("ffn_down", "mlp.down_proj", hidden, ffn),
+            ] {
+                if c.input_norms {
+                    let own = format!("{from}.{hf}.rms_norm");
+                    all.push(norm(format!("{to}.{name}_norm_in"), own, columns));
+                }
+                let turned = c.permuted && matches!(name, "attn_q" | "attn_k");
+                all.push(HfTensor {
+                    name: format!("{to}.{name}.weight"),
+                    from: format!("{from}.{hf}"),
+                    ty,
+                    shape: vec![rows, columns],
+                    source: Source::Ternary {
+                        permuted: turned.then_some(head_dim),
+                    },
+                });
+            }
+        }
+        all.push(norm("output_norm".into(), "model.norm".into(), hidden));
+        if !c.tied {
+            all.push(self.table("output", "lm_head", vocab, hidden)?);
+        }
+        Ok(all)
+    }
+
+    /// The embedding or the head.
+    fn table(&self, name: &str, hf: &str, rows: usize, cols: usize) -> Result<HfTensor, HfError> {
+        let (from, shape) = (format!("{hf}.weight"), vec![rows, cols]);
+        let (ty, _) = self.tensors.floats(&from, &shape)?;
+        Ok(HfTensor {
+            name: format!("{name}.weight"),
+            from,
+            ty,
+            shape,
+            source: Source::Floats,
+        })
+    }
+
+    /// The bytes of a tensor of the plan.
+    ///
+    /// # Errors
+    ///
+    /// When it is missing or not what `config.json` says, or the type does not hold it; unless
+    /// `rounding` allows it, also when a scale would be rounded.
+    pub fn bytes(&self, tensor: &HfTensor, rounding: Rounding) -> Result<Vec<u8>, HfError> {
+        let (from, shape) = (&tensor.from, &tensor.shape[..]);
+        match tensor.source {
+            Source::Floats => Ok(self.tensors.floats(from, shape)?.1.to_vec()),
+            Source::Norm => {
+                let values = self.tensors.values(from, shape)?;
+                Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+            }
+            Source::Ternary { permuted } => {
+                let &[rows, columns] = shape else {
+                    return Err(fault(from, "is no matrix"));
+                };
+                let dims = (rows, columns);
+                let (mut ternary, scales) = self.tensors.ternary(from, dims, self.config.stored)?;
+                if let Some(head_dim) = permuted {
+                    ternary = interleaved(&ternary, columns, head_dim);
+                }
+                self.encode(tensor, &ternary, dims, &scales, rounding)
+            }
+        }
+    }
+
+    fn encode(
+        &self,
+        tensor: &HfTensor,
+        ternary: &[i8],
+        dims: (usize, usize),
+        scales: &Scales,
+        rounding: Rounding,
+    ) -> Result<Vec<u8>, HfError> {
+        let codec = |source: CodecError| HfError::Codec {
+            name: tensor.from.clone(),
+            source,
+        };
+        encode_ternary(tensor.ty, ternary, dims, scales, rounding).map_err(codec)
+    }
+}
+
+/// Rows of every head in the order of GGUF files of arch `llama`: of the two halves that are rotated
+/// together, one row of each in turn.
+fn interleaved(ternary: &[i8], columns: usize, head_dim: usize) -> Vec<i8> {
+    let half = head_dim / 2;
+    let heads = ternary.chunks_exact(head_dim * columns);
+    heads
+        .flat_map(|head| {
+            let row = move |i: usize| &head[i * columns..][..columns];
+            (0..half)
+                .flat_map(move |i| [row(i), row(half + i)])
+                .flatten()
+        })
+        .copied()
+        .collect()
+}
