@@ -91,6 +91,9 @@ impl Weights {
             None
         };
         let (head, from) = rows(head.format())?;
+        let (layers, groups) = layers(model, &packed)?;
+        let output_norm = norm(model, "output_norm.weight", model.recipe.hidden)?;
+        release_rest(model);
         head.bring_in(model, threads, progress)?;
         let head_report = PartReport {
             bytes: head.bytes(model),
@@ -100,12 +103,11 @@ impl Weights {
         let Cache {
             notices, unwritten, ..
         } = cache;
-        let (layers, groups) = layers(model, &packed)?;
         Ok(Loaded {
             weights: Self {
                 layers,
                 groups,
-                output_norm: norm(model, "output_norm.weight", model.recipe.hidden)?,
+                output_norm,
                 packed,
                 head,
                 exact,
@@ -201,8 +203,10 @@ impl Packing {
         {
             notices.push(not_locked(&error, packed.bytes()));
         }
+        let (layers, _) = layers(&self.model, &packed)?;
+        release_rest(&self.model);
         Ok(Repacked {
-            layers: layers(&self.model, &packed)?.0,
+            layers,
             packed,
             notices,
         })
@@ -294,6 +298,30 @@ fn layers(model: &Model, packed: &Packed) -> Result<(Vec<Layer>, Groups), LoadEr
     };
     let layers: Result<Vec<_>, LoadError> = (0..recipe.layers).map(layer).collect();
     Ok((layers?, groups))
+}
+
+/// Gives back what came into memory of the tensors that are not used from the file: reading a norm
+/// or a scale brings its neighbours in, some 60 KiB each time.
+fn release_rest(model: &Model) {
+    const PAGE: usize = 4096;
+    let used = ["token_embd.weight", model.recipe.head_tensor()];
+    let mut used = used.map(|name| match model.file.tensor(name) {
+        Some(view) => view.byte_range(),
+        None => 0..0,
+    });
+    used.sort_by_key(|range| range.start);
+    let mut at = model.file.data_offset();
+    for range in used
+        .into_iter()
+        .chain([model.file.bytes().len()..usize::MAX])
+    {
+        // Whole pages only: what is used may be locked.
+        let free = at.next_multiple_of(PAGE)..range.start / PAGE * PAGE;
+        if free.start < free.end {
+            model.file.owner().release(free);
+        }
+        at = at.max(range.end);
+    }
 }
 
 fn recipe_error(model: &Model, what: String) -> LoadError {
