@@ -313,7 +313,7 @@ fn release_rest(model: &Model) {
     let mut at = model.file.data_offset();
     for range in used
         .into_iter()
-        .chain([model.file.bytes().len()..usize::MAX])
+        .chain(std::iter::once(model.file.bytes().len()..usize::MAX))
     {
         // Whole pages only: what is used may be locked.
         let free = at.next_multiple_of(PAGE)..range.start / PAGE * PAGE;

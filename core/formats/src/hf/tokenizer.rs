@@ -290,19 +290,18 @@ impl Tokenizer {
 /// The name of the rule that cuts text into words.
 fn rule(pre_tokenizer: Option<&Value>) -> Result<&'static str, HfError> {
     let mut expressions = Vec::new();
-    let mut words_of_gpt2 = false;
+    let (mut words_of_gpt2, mut punctuation, mut digits) = (false, false, false);
     let parts = pre_tokenizer.map(|one| match one.get("pretokenizers") {
         Some(Value::Array(parts)) => parts.clone(),
         _ => vec![one.clone()],
     });
     for part in parts.iter().flatten() {
-        let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
-        match kind {
+        let flag = |name: &str| part.get(name).and_then(Value::as_bool);
+        match part.get("type").and_then(Value::as_str).unwrap_or_default() {
             "Split" => expressions.extend(part.pointer("/pattern/Regex").and_then(Value::as_str)),
-            "ByteLevel" => {
-                let own = part.get("use_regex").and_then(Value::as_bool);
-                words_of_gpt2 = own.unwrap_or(true);
-            }
+            "ByteLevel" => words_of_gpt2 = flag("use_regex").unwrap_or(true),
+            "Punctuation" => punctuation = true,
+            "Digits" => digits = flag("individual_digits").unwrap_or(false),
             other => {
                 let other = other.escape_default();
                 let what = format!("pre-tokenizer '{other}' is not supported");
@@ -310,9 +309,11 @@ fn rule(pre_tokenizer: Option<&Value>) -> Result<&'static str, HfError> {
             }
         }
     }
-    match expressions.as_slice() {
-        [] if words_of_gpt2 => Ok("gpt-2"),
-        [one] => {
+    match (expressions.as_slice(), words_of_gpt2, punctuation, digits) {
+        ([], true, false, false) => Ok("gpt-2"),
+        ([], true, true, true) => Ok("falcon_e"),
+        (["[0-9][0-9][0-9]"], true, true, false) => Ok("falcon"),
+        ([one], false, false, false) => {
             let known = RULES.iter().find(|(word, _)| one.contains(word));
             let unknown = || format!("the expression '{}' is not known", one.escape_default());
             known
@@ -320,7 +321,48 @@ fn rule(pre_tokenizer: Option<&Value>) -> Result<&'static str, HfError> {
                 .ok_or_else(|| HfError::Tokenizer(unknown()))
         }
         _ => Err(HfError::Tokenizer(
-            "expected one expression that cuts words, or the one of ByteLevel".to_owned(),
+            "the pre-tokenizers are not those of a known family: Llama 3, Qwen, GPT-2 or Falcon"
+                .to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule_of(parts: &str) -> Result<&'static str, HfError> {
+        let text = format!(r#"{{"type": "Sequence", "pretokenizers": [{parts}]}}"#);
+        rule(Some(&serde_json::from_str(&text).unwrap()))
+    }
+
+    fn split(expression: &str) -> String {
+        let expression = serde_json::to_string(expression).unwrap();
+        format!(r#"{{"type": "Split", "pattern": {{"Regex": {expression}}}}}"#)
+    }
+
+    #[test]
+    fn rules_are_told_by_their_parts() {
+        let bytes = r#"{"type": "ByteLevel", "use_regex": false}"#;
+        let own = r#"{"type": "ByteLevel", "add_prefix_space": false}"#;
+        let llama = r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+";
+        let with = |expression: &str| rule_of(&format!("{}, {bytes}", split(expression)));
+        assert_eq!(with(llama).unwrap(), "llama-bpe");
+        assert_eq!(with(&llama.replace("{1,3}", "")).unwrap(), "qwen2");
+        let marks = llama
+            .replace("{1,3}", "")
+            .replace(r"?\p{L}+", r"?[\p{L}\p{M}]+");
+        assert_eq!(with(&marks).unwrap(), "qwen35");
+        assert!(with("[a-z]+").is_err());
+        assert_eq!(rule_of(own).unwrap(), "gpt-2");
+        assert!(rule_of(bytes).is_err(), "nothing cuts words");
+        assert!(rule(None).is_err());
+        let falcon = format!(r#"{{"type": "Punctuation"}}, {own}, "#);
+        let digits = r#"{"type": "Digits", "individual_digits": true}"#;
+        assert_eq!(rule_of(&format!("{falcon}{digits}")).unwrap(), "falcon_e");
+        let three = split("[0-9][0-9][0-9]");
+        let old = format!(r#"{falcon}{{"type": "Digits", "individual_digits": false}}, {three}"#);
+        assert_eq!(rule_of(&old).unwrap(), "falcon");
+        assert!(rule_of(r#"{"type": "Metaspace"}"#).is_err());
     }
 }
