@@ -31,7 +31,7 @@ use shape::{Content, SHAPES, Shape, Tensor};
 
 const EXAMPLES: &str = "\
 Common options that count here: --seed decides the weights, --head the type of embedding and output
-head: f16, q8_0, q6_k or q4_0 [default: that of the published files].
+head: f16, q8_0, q6_k, q4_0, or a ternary type [default: that of the published files].
 
 Examples:
   tritone synth --shape 2b4t --out synthetic.gguf && tritone bench --model synthetic.gguf
@@ -78,10 +78,12 @@ fn embedding(head: &str) -> anyhow::Result<TensorType> {
         "q8_0" | "q8" => Ok(TensorType::Q8_0),
         "q6_k" | "q6" => Ok(TensorType::Q6K),
         "q4_0" | "q4" => Ok(TensorType::Q4_0),
-        other => {
-            let why = format!("--head {other:?} cannot be written; f16, q8_0, q6_k and q4_0 can");
-            Err(Usage(why).into())
-        }
+        other => types::ternary_type(other).map_err(|_| {
+            let why = format!(
+                "--head {other:?} cannot be written; f16, q8_0, q6_k, q4_0 and the types of --type can"
+            );
+            Usage(why).into()
+        }),
     }
 }
 
@@ -297,7 +299,8 @@ mod tests {
         assert_eq!(embedding("f16").unwrap(), TensorType::F16);
         assert_eq!(embedding("q6_k").unwrap(), TensorType::Q6K);
         assert_eq!(embedding("q6").unwrap(), TensorType::Q6K);
-        assert!(embedding("i2_s").is_err());
+        assert_eq!(embedding("pq2_0").unwrap(), TensorType::Pq2_0);
+        assert!(embedding("q5_1").is_err());
         assert_eq!(types::ternary_type("pq2_0"), Ok(TensorType::Pq2_0));
         assert!(
             types::ternary_type("tl2")
