@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use std::sync::OnceLock;
+
 use tritone_formats::{GgufError, GgufFile, I2sLayout, StrArray};
 
 use crate::api::{Input, ModelSource};
@@ -22,6 +24,7 @@ pub struct Model {
     /// The file it is mapped from.
     pub(crate) path: Option<PathBuf>,
     notices: Vec<String>,
+    content: OnceLock<u64>,
 }
 
 impl Model {
@@ -83,6 +86,7 @@ impl Model {
                 ModelSource::Embedded { .. } => None,
             },
             notices,
+            content: OnceLock::new(),
         })
     }
 
@@ -115,23 +119,12 @@ impl Model {
     /// Not a proof against somebody who makes two files of one number on purpose.
     #[must_use]
     pub fn content_id(&self) -> String {
-        const SAMPLES: usize = 64;
-        const SAMPLE: usize = 1024;
-        let bytes = self.file.bytes();
-        let (header, data) = bytes.split_at(self.file.data_offset().min(bytes.len()));
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut add = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
-        add(&(bytes.len() as u64).to_le_bytes());
-        add(header);
-        let step = (data.len() / SAMPLES).max(SAMPLE);
-        for start in (0..data.len()).step_by(step) {
-            add(&data[start..data.len().min(start + SAMPLE)]);
-        }
-        format!("{hash:016x}")
+        format!("{:016x}", self.content())
+    }
+
+    /// The number of [`content_id`](Self::content_id); the file is looked into once.
+    pub(crate) fn content(&self) -> u64 {
+        *self.content.get_or_init(|| content(&self.file))
     }
 
     /// What was replaced or assumed while opening, for the user to know.
@@ -167,6 +160,30 @@ impl Model {
         }
         Ok(tokens)
     }
+}
+
+/// FNV-1a over length, header and samples of the data. The pages of the samples are given back.
+fn content(file: &GgufFile<ModelBytes>) -> u64 {
+    const SAMPLES: usize = 64;
+    const SAMPLE: usize = 1024;
+    let bytes = file.bytes();
+    let start = file.data_offset().min(bytes.len());
+    let (header, data) = bytes.split_at(start);
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    add(&(bytes.len() as u64).to_le_bytes());
+    add(header);
+    let step = (data.len() / SAMPLES).max(SAMPLE);
+    for at in (0..data.len()).step_by(step) {
+        let range = at..data.len().min(at + SAMPLE);
+        add(&data[range.clone()]);
+        file.owner().release(start + range.start..start + range.end);
+    }
+    hash
 }
 
 enum TokenizerError {

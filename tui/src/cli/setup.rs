@@ -3,7 +3,7 @@
 //! Every value that is lowered, raised or replaced on the way becomes a note for the user.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tritone_abi::{Kernel, KvFormat};
@@ -51,8 +51,6 @@ pub(crate) struct Setup {
     races_path: Option<PathBuf>,
     /// The model to use.
     pub(crate) source: ModelSource,
-    /// [`Model::content_id`] of the model at `source`, which takes milliseconds.
-    content_id: OnceLock<String>,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
     /// Nobody asked for a profile or a memory limit.
@@ -118,7 +116,6 @@ impl Setup {
             races,
             races_path,
             source,
-            content_id: OnceLock::new(),
             notes,
             limit_is_ours,
             verify_cache: common.verify_cache,
@@ -209,8 +206,7 @@ impl Setup {
 
     /// What a race with `model` here is kept under.
     pub(crate) fn race_key(&self, model: &Model) -> Key {
-        let id = self.content_id.get_or_init(|| model.content_id());
-        Key::new(&self.machine, self.threads, id.clone())
+        Key::new(&self.machine, self.threads, model.content_id())
     }
 
     /// The file that races are kept in, if there is a place for one.
