@@ -262,9 +262,7 @@ impl Writer<'_> {
             codes.resize(rows * columns / 4, 0);
             random.fill_codes(&pairs, &mut codes);
             ternary.clear();
-            ternary.extend(codes.iter().flat_map(|byte| {
-                [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(|code| code as i8 - 1)
-            }));
+            ternary.extend(codec::ternary_values(&codes));
             let mut values = vec![0.0; rows * columns / reach];
             random.fill_normal(0.1, &mut values);
             for value in &mut values {

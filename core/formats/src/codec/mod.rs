@@ -24,7 +24,7 @@ mod quants;
 mod ternary;
 
 pub use i2s::{I2s, encode_i2s};
-pub use ternary::{Rounding, Scales, Span, Ternary, encode_ternary};
+pub use ternary::{Rounding, Scales, Span, Ternary, encode_ternary, ternary_values};
 
 use crate::types::{SizeError, TensorType};
 
@@ -153,8 +153,7 @@ pub enum CodecError {
 /// # Errors
 ///
 /// When `out.len()` is no whole number of the type's blocks, `bytes` is not exactly as long as such
-/// a row, or the
-/// type's rows do not stand alone (I2_S, IQ1_BN, IQ2_BN) or have no codec.
+/// a row, or the type's rows do not stand alone (I2_S, IQ1_BN, IQ2_BN) or have no codec.
 pub fn decode_row(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<(), CodecError> {
     let expected = ty
         .row_bytes(out.len())

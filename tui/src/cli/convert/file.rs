@@ -94,9 +94,7 @@ fn ternary(tensor: &TensorView<'_>, ty: TensorType, rounding: Rounding) -> anyho
     let mut codes = vec![0; columns / 4];
     for row in 0..rows {
         source.canonical_row(row, &mut codes)?;
-        ternary.extend(codes.iter().flat_map(|byte| {
-            [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(|code| code as i8 - 1)
-        }));
+        ternary.extend(codec::ternary_values(&codes));
     }
     let scales = source.scales()?;
     let shape = (rows, columns);

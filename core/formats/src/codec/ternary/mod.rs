@@ -28,6 +28,13 @@ use super::i2s::canonical_blocks;
 use crate::types::TensorType;
 use unpack::Form;
 
+/// The values of canonical codes ([`Ternary::canonical_row`]), four a byte: −1, 0 and +1.
+pub fn ternary_values(codes: &[u8]) -> impl Iterator<Item = i8> {
+    codes.iter().flat_map(|byte| {
+        [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(|code| code as i8 - 1)
+    })
+}
+
 /// Most elements in a block.
 const MAX_BLOCK: usize = 256;
 
