@@ -158,7 +158,7 @@ impl Engine {
             context,
             trained_context: trained,
             vocab: recipe.vocab,
-            layers: recipe.layers,
+            layers: recipe.layers.len(),
             hidden: recipe.hidden,
             file_bytes: model.file_bytes(),
             notices,

@@ -93,7 +93,7 @@ impl MemoryPlan {
         limit: Option<u64>,
     ) -> Option<Self> {
         let shape = KvShape {
-            layers: recipe.layers,
+            layers: recipe.kv_layers(),
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
             format: forms.kv,

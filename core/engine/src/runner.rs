@@ -111,7 +111,7 @@ impl Runner {
             unwritten,
         } = Weights::load(&model, &**kernel, threads, forms.head, pack_cache, progress)?;
         let shape = KvShape {
-            layers: recipe.layers,
+            layers: recipe.kv_layers(),
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
             format: forms.kv,

@@ -24,7 +24,7 @@ pub(crate) type Limit<'a> = &'a dyn Fn(&dyn Kernel) -> Option<f64>;
 /// take it.
 pub(crate) fn bits(recipe: &Recipe, kernel: &dyn Kernel) -> f64 {
     let mut sums = (0u64, 0u64);
-    for (_, rows, cols) in recipe.matrices() {
+    for (_, rows, cols) in recipe.all_matrices() {
         sums.0 += kernel.packed_bytes(rows, cols).unwrap_or(0) as u64;
         sums.1 += rows as u64 * cols as u64;
     }

@@ -15,7 +15,7 @@ use super::shared::Shared;
 /// Sizes of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvShape {
-    /// Decoder layers.
+    /// Layers with attention.
     pub layers: usize,
     /// KV heads of a layer.
     pub kv_heads: usize,

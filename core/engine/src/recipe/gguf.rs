@@ -3,7 +3,7 @@
 use tritone_formats::GgufFile;
 use tritone_formats::codec::Span;
 
-use super::{Recipe, Rope, RopeScaling, family};
+use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, Rope, RopeScaling, family};
 
 impl Recipe {
     /// Reads the recipe of a GGUF file.
@@ -81,7 +81,13 @@ impl Recipe {
             .unwrap_or(architecture);
         Ok(Self {
             name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
-            layers,
+            layers: vec![
+                LayerKind {
+                    mixer: MixerKind::Attention,
+                    feed_forward: FeedForwardKind::Dense,
+                };
+                layers
+            ],
             hidden,
             ffn,
             heads,

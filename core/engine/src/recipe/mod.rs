@@ -42,6 +42,29 @@ pub enum RopeScaling {
     },
 }
 
+/// What mixes the positions of a sequence in a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MixerKind {
+    /// Softmax attention over the KV cache.
+    Attention,
+}
+
+/// What a layer does to every position on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// One gated product.
+    Dense,
+}
+
+/// One decoder layer, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerKind {
+    /// Over positions.
+    pub mixer: MixerKind,
+    /// Within a position.
+    pub feed_forward: FeedForwardKind,
+}
+
 /// A decoder, as data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
@@ -50,7 +73,7 @@ pub struct Recipe {
     /// `general.name`, or the architecture.
     pub name: String,
     /// Decoder layers.
-    pub layers: usize,
+    pub layers: Vec<LayerKind>,
     /// Width of the residual stream.
     pub hidden: usize,
     /// Width of the feed-forward product.
@@ -120,27 +143,45 @@ impl Recipe {
         self.hidden.max(self.ffn).max(self.q_dim())
     }
 
+    /// Layers whose keys and values are kept.
+    #[must_use]
+    pub fn kv_layers(&self) -> usize {
+        let attends = |layer: &&LayerKind| layer.mixer == MixerKind::Attention;
+        self.layers.iter().filter(attends).count()
+    }
+
     /// Name, rows and columns of the ternary matrices of a layer, in the order they are used.
     #[must_use]
-    pub fn matrices(&self) -> [(&'static str, usize, usize); 7] {
+    pub fn matrices(&self, layer: LayerKind) -> Vec<(&'static str, usize, usize)> {
         let (h, q, kv, f) = (self.hidden, self.q_dim(), self.kv_dim(), self.ffn);
-        [
-            ("attn_q", q, h),
-            ("attn_k", kv, h),
-            ("attn_v", kv, h),
-            ("attn_output", h, q),
-            ("ffn_gate", f, h),
-            ("ffn_up", f, h),
-            ("ffn_down", h, f),
-        ]
+        let mut matrices = Vec::new();
+        match layer.mixer {
+            MixerKind::Attention => matrices.extend([
+                ("attn_q", q, h),
+                ("attn_k", kv, h),
+                ("attn_v", kv, h),
+                ("attn_output", h, q),
+            ]),
+        }
+        match layer.feed_forward {
+            FeedForwardKind::Dense => {
+                matrices.extend([("ffn_gate", f, h), ("ffn_up", f, h), ("ffn_down", h, f)]);
+            }
+        }
+        matrices
+    }
+
+    /// Name, rows and columns of the ternary matrices of all layers, layer by layer.
+    pub fn all_matrices(&self) -> impl Iterator<Item = (&'static str, usize, usize)> {
+        self.layers.iter().flat_map(|layer| self.matrices(*layer))
     }
 
     /// Names of all ternary tensors, layer by layer.
     pub(crate) fn ternary_tensors(&self) -> impl Iterator<Item = String> {
-        let matrices = self.matrices();
-        (0..self.layers).flat_map(move |layer| {
-            let name = move |(name, _, _)| format!("blk.{layer}.{name}.weight");
-            matrices.into_iter().map(name)
+        let layers = self.layers.iter().enumerate();
+        layers.flat_map(|(number, layer)| {
+            let name = move |(name, _, _)| format!("blk.{number}.{name}.weight");
+            self.matrices(*layer).into_iter().map(name)
         })
     }
 
@@ -155,20 +196,35 @@ impl Recipe {
 
     /// Name and width of the norms of a layer.
     #[must_use]
-    pub fn norms(&self) -> Vec<(&'static str, usize)> {
+    pub fn norms(&self, layer: LayerKind) -> Vec<(&'static str, usize)> {
         let mut norms = vec![("attn_norm", self.hidden), ("ffn_norm", self.hidden)];
-        if self.sub_norms {
-            norms.extend([("attn_sub_norm", self.q_dim()), ("ffn_sub_norm", self.ffn)]);
+        let (mix_in, ffn_in) = INPUT_NORMS.split_at(3);
+        let own = |names: &[&'static str], last: (&'static str, usize)| {
+            let names = names.iter().map(|name| (*name, self.hidden));
+            names.chain([last]).collect::<Vec<_>>()
+        };
+        match layer.mixer {
+            MixerKind::Attention => {
+                if self.sub_norms {
+                    norms.push(("attn_sub_norm", self.q_dim()));
+                }
+                if self.head_norms {
+                    norms.extend(["attn_q_norm", "attn_k_norm"].map(|name| (name, self.head_dim)));
+                }
+                if self.input_norms {
+                    norms.extend(own(mix_in, ("attn_output_norm_in", self.q_dim())));
+                }
+            }
         }
-        if self.head_norms {
-            norms.extend(["attn_q_norm", "attn_k_norm"].map(|name| (name, self.head_dim)));
-        }
-        if self.input_norms {
-            norms.extend(INPUT_NORMS.map(|name| (name, self.hidden)));
-            norms.extend([
-                ("attn_output_norm_in", self.q_dim()),
-                ("ffn_down_norm_in", self.ffn),
-            ]);
+        match layer.feed_forward {
+            FeedForwardKind::Dense => {
+                if self.sub_norms {
+                    norms.push(("ffn_sub_norm", self.ffn));
+                }
+                if self.input_norms {
+                    norms.extend(own(ffn_in, ("ffn_down_norm_in", self.ffn)));
+                }
+            }
         }
         norms
     }
@@ -176,17 +232,18 @@ impl Recipe {
     /// Ternary weights of all layers, each of which is one multiply-add for a token.
     #[must_use]
     pub fn ternary_weights(&self) -> u64 {
-        let matrices = self.matrices();
-        let layer: u64 = matrices.iter().map(|(_, r, c)| *r as u64 * *c as u64).sum();
-        layer * self.layers as u64
+        self.all_matrices()
+            .map(|(_, rows, cols)| rows as u64 * cols as u64)
+            .sum()
     }
 
     /// Weights of the model: ternary matrices, embeddings, head and norms.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        let norms: u64 = self.norms().iter().map(|(_, n)| *n as u64).sum();
+        let norms = self.layers.iter().flat_map(|layer| self.norms(*layer));
+        let norms: u64 = norms.map(|(_, width)| width as u64).sum();
         let table = self.vocab as u64 * self.hidden as u64;
         let tables = if self.tied_head { table } else { 2 * table };
-        self.ternary_weights() + self.layers as u64 * norms + tables + self.hidden as u64
+        self.ternary_weights() + norms + tables + self.hidden as u64
     }
 }

@@ -4,6 +4,7 @@ mod bytes;
 mod cache;
 mod head;
 mod jobs;
+mod layer;
 mod pack;
 mod packed;
 mod places;
@@ -21,36 +22,16 @@ use crate::error::LoadError;
 use crate::forms::Head;
 use crate::map::not_locked;
 use crate::model::Model;
-use crate::recipe::INPUT_NORMS;
 use cache::{Cache, Part};
 pub(crate) use cache::{Unwritten, WriteError};
 use head::HeadRows;
 pub(crate) use jobs::Progress;
+use layer::layers;
+pub(crate) use layer::{Attention, Dense, FeedForward, Layer, Mixer};
 pub(crate) use packed::Matrix;
 use packed::Packed;
 pub(crate) use places::Places;
 pub(crate) use scales::{Groups, scale_bytes};
-
-/// One decoder layer.
-#[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) attn_norm: Vec<f32>,
-    pub(crate) ffn_norm: Vec<f32>,
-    pub(crate) attn_sub_norm: Option<Vec<f32>>,
-    pub(crate) ffn_sub_norm: Option<Vec<f32>>,
-    pub(crate) q_norm: Option<Vec<f32>>,
-    pub(crate) k_norm: Option<Vec<f32>>,
-    /// Norms in front of `q`, `k` and `v`, and of `gate` and `up`, where they have their own.
-    pub(crate) attn_in: Vec<Vec<f32>>,
-    pub(crate) ffn_in: Vec<Vec<f32>>,
-    pub(crate) q: Matrix,
-    pub(crate) k: Matrix,
-    pub(crate) v: Matrix,
-    pub(crate) o: Matrix,
-    pub(crate) gate: Matrix,
-    pub(crate) up: Matrix,
-    pub(crate) down: Matrix,
-}
 
 /// All weights.
 #[derive(Debug)]
@@ -252,52 +233,6 @@ pub fn packs(
         .flatten()
         .filter_map(status)
         .collect()
-}
-
-/// The layers with the matrices of `packed`, and the groups of their inputs.
-fn layers(model: &Model, packed: &Packed) -> Result<(Vec<Layer>, Groups), LoadError> {
-    let recipe = &model.recipe;
-    let (matrices, groups) = packed.matrices(model)?;
-    let mut matrices = matrices.into_iter();
-    let layer = |layer: usize| {
-        let mut next = || {
-            matrices
-                .next()
-                .ok_or_else(|| recipe_error(model, "too few matrices".to_owned()))
-        };
-        let norm = |name: &str, width| norm(model, &format!("blk.{layer}.{name}.weight"), width);
-        let some = |is: bool, name, width| is.then(|| norm(name, width)).transpose();
-        // Where every product has a norm of its own, those of the last ones are sub-norms by
-        // another name.
-        let sub = |name, own, width| match recipe.input_norms {
-            true => norm(own, width).map(Some),
-            false => some(recipe.sub_norms, name, width),
-        };
-        let own = |names: &[&str]| -> Result<Vec<_>, _> {
-            let names = names.iter().filter(|_| recipe.input_norms);
-            names.map(|name| norm(name, recipe.hidden)).collect()
-        };
-        let (attn_in, ffn_in) = INPUT_NORMS.split_at(3);
-        Ok(Layer {
-            attn_norm: norm("attn_norm", recipe.hidden)?,
-            ffn_norm: norm("ffn_norm", recipe.hidden)?,
-            attn_sub_norm: sub("attn_sub_norm", "attn_output_norm_in", recipe.q_dim())?,
-            ffn_sub_norm: sub("ffn_sub_norm", "ffn_down_norm_in", recipe.ffn)?,
-            q_norm: some(recipe.head_norms, "attn_q_norm", recipe.head_dim)?,
-            k_norm: some(recipe.head_norms, "attn_k_norm", recipe.head_dim)?,
-            attn_in: own(attn_in)?,
-            ffn_in: own(ffn_in)?,
-            q: next()?,
-            k: next()?,
-            v: next()?,
-            o: next()?,
-            gate: next()?,
-            up: next()?,
-            down: next()?,
-        })
-    };
-    let layers: Result<Vec<_>, LoadError> = (0..recipe.layers).map(layer).collect();
-    Ok((layers?, groups))
 }
 
 /// Gives back what came into memory of the tensors that are not used from the file: reading a norm

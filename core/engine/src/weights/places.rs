@@ -43,8 +43,8 @@ impl Places {
     /// does not take a shape.
     pub(crate) fn new(recipe: &Recipe, kernel: &dyn Kernel) -> Option<Self> {
         let (mut all, mut bytes) = (Vec::new(), 0usize);
-        for layer in 0..recipe.layers {
-            for (name, rows, cols) in recipe.matrices() {
+        for (layer, kind) in recipe.layers.iter().enumerate() {
+            for (name, rows, cols) in recipe.matrices(*kind) {
                 let end = bytes.checked_add(kernel.packed_bytes(rows, cols)?)?;
                 all.push(Place {
                     layer,

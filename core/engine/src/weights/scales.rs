@@ -105,11 +105,10 @@ pub(crate) fn scale_bytes(recipe: &Recipe) -> u64 {
     let Some(group) = recipe.weight_group else {
         return 0;
     };
-    let matrices = recipe.matrices();
-    let matrix = |(_, rows, cols): &(&str, usize, usize)| {
+    let matrix = |(_, rows, cols): (&str, usize, usize)| {
         rows.next_multiple_of(ROWS) as u64 * (cols / group.max(1)).max(1) as u64 * 4
     };
-    recipe.layers as u64 * matrices.iter().map(matrix).sum::<u64>()
+    recipe.all_matrices().map(matrix).sum()
 }
 
 #[cfg(test)]

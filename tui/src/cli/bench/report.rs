@@ -133,7 +133,7 @@ impl ModelFacts {
             architecture: recipe.architecture.clone(),
             file_bytes: model.file_bytes(),
             parameters: recipe.parameters(),
-            layers: recipe.layers,
+            layers: recipe.layers.len(),
             hidden: recipe.hidden,
             ffn: recipe.ffn,
             heads: recipe.heads,

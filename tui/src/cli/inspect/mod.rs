@@ -180,7 +180,7 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
         "",
         &format!(
             "{} layers of {} (feed-forward {}), {} heads of {} with {} for keys and values",
-            recipe.layers,
+            recipe.layers.len(),
             recipe.hidden,
             recipe.ffn,
             recipe.heads,
@@ -303,7 +303,7 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "name": recipe.name,
         "architecture": recipe.architecture,
         "parameters": recipe.parameters(),
-        "layers": recipe.layers,
+        "layers": recipe.layers.len(),
         "hidden": recipe.hidden,
         "ffn": recipe.ffn,
         "heads": recipe.heads,

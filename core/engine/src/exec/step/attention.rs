@@ -7,6 +7,7 @@ use tritone_abi::{AttendArgs, KernelError, MatOut, PAGE_TOKENS, attend_width};
 use super::buffers::{Block, Local, Part, Row};
 use super::{SPAN_TOKENS, Step};
 use crate::exec::team::Member;
+use crate::weights::Attention;
 
 impl Step<'_> {
     /// Norms and rotates queries and key of one KV head of one row, and stores key and value.
@@ -14,7 +15,7 @@ impl Step<'_> {
         &self,
         m: &Member<'_>,
         unit: usize,
-        layer: usize,
+        part: &Attention,
     ) -> Result<(), KernelError> {
         let (b, recipe) = (self.buffers, &self.model.recipe);
         let (row, kv_head) = (unit / recipe.kv_heads, unit % recipe.kv_heads);
@@ -29,23 +30,22 @@ impl Step<'_> {
             b.q.data
                 .write(row * recipe.q_dim() + kv_head * group, group)
         };
-        let weights = &self.weights.layers[layer];
-        self.norm_heads(m, weights.q_norm.as_deref(), q)?;
+        self.norm_heads(m, part.q_norm.as_deref(), q)?;
         self.kernel.rope(q, &rope)?;
         // SAFETY: the key of this row and head belongs to this unit.
         let k = unsafe {
             b.k.data
                 .write(row * recipe.kv_dim() + head, recipe.head_dim)
         };
-        self.norm_heads(m, weights.k_norm.as_deref(), k)?;
+        self.norm_heads(m, part.k_norm.as_deref(), k)?;
         self.kernel.rope(k, &rope)?;
         // SAFETY: written two phases before, only read in this one.
         let v = unsafe { b.v.data.read(row * recipe.kv_dim() + head, recipe.head_dim) };
         // SAFETY: this position, layer and head belongs to this unit, and is first read in the
         // next phase.
         unsafe {
-            self.cache
-                .write(self.batch[slice].pages, layer, kv_head, position, k, v)
+            let (pages, layer) = (self.batch[slice].pages, part.kv_layer);
+            self.cache.write(pages, layer, kv_head, position, k, v);
         };
         Ok(())
     }

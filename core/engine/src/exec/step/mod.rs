@@ -46,7 +46,7 @@ use super::kv::{KvCache, Pages};
 use super::rope::RopeTable;
 use super::team::{Member, Poisoned};
 use crate::model::Model;
-use crate::weights::{Matrix, Weights};
+use crate::weights::{Attention, Dense, FeedForward, Matrix, Mixer, Weights};
 
 /// Which positions of a slice want logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,30 +130,12 @@ impl Step<'_> {
         let rows = b.rows.len();
         self.units(m, rows, |row| self.embed(row))?;
         for (i, layer) in self.weights.layers.iter().enumerate() {
-            self.units(m, rows, |row| {
-                self.add_and_quantize(m, row, i > 0, &layer.attn_norm, &layer.attn_in)
-            })?;
-            let [q, k, v] = b.hidden_inputs();
-            self.products(
-                m,
-                [
-                    (&layer.q, q, &b.q),
-                    (&layer.k, k, &b.k),
-                    (&layer.v, v, &b.v),
-                ],
-            )?;
-            let kv_heads = self.model.recipe.kv_heads;
-            self.units(m, rows * kv_heads, |unit| self.store(m, unit, i))?;
-            self.units(m, b.parts.len() * kv_heads, |unit| self.attend(m, unit, i))?;
-            self.units(m, rows, |row| self.quantize_attended(m, row, layer))?;
-            self.products(m, [(&layer.o, &b.attended_q, &b.result)])?;
-            self.units(m, rows, |row| {
-                self.add_and_quantize(m, row, true, &layer.ffn_norm, &layer.ffn_in)
-            })?;
-            let [gate, up, _] = b.hidden_inputs();
-            self.products(m, [(&layer.gate, gate, &b.gate), (&layer.up, up, &b.up)])?;
-            self.units(m, rows, |row| self.gate(m, row, layer))?;
-            self.products(m, [(&layer.down, &b.ffn_q, &b.result)])?;
+            match &layer.mixer {
+                Mixer::Attention(part) => self.attention(m, part, &layer.mixer_norm, i > 0)?,
+            }
+            match &layer.feed_forward {
+                FeedForward::Dense(part) => self.dense(m, part, &layer.ffn_norm)?,
+            }
         }
         self.units(m, b.wanted.len(), |i| self.finish_row(i))?;
         let vocab = self.model.recipe.vocab;
@@ -169,6 +151,47 @@ impl Step<'_> {
         self.units(m, b.wanted.len(), |i| self.choose(i))?;
         let units = b.wanted.len() * b.exact_units();
         self.units(m, units, |unit| self.compute_again(m, &exact, unit))
+    }
+
+    /// The phases of attention; `add` is whether there is a result to add to `x` first.
+    fn attention(
+        &self,
+        m: &Member<'_>,
+        part: &Attention,
+        norm: &[f32],
+        add: bool,
+    ) -> Result<(), Poisoned> {
+        let b = self.buffers;
+        let rows = b.rows.len();
+        self.units(m, rows, |row| {
+            self.add_and_quantize(m, row, add, norm, &part.inputs)
+        })?;
+        let [q, k, v] = b.hidden_inputs();
+        self.products(
+            m,
+            [(&part.q, q, &b.q), (&part.k, k, &b.k), (&part.v, v, &b.v)],
+        )?;
+        let kv_heads = self.model.recipe.kv_heads;
+        self.units(m, rows * kv_heads, |unit| self.store(m, unit, part))?;
+        let layer = part.kv_layer;
+        self.units(m, b.parts.len() * kv_heads, |unit| {
+            self.attend(m, unit, layer)
+        })?;
+        self.units(m, rows, |row| self.quantize_attended(m, row, part))?;
+        self.products(m, [(&part.o, &b.attended_q, &b.result)])
+    }
+
+    /// The phases of a dense feed-forward part.
+    fn dense(&self, m: &Member<'_>, part: &Dense, norm: &[f32]) -> Result<(), Poisoned> {
+        let b = self.buffers;
+        let rows = b.rows.len();
+        self.units(m, rows, |row| {
+            self.add_and_quantize(m, row, true, norm, &part.inputs)
+        })?;
+        let [gate, up, _] = b.hidden_inputs();
+        self.products(m, [(&part.gate, gate, &b.gate), (&part.up, up, &b.up)])?;
+        self.units(m, rows, |row| self.gate(m, row, part))?;
+        self.products(m, [(&part.down, &b.ffn_q, &b.result)])
     }
 
     /// One phase: all units, claimed by whoever is free, then a barrier.

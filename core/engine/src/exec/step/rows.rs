@@ -4,7 +4,7 @@ use tritone_abi::{KernelError, Norm};
 
 use super::Step;
 use crate::exec::team::Member;
-use crate::weights::Layer;
+use crate::weights::{Attention, Dense};
 
 impl Step<'_> {
     /// `x += result` (unless it is the first layer), norm and quantise; where every product has a
@@ -73,7 +73,7 @@ impl Step<'_> {
         &self,
         m: &Member<'_>,
         row: usize,
-        layer: &Layer,
+        part: &Attention,
     ) -> Result<(), KernelError> {
         let b = self.buffers;
         if b.rows[row].spans.1 > 0 {
@@ -83,7 +83,7 @@ impl Step<'_> {
         let x = unsafe { b.attended.read(row) };
         // SAFETY: the row belongs to this unit.
         let mut out = unsafe { b.attended_q.row(row) };
-        let Some(norm) = &layer.attn_sub_norm else {
+        let Some(norm) = &part.sub_norm else {
             return self.kernel.quantize(x, b.attended_q.group, &mut out);
         };
         // SAFETY: the only reference to this member's values in this unit.
@@ -94,12 +94,7 @@ impl Step<'_> {
     }
 
     /// `gate * up`, sub-norm and quantise.
-    pub(super) fn gate(
-        &self,
-        m: &Member<'_>,
-        row: usize,
-        layer: &Layer,
-    ) -> Result<(), KernelError> {
+    pub(super) fn gate(&self, m: &Member<'_>, row: usize, part: &Dense) -> Result<(), KernelError> {
         let b = self.buffers;
         // SAFETY: `up` was written in the phase before and is only read in this one; the gate's
         // row, which also serves as working memory, belongs to this unit.
@@ -109,7 +104,7 @@ impl Step<'_> {
         let work = &mut local.row[..gate.len()];
         // SAFETY: the row belongs to this unit.
         let mut out = unsafe { b.ffn_q.row(row) };
-        let norm = layer.ffn_sub_norm.as_deref().map(|norm| self.norm(norm));
+        let norm = part.sub_norm.as_deref().map(|norm| self.norm(norm));
         let gated = (self.model.recipe.gate, gate, up);
         self.kernel
             .gate_quantize(gated, norm, work, b.ffn_q.group, &mut out)

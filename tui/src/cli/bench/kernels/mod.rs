@@ -191,12 +191,13 @@ fn measure(
     })
 }
 
-/// The shapes of a layer, each once, with the names of the matrices that have it.
+/// The shapes of the layers, each once, with the names of the matrices that have it.
 fn shapes(recipe: &tritone_engine::Recipe) -> Vec<(Shape, String)> {
     let mut shapes: Vec<(Shape, String)> = Vec::new();
-    for (name, rows, cols) in recipe.matrices() {
+    for (name, rows, cols) in recipe.all_matrices() {
         let shape = Shape { rows, cols };
         match shapes.iter_mut().find(|(known, _)| *known == shape) {
+            Some((_, names)) if names.split(", ").any(|known| known == name) => {}
             Some((_, names)) => {
                 names.push_str(", ");
                 names.push_str(name);
