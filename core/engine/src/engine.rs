@@ -16,6 +16,7 @@ use crate::error::{GenerateError, LoadError};
 use crate::model::Model;
 use crate::pack_writer::PackWriter;
 use crate::plan::{Capacity, MemoryPlan};
+use crate::recipe::Rope;
 use crate::runner::{Runner, RunnerOptions};
 use crate::sample::Sampler;
 use crate::schedule::{Job, Scheduler};
@@ -150,6 +151,14 @@ impl Engine {
             ));
         }
         let recipe = &model.recipe;
+        if let Some(original) = recipe.rope.as_ref().and_then(Rope::changes_beyond)
+            && context > original
+        {
+            notices.push(format!(
+                "this model rotates positions in another way when the context is longer than \
+                 {original} tokens: with {context}, answers are not those of a shorter context"
+            ));
+        }
         let info = ModelInfo {
             name: recipe.name.clone(),
             source: model.source.clone(),

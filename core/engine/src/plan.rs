@@ -4,7 +4,7 @@ use std::fmt;
 
 use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 
-use crate::exec::{KvShape, RopeTable, step_bytes};
+use crate::exec::{KvShape, RopeTables, step_bytes};
 use crate::forms::{Forms, Head, kv_name};
 use crate::recipe::Recipe;
 use crate::weights::{Places, scale_bytes};
@@ -166,7 +166,7 @@ fn scratch(
     let logits = capacity.logit_rows as u64 * (4 * (recipe.vocab + 2 * recipe.hidden)) as u64;
     let need = scratch_need(recipe, capacity);
     let local = kernel.scratch_bytes(&need) as u64 + 4 * (recipe.max_cols() + recipe.hidden) as u64;
-    let rope = RopeTable::bytes(&recipe.rope, capacity.context);
+    let rope = RopeTables::bytes(recipe, capacity.context);
     rows.checked_mul(bytes as u64)?
         .checked_add(logits)?
         .checked_add(local.checked_mul(threads as u64)?)?

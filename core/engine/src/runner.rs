@@ -8,7 +8,7 @@ use crate::api::{LoadProgress, LoadReport, PackCache};
 use crate::error::{LoadError, StepError};
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
-use crate::exec::{KvCache, KvShape, Pages, RopeTable};
+use crate::exec::{KvCache, KvShape, Pages, RopeTables};
 use crate::forms::Forms;
 use crate::map::not_locked;
 use crate::model::Model;
@@ -61,7 +61,7 @@ pub struct Runner {
     plan: MemoryPlan,
     weights: Weights,
     cache: KvCache,
-    rope: RopeTable,
+    rope: RopeTables,
     buffers: Buffers,
     team: Team,
     report: LoadReport,
@@ -117,7 +117,7 @@ impl Runner {
             format: forms.kv,
         };
         let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
-        let rope = RopeTable::new(&recipe.rope, capacity.context).ok_or_else(too_big)?;
+        let rope = RopeTables::new(recipe, capacity.context).ok_or_else(too_big)?;
         let buffers = Buffers::new(recipe, &**kernel, capacity, threads, forms, weights.groups)
             .ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;

@@ -8,10 +8,13 @@ mod reference;
 use std::sync::Arc;
 
 use common::{kernels, logits};
-use reference::{Random, Shape, VOCAB};
+use reference::{Gate, Random, Shape, VOCAB, Windows};
 use tritone_abi::KvFormat;
 use tritone_engine::{Capacity, Forms, Head, Model, ModelSource, Runner, RunnerOptions};
 use tritone_formats::TensorType;
+
+/// Positions of the runners.
+const CONTEXT: usize = 64;
 
 fn tokens() -> Vec<u32> {
     (0..24_u32)
@@ -29,7 +32,7 @@ fn run(file: &std::path::Path) -> Vec<Vec<f32>> {
             let capacity = Capacity {
                 rows: 48,
                 logit_rows: 48,
-                ..Capacity::new(64, 1, 64)
+                ..Capacity::new(CONTEXT, 1, 64)
             };
             let options = RunnerOptions {
                 threads,
@@ -63,7 +66,7 @@ fn error_of(shape: Shape, seed: u64) -> f64 {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), model.file()).unwrap();
     let got = run(file.path());
-    let want = model.logits(&tokens());
+    let want = model.logits(&tokens(), CONTEXT);
     let (mut error, mut norm) = (0.0, 0.0);
     for (want, got) in want.iter().flatten().zip(got.iter().flatten()) {
         error += (want - f64::from(*got)).powi(2);
@@ -83,7 +86,7 @@ fn check(shape: Shape) {
 
 fn bitnet() -> Shape {
     Shape {
-        relu2: true,
+        gate: Gate::Relu2,
         sub_norms: true,
         tied: true,
         ..Shape::new("bitnet-b1.58")
@@ -107,12 +110,82 @@ fn llama() -> Shape {
     }
 }
 
+/// BitNet embedding 270M.
+fn gemma3() -> Shape {
+    Shape {
+        layers: 3,
+        head_dim: 256,
+        kv_heads: 1,
+        theta: 1e6,
+        windows: Some(Windows {
+            size: 9,
+            period: 3,
+            theta: 1e4,
+            others: true,
+        }),
+        gate: Gate::Gelu,
+        scales: (16.0, 1.0, 1.0),
+        head_norms: true,
+        post_norms: true,
+        input_norms: true,
+        half_norms: true,
+        tied: true,
+        ..Shape::new("gemma3")
+    }
+}
+
+/// BitCPM4.
+fn minicpm() -> Shape {
+    let scales = (12.0, 1.4 / 2f64.sqrt(), 0.5);
+    Shape {
+        scales,
+        keys: vec![
+            ("embedding_scale", scales.0),
+            ("residual_scale", scales.1),
+            ("logit_scale", 1.0 / scales.2),
+        ],
+        tied: true,
+        arch: "minicpm",
+        ..llama()
+    }
+}
+
+/// Divisors for heads of 64.
+fn longrope(shape: Shape, original: usize) -> Shape {
+    let divisors = |step: f32| (0..32).map(|i| 1.0 + step * i as f32).collect();
+    Shape {
+        factors: Some((divisors(0.1), divisors(0.7), 1.1, original)),
+        ..shape
+    }
+}
+
+#[test]
+fn gemma3_has_norms_behind_and_windows() {
+    check(gemma3());
+    // It would be noticed if the windows were left out.
+    let with = Random::new(gemma3(), 7).logits(&tokens(), CONTEXT);
+    let all = Shape {
+        windows: None,
+        ..gemma3()
+    };
+    let without = Random::new(all, 7).logits(&tokens(), CONTEXT);
+    let far = with.iter().flatten().zip(without.iter().flatten());
+    assert!(far.filter(|(a, b)| (*a - *b).abs() > 0.5).count() > 500);
+}
+
+#[test]
+fn minicpm_scales_what_it_adds() {
+    check(minicpm());
+    check(longrope(minicpm(), CONTEXT));
+    check(longrope(minicpm(), CONTEXT - 1));
+}
+
 #[test]
 fn families_are_what_their_papers_say() {
     check(bitnet());
     check(Shape {
         arch: "bitnet",
-        relu2: false,
+        gate: Gate::Silu,
         ..bitnet()
     });
     check(llama());
@@ -127,8 +200,8 @@ fn yarn_holds_at_every_position() {
     };
     check(yarn.clone());
     // It would be noticed if it were left out.
-    let with = Random::new(yarn, 7).logits(&tokens());
-    let without = Random::new(qwen3(), 7).logits(&tokens());
+    let with = Random::new(yarn, 7).logits(&tokens(), CONTEXT);
+    let without = Random::new(qwen3(), 7).logits(&tokens(), CONTEXT);
     let far = with.iter().flatten().zip(without.iter().flatten());
     assert!(far.filter(|(a, b)| (*a - *b).abs() > 0.5).count() > 500);
 }

@@ -20,6 +20,6 @@ pub(crate) mod team;
 
 pub(crate) use kv::KvCache;
 pub use kv::{KvShape, Pages};
-pub(crate) use rope::RopeTable;
+pub(crate) use rope::RopeTables;
 pub(crate) use shared::AlignedBuf;
 pub(crate) use step::step_bytes;

@@ -2,6 +2,9 @@
 
 use tritone_abi::{GateKind, RopeStyle};
 
+use super::rope::Windows;
+use super::scales::Scaling;
+
 /// A row of the table of architectures.
 pub(super) struct Family {
     /// `general.architecture`.
@@ -10,53 +13,79 @@ pub(super) struct Family {
     pub(super) style: RopeStyle,
     pub(super) sub_norms: bool,
     pub(super) head_norms: bool,
+    pub(super) post_norms: bool,
+    pub(super) scaling: Scaling,
+    pub(super) windows: Windows,
     /// Models of this architecture, for people.
     pub(super) models: &'static str,
 }
+
+/// What most families are: LLaMA with halves of heads rotated together.
+const PLAIN: Family = Family {
+    name: "",
+    gate: GateKind::Silu,
+    style: RopeStyle::Half,
+    sub_norms: false,
+    head_norms: false,
+    post_norms: false,
+    scaling: Scaling::Plain,
+    windows: Windows::Never,
+    models: "",
+};
 
 /// Architectures this program runs.
 pub(super) static FAMILIES: &[Family] = &[
     Family {
         name: "bitnet-b1.58",
         gate: GateKind::Relu2,
-        style: RopeStyle::Half,
         sub_norms: true,
-        head_norms: false,
         models: "BitNet b1.58 2B4T",
+        ..PLAIN
     },
     // The name the same model had in April 2025.
     Family {
         name: "bitnet-25",
         gate: GateKind::Relu2,
-        style: RopeStyle::Half,
         sub_norms: true,
-        head_norms: false,
         models: "BitNet b1.58 2B4T, first upload",
+        ..PLAIN
     },
     Family {
         name: "bitnet",
-        gate: GateKind::Silu,
-        style: RopeStyle::Half,
         sub_norms: true,
-        head_norms: false,
         models: "1bitLLM bitnet_b1_58",
+        ..PLAIN
     },
     // Converters reorder the rows of queries and keys, so that neighbours are paired.
     Family {
         name: "llama",
-        gate: GateKind::Silu,
         style: RopeStyle::Interleaved,
-        sub_norms: false,
-        head_norms: false,
         models: "Falcon3-1.58bit, Falcon-E, Llama3-8B-1.58, TriLM",
+        ..PLAIN
     },
     Family {
         name: "qwen3",
-        gate: GateKind::Silu,
-        style: RopeStyle::Half,
-        sub_norms: false,
         head_norms: true,
         models: "Ternary Bonsai, BitNet embedding 0.6B",
+        ..PLAIN
+    },
+    Family {
+        name: "gemma3",
+        gate: GateKind::GeluTanh,
+        head_norms: true,
+        post_norms: true,
+        scaling: Scaling::Gemma,
+        windows: Windows::ButOneOf(6),
+        models: "BitNet embedding 270M",
+        ..PLAIN
+    },
+    // Its converter reorders rows as that of `llama` does.
+    Family {
+        name: "minicpm",
+        style: RopeStyle::Interleaved,
+        scaling: Scaling::MiniCpm,
+        models: "BitCPM4",
+        ..PLAIN
     },
 ];
 

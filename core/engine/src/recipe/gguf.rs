@@ -3,7 +3,7 @@
 use tritone_formats::GgufFile;
 use tritone_formats::codec::Span;
 
-use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, Rope, RopeScaling, family};
+use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, family, rope};
 
 impl Recipe {
     /// Reads the recipe of a GGUF file.
@@ -49,23 +49,14 @@ impl Recipe {
                 "a head of {head_dim} values; expected an even number to 1024"
             ));
         }
-        let rope_dims = optional("rope.dimension_count")?.unwrap_or(head_dim);
-        if rope_dims == 0 || rope_dims > head_dim || !rope_dims.is_multiple_of(2) {
-            return Err(format!(
-                "rotation over {rope_dims} of {head_dim} values of a head"
-            ));
+        let rope = rope::rope(file, architecture, head_dim, family.style)?;
+        let (windows, window_rope) =
+            rope::local(file, architecture, family.windows, &rope, layers)?;
+        let key = format!("{architecture}.attention.layer_norm_rms_epsilon");
+        let eps: f32 = file.value(&key).map_err(text)?.unwrap_or(1e-5);
+        if !(eps.is_finite() && (0.0..1.0).contains(&eps)) {
+            return Err(format!("{key} is {eps}, which makes no sense"));
         }
-        let float = |key: &str| -> Result<Option<f32>, String> {
-            file.value(&format!("{architecture}.{key}")).map_err(text)
-        };
-        let theta = float("rope.freq_base")?.unwrap_or(10_000.0);
-        let eps = float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5);
-        if !(theta.is_finite() && theta >= 1.0 && eps.is_finite() && (0.0..1.0).contains(&eps)) {
-            return Err(format!(
-                "rope.freq_base {theta} or norm epsilon {eps} makes no sense"
-            ));
-        }
-        let scaling = scaling(file, architecture)?;
         let embedding = file.require_tensor("token_embd.weight").map_err(text)?;
         let vocab = embedding.rows();
         if embedding.columns() != hidden {
@@ -79,7 +70,7 @@ impl Recipe {
             .value::<&str>("general.name")
             .map_err(text)?
             .unwrap_or(architecture);
-        Ok(Self {
+        let mut recipe = Self {
             name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
             layers: vec![
                 LayerKind {
@@ -96,50 +87,24 @@ impl Recipe {
             vocab,
             trained_context: size("context_length", 1 << 24)?,
             eps,
-            rope: Rope {
-                theta,
-                dims: rope_dims,
-                style: family.style,
-                scaling,
-            },
+            rope: Some(rope),
+            windows,
+            window_rope,
             gate: family.gate,
+            embedding_scale: 1.0,
+            attention_scale: 1.0 / (head_dim as f32).sqrt(),
+            residual_scale: 1.0,
+            logit_scale: 1.0,
             sub_norms: family.sub_norms,
             head_norms: family.head_norms,
+            post_norms: family.post_norms,
             input_norms: file.tensor("blk.0.attn_q_norm_in.weight").is_some(),
             tied_head: file.tensor("output.weight").is_none(),
             weight_group: weight_group(file),
             architecture: architecture.to_owned(),
-        })
-    }
-}
-
-/// `ARCH.rope.scaling.*`.
-fn scaling<B: AsRef<[u8]>>(file: &GgufFile<B>, architecture: &str) -> Result<RopeScaling, String> {
-    let text = |e: tritone_formats::GgufError| e.to_string();
-    let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
-    if file.tensor("rope_freqs.weight").is_some() {
-        return Err("angles of its own ('rope_freqs.weight') are not supported".to_owned());
-    }
-    let kind = file.value::<&str>(&key("type")).map_err(text)?;
-    let factor: Option<f32> = file.value(&key("factor")).map_err(text)?;
-    let factor = factor.unwrap_or(1.0);
-    let sound = factor.is_finite() && factor >= 1.0;
-    match kind {
-        None | Some("none") => Ok(RopeScaling::None),
-        Some(_) if !sound => Err(format!("{} {factor} makes no sense", key("factor"))),
-        Some("linear") => Ok(RopeScaling::Linear { factor }),
-        Some("yarn") => {
-            let key = key("original_context_length");
-            let original: usize = file.require(&key).map_err(text)?;
-            match original {
-                1..=16_777_216 => Ok(RopeScaling::Yarn { factor, original }),
-                _ => Err(format!("{key} is {original}; expected 1 to 16777216")),
-            }
-        }
-        Some(other) => Err(format!(
-            "RoPE scaling '{}' is not supported; 'none', 'linear' and 'yarn' are",
-            other.escape_default()
-        )),
+        };
+        recipe.read_scales(file, family.scaling)?;
+        Ok(recipe)
     }
 }
 

@@ -5,42 +5,12 @@
 
 mod family;
 mod gguf;
+mod rope;
+mod scales;
 
-use tritone_abi::{GateKind, RopeStyle};
+use tritone_abi::GateKind;
 
-/// Rotary position embedding (Su et al. 2021).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rope {
-    /// Base of the angles.
-    pub theta: f32,
-    /// Values of a head that are rotated; even, at most the head.
-    pub dims: usize,
-    /// Which values are paired.
-    pub style: RopeStyle,
-    /// How the angles were changed for longer contexts.
-    pub scaling: RopeScaling,
-}
-
-/// How rotary angles were changed to reach beyond the context a model was first trained for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RopeScaling {
-    /// Not at all.
-    None,
-    /// All angles are divided by `factor` (Chen et al. 2023).
-    Linear {
-        /// How many times longer the context is.
-        factor: f32,
-    },
-    /// Slow angles are divided by `factor`, fast ones kept, those in between mixed; cosines and
-    /// sines are multiplied by `0.1 ln(factor) + 1` (YaRN, Peng et al. 2023). This holds at every
-    /// position, also within the first context.
-    Yarn {
-        /// How many times longer the context is.
-        factor: f32,
-        /// Positions of the first context.
-        original: usize,
-    },
-}
+pub use rope::{Rope, RopeScaling};
 
 /// What mixes the positions of a sequence in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,15 +60,32 @@ pub struct Recipe {
     pub trained_context: usize,
     /// Added to the mean square in every norm.
     pub eps: f32,
-    /// Positions.
-    pub rope: Rope,
+    /// Rotation in the layers that see all positions; `None` where they know none.
+    pub rope: Option<Rope>,
+    /// Positions that a query sees, its own included, layer by layer; 0 for all of them. Empty when
+    /// every layer sees all.
+    pub windows: Vec<usize>,
+    /// Rotation in the layers with a window.
+    pub window_rope: Option<Rope>,
     /// Feed-forward gate.
     pub gate: GateKind,
+    /// Embeddings are multiplied by it.
+    pub embedding_scale: f32,
+    /// Scores of attention are multiplied by it.
+    pub attention_scale: f32,
+    /// Results of attention and of the feed-forward product are multiplied by it before they are
+    /// added to the residual stream.
+    pub residual_scale: f32,
+    /// Logits are multiplied by it.
+    pub logit_scale: f32,
     /// RMSNorm between attention and output projection, and between gate and down projection
     /// (BitNet's sub-norms).
     pub sub_norms: bool,
     /// RMSNorm of every query and key head before it is rotated (Qwen3).
     pub head_norms: bool,
+    /// RMSNorm of the results of attention and of the feed-forward product before they are added to
+    /// the residual stream (Gemma).
+    pub post_norms: bool,
     /// RMSNorm of its own in front of every ternary product (BitNet embeddings, models that were
     /// fine-tuned into ternary form); the two sub-norms are then such norms too.
     pub input_norms: bool,
@@ -118,6 +105,9 @@ pub(crate) const INPUT_NORMS: [&str; 5] = [
     "ffn_up_norm_in",
 ];
 
+/// Norms of the results of the mixer and of the feed-forward part.
+pub(crate) const POST_NORMS: [&str; 2] = ["post_attention_norm", "post_ffw_norm"];
+
 impl Recipe {
     /// Width of all query heads together.
     #[must_use]
@@ -129,6 +119,14 @@ impl Recipe {
     #[must_use]
     pub fn kv_dim(&self) -> usize {
         self.kv_heads * self.head_dim
+    }
+
+    /// Positions that a query of `layer` sees, its own included: the query at position `p` those
+    /// from `p - window + 1` to `p`. `None` when it sees its whole past.
+    #[must_use]
+    pub fn window(&self, layer: usize) -> Option<usize> {
+        let window = self.windows.get(layer).copied();
+        window.filter(|window| *window > 0)
     }
 
     /// Inputs that products of the residual stream need side by side.
@@ -176,6 +174,14 @@ impl Recipe {
         self.layers.iter().flat_map(|layer| self.matrices(*layer))
     }
 
+    /// What the result of the matrix `name` is multiplied by; it is part of the matrix's scales.
+    pub(crate) fn result_scale(&self, name: &str) -> f32 {
+        match name {
+            "attn_output" | "ffn_down" => self.residual_scale,
+            _ => 1.0,
+        }
+    }
+
     /// Names of all ternary tensors, layer by layer.
     pub(crate) fn ternary_tensors(&self) -> impl Iterator<Item = String> {
         let layers = self.layers.iter().enumerate();
@@ -198,6 +204,9 @@ impl Recipe {
     #[must_use]
     pub fn norms(&self, layer: LayerKind) -> Vec<(&'static str, usize)> {
         let mut norms = vec![("attn_norm", self.hidden), ("ffn_norm", self.hidden)];
+        if self.post_norms {
+            norms.extend(POST_NORMS.map(|name| (name, self.hidden)));
+        }
         let (mix_in, ffn_in) = INPUT_NORMS.split_at(3);
         let own = |names: &[&'static str], last: (&'static str, usize)| {
             let names = names.iter().map(|name| (*name, self.hidden));

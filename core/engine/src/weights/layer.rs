@@ -5,7 +5,7 @@ use super::scales::Groups;
 use super::{norm, recipe_error};
 use crate::error::LoadError;
 use crate::model::Model;
-use crate::recipe::{FeedForwardKind, INPUT_NORMS, MixerKind};
+use crate::recipe::{FeedForwardKind, INPUT_NORMS, MixerKind, POST_NORMS};
 
 /// One decoder layer.
 #[derive(Debug)]
@@ -13,9 +13,13 @@ pub(crate) struct Layer {
     /// In front of the mixer.
     pub(crate) mixer_norm: Vec<f32>,
     pub(crate) mixer: Mixer,
+    /// Of the mixer's result.
+    pub(crate) mixer_post_norm: Option<Vec<f32>>,
     /// In front of the feed-forward part.
     pub(crate) ffn_norm: Vec<f32>,
     pub(crate) feed_forward: FeedForward,
+    /// Of its result.
+    pub(crate) ffn_post_norm: Option<Vec<f32>>,
 }
 
 /// What mixes positions.
@@ -29,6 +33,8 @@ pub(crate) enum Mixer {
 pub(crate) struct Attention {
     /// Its number among the layers of the KV cache.
     pub(crate) kv_layer: usize,
+    /// Positions that a query sees, its own included; `None` for all.
+    pub(crate) window: Option<usize>,
     /// Norms in front of `q`, `k` and `v`, where they have their own.
     pub(crate) inputs: Vec<Vec<f32>>,
     pub(crate) q: Matrix,
@@ -72,15 +78,19 @@ pub(super) fn layers(model: &Model, packed: &Packed) -> Result<(Vec<Layer>, Grou
     let mut layers = Vec::with_capacity(recipe.layers.len());
     for (number, kind) in recipe.layers.iter().enumerate() {
         parts.number = number;
+        let [mixer_post, ffn_post] =
+            POST_NORMS.map(|name| parts.some(recipe.post_norms, name, recipe.hidden));
         layers.push(Layer {
             mixer_norm: parts.norm("attn_norm", recipe.hidden)?,
             mixer: match kind.mixer {
                 MixerKind::Attention => Mixer::Attention(parts.attention()?),
             },
+            mixer_post_norm: mixer_post?,
             ffn_norm: parts.norm("ffn_norm", recipe.hidden)?,
             feed_forward: match kind.feed_forward {
                 FeedForwardKind::Dense => FeedForward::Dense(parts.dense()?),
             },
+            ffn_post_norm: ffn_post?,
         });
     }
     Ok((layers, groups))
@@ -111,6 +121,7 @@ impl<M: Iterator<Item = Matrix>> Parts<'_, M> {
         self.kv_layers += 1;
         Ok(Attention {
             kv_layer: self.kv_layers - 1,
+            window: recipe.window(self.number),
             inputs: self.inputs(&INPUT_NORMS[..3])?,
             q,
             k,

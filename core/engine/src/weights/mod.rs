@@ -73,7 +73,10 @@ impl Weights {
         };
         let (head, from) = rows(head.format())?;
         let (layers, groups) = layers(model, &packed)?;
-        let output_norm = norm(model, "output_norm.weight", model.recipe.hidden)?;
+        let mut output_norm = norm(model, "output_norm.weight", model.recipe.hidden)?;
+        // The head is linear: what its result is multiplied by can be in the norm before it.
+        let scale = model.recipe.logit_scale;
+        output_norm.iter_mut().for_each(|w| *w *= scale);
         release_rest(model);
         head.bring_in(model, threads, progress)?;
         let head_report = PartReport {

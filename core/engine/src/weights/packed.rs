@@ -124,7 +124,8 @@ impl Packed {
             cols: place.cols,
             scales: {
                 let group = groups.get(place.name);
-                Arranged::new(&scales, place.rows, place.cols, group)
+                let factor = model.recipe.result_scale(place.name);
+                Arranged::new(&scales, place.rows, place.cols, group).times(factor)
             },
         };
         Ok((all.into_iter().map(matrix).collect(), groups))

@@ -87,6 +87,17 @@ impl Arranged {
         }
     }
 
+    /// Scales that are `factor` times as large.
+    pub(super) fn times(mut self, factor: f32) -> Self {
+        match &mut self {
+            Self::Tensor(scale) => *scale *= factor,
+            Self::Row(scales) | Self::Group { scales, .. } => {
+                scales.iter_mut().for_each(|scale| *scale *= factor);
+            }
+        }
+        self
+    }
+
     pub(super) fn view(&self) -> WeightScales<'_> {
         match self {
             Self::Tensor(scale) => WeightScales::Tensor(*scale),

@@ -23,7 +23,7 @@ impl Step<'_> {
             slice, position, ..
         } = b.rows[row];
         let group = recipe.heads / recipe.kv_heads * recipe.head_dim;
-        let rope = self.rope.at(position, recipe.head_dim);
+        let rope = self.rope.at(recipe, part.window, position);
         let head = kv_head * recipe.head_dim;
         // SAFETY: the queries of this row and KV head belong to this unit.
         let q = unsafe {
@@ -31,14 +31,18 @@ impl Step<'_> {
                 .write(row * recipe.q_dim() + kv_head * group, group)
         };
         self.norm_heads(m, part.q_norm.as_deref(), q)?;
-        self.kernel.rope(q, &rope)?;
+        if let Some(rope) = &rope {
+            self.kernel.rope(q, rope)?;
+        }
         // SAFETY: the key of this row and head belongs to this unit.
         let k = unsafe {
             b.k.data
                 .write(row * recipe.kv_dim() + head, recipe.head_dim)
         };
         self.norm_heads(m, part.k_norm.as_deref(), k)?;
-        self.kernel.rope(k, &rope)?;
+        if let Some(rope) = &rope {
+            self.kernel.rope(k, rope)?;
+        }
         // SAFETY: written two phases before, only read in this one.
         let v = unsafe { b.v.data.read(row * recipe.kv_dim() + head, recipe.head_dim) };
         // SAFETY: this position, layer and head belongs to this unit, and is first read in the
@@ -55,7 +59,7 @@ impl Step<'_> {
         &self,
         m: &Member<'_>,
         unit: usize,
-        layer: usize,
+        attention: &Attention,
     ) -> Result<(), KernelError> {
         let (b, recipe) = (self.buffers, &self.model.recipe);
         let (Part { block, span }, kv_head) =
@@ -64,7 +68,7 @@ impl Step<'_> {
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
         let end = self.batch[block.slice].start + block.token + block.tokens;
-        let place = (block, layer, kv_head);
+        let place = (block, attention, kv_head);
         if let Some((span, slot)) = span {
             let width = self.partial_width();
             let start = (slot * recipe.kv_heads + kv_head) * width;
@@ -85,7 +89,7 @@ impl Step<'_> {
     /// All spans of a block's past, one after another.
     fn attend_spans(
         &self,
-        place: (Block, usize, usize),
+        place: (Block, &Attention, usize),
         spans: usize,
         local: &mut Local,
         out: &mut MatOut<'_>,
@@ -120,7 +124,7 @@ impl Step<'_> {
     /// One call of the kernel: one span, partially, or all of a short past.
     fn attend_span(
         &self,
-        (block, layer, kv_head): (Block, usize, usize),
+        (block, attention, kv_head): (Block, &Attention, usize),
         span: Option<usize>,
         local: &mut Local,
         out: &mut MatOut<'_>,
@@ -135,8 +139,9 @@ impl Step<'_> {
         local.pages.clear();
         // SAFETY: the cache is not written in this phase.
         unsafe {
+            let (pages, layer) = (slice.pages, attention.kv_layer);
             self.cache
-                .views(slice.pages, layer, kv_head, which.clone(), &mut local.pages)
+                .views(pages, layer, kv_head, which.clone(), &mut local.pages)
         }?;
         let start = block.row * q_dim + kv_head * group;
         let args = AttendArgs {
@@ -149,8 +154,8 @@ impl Step<'_> {
             pages: &local.pages,
             first: which.start * PAGE_TOKENS,
             len,
-            window: 0,
-            scale: 1.0 / (recipe.head_dim as f32).sqrt(),
+            window: attention.window.unwrap_or(0),
+            scale: recipe.attention_scale,
             partial: span.is_some(),
         };
         self.kernel.attend(&args, out, local.scratch.as_mut_slice())

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use tritone_abi::{HeadInput, HeadMatrix, KernelError, MatOut};
 
-use super::rows::add_assign;
 use super::{Step, TILE_ROWS};
 use crate::exec::team::Member;
 
@@ -13,13 +12,18 @@ pub(super) const EXACT_UNIT: usize = 16;
 
 impl Step<'_> {
     /// The final norm of the `i`-th row that wants logits.
-    pub(super) fn finish_row(&self, i: usize) -> Result<(), KernelError> {
+    pub(super) fn finish_row(&self, m: &Member<'_>, i: usize) -> Result<(), KernelError> {
         let b = self.buffers;
         let row = b.wanted[i];
         // SAFETY: every wanted row is one unit of this phase.
         let x = unsafe { b.x.write(row) };
-        // SAFETY: written in the phase before, only read in this one.
-        add_assign(x, unsafe { b.result.read(row) });
+        let last = self.weights.layers.last();
+        self.add_result(
+            m,
+            row,
+            last.and_then(|last| last.ffn_post_norm.as_deref()),
+            x,
+        )?;
         // SAFETY: row `i` belongs to this unit.
         let out = unsafe { b.last.write(i) };
         self.kernel

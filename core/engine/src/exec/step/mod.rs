@@ -5,20 +5,21 @@
 //! Every line is a phase; a barrier stands between two lines. *Row* is one token of the batch.
 //!
 //! ```text
-//! per row                 x = embedding
+//! per row                 x = embedding, scaled
 //! for every layer:
-//!   per row               x += result of the layer before; norm, quantise
+//!   per row               x += result of the layer before, normed if the model says so; norm,
+//!                         quantise
 //!   per tile              q, k, v products
 //!   per row and KV head   norm of heads, rotate; key and value into the cache
 //!   per block of tokens
 //!     and KV head         attention; a single token with a long past: per span of positions
 //!   per row               merge the spans; sub-norm, quantise
 //!   per tile              output product
-//!   per row               x += result; norm, quantise
+//!   per row               x += result (normed); norm, quantise
 //!   per tile              gate and up products
 //!   per row               gate * up, sub-norm, quantise
 //!   per tile              down product
-//! per wanted row          x += result; norm
+//! per wanted row          x += result (normed); norm
 //! per tile                head
 //! per wanted row          with an exact head: choose the best rows of the vocabulary
 //! per sixteen of them     compute them again
@@ -43,10 +44,14 @@ use tritone_formats::TensorView;
 pub(crate) use self::buffers::{Buffers, step_bytes};
 use self::buffers::{Quantized, Rows};
 use super::kv::{KvCache, Pages};
-use super::rope::RopeTable;
+use super::rope::RopeTables;
 use super::team::{Member, Poisoned};
 use crate::model::Model;
-use crate::weights::{Attention, Dense, FeedForward, Matrix, Mixer, Weights};
+use crate::weights::{Attention, Dense, FeedForward, Layer, Matrix, Mixer, Weights};
+
+/// What is to be added to the residual stream first: `None` for nothing, else the last product's
+/// result, as it is or with this norm.
+type Before<'a> = Option<Option<&'a [f32]>>;
 
 /// Which positions of a slice want logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +110,7 @@ pub(crate) struct Step<'a> {
     pub(crate) weights: &'a Weights,
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) cache: &'a KvCache,
-    pub(crate) rope: &'a RopeTable,
+    pub(crate) rope: &'a RopeTables,
     pub(crate) buffers: &'a Buffers,
     pub(crate) batch: &'a [Slice<'a>],
 }
@@ -129,15 +134,21 @@ impl Step<'_> {
         let b = self.buffers;
         let rows = b.rows.len();
         self.units(m, rows, |row| self.embed(row))?;
-        for (i, layer) in self.weights.layers.iter().enumerate() {
+        let mut last: Option<&Layer> = None;
+        for layer in &self.weights.layers {
+            let before = last
+                .replace(layer)
+                .map(|last| last.ffn_post_norm.as_deref());
+            let norm = layer.mixer_norm.as_slice();
             match &layer.mixer {
-                Mixer::Attention(part) => self.attention(m, part, &layer.mixer_norm, i > 0)?,
+                Mixer::Attention(part) => self.attention(m, part, norm, before)?,
             }
+            let (norm, before) = (&layer.ffn_norm, Some(layer.mixer_post_norm.as_deref()));
             match &layer.feed_forward {
-                FeedForward::Dense(part) => self.dense(m, part, &layer.ffn_norm)?,
+                FeedForward::Dense(part) => self.dense(m, part, norm, before)?,
             }
         }
-        self.units(m, b.wanted.len(), |i| self.finish_row(i))?;
+        self.units(m, b.wanted.len(), |i| self.finish_row(m, i))?;
         let vocab = self.model.recipe.vocab;
         let tiles = if b.wanted.is_empty() {
             0
@@ -153,18 +164,19 @@ impl Step<'_> {
         self.units(m, units, |unit| self.compute_again(m, &exact, unit))
     }
 
-    /// The phases of attention; `add` is whether there is a result to add to `x` first.
+    /// The phases of attention; `before` is how the result of the layer before is added to `x`, if
+    /// there is one.
     fn attention(
         &self,
         m: &Member<'_>,
         part: &Attention,
         norm: &[f32],
-        add: bool,
+        before: Before<'_>,
     ) -> Result<(), Poisoned> {
         let b = self.buffers;
         let rows = b.rows.len();
         self.units(m, rows, |row| {
-            self.add_and_quantize(m, row, add, norm, &part.inputs)
+            self.add_and_quantize(m, row, before, norm, &part.inputs)
         })?;
         let [q, k, v] = b.hidden_inputs();
         self.products(
@@ -173,20 +185,25 @@ impl Step<'_> {
         )?;
         let kv_heads = self.model.recipe.kv_heads;
         self.units(m, rows * kv_heads, |unit| self.store(m, unit, part))?;
-        let layer = part.kv_layer;
         self.units(m, b.parts.len() * kv_heads, |unit| {
-            self.attend(m, unit, layer)
+            self.attend(m, unit, part)
         })?;
         self.units(m, rows, |row| self.quantize_attended(m, row, part))?;
         self.products(m, [(&part.o, &b.attended_q, &b.result)])
     }
 
     /// The phases of a dense feed-forward part.
-    fn dense(&self, m: &Member<'_>, part: &Dense, norm: &[f32]) -> Result<(), Poisoned> {
+    fn dense(
+        &self,
+        m: &Member<'_>,
+        part: &Dense,
+        norm: &[f32],
+        before: Before<'_>,
+    ) -> Result<(), Poisoned> {
         let b = self.buffers;
         let rows = b.rows.len();
         self.units(m, rows, |row| {
-            self.add_and_quantize(m, row, true, norm, &part.inputs)
+            self.add_and_quantize(m, row, before, norm, &part.inputs)
         })?;
         let [gate, up, _] = b.hidden_inputs();
         self.products(m, [(&part.gate, gate, &b.gate), (&part.up, up, &b.up)])?;
@@ -252,6 +269,11 @@ impl Step<'_> {
         // SAFETY: the row belongs to this unit.
         let x = unsafe { self.buffers.x.write(row) };
         let read = self.embedding.decode_row(token, x);
-        read.map_err(|_| NO_EMBEDDING)
+        read.map_err(|_| NO_EMBEDDING)?;
+        let scale = self.model.recipe.embedding_scale;
+        if scale != 1.0 {
+            x.iter_mut().for_each(|x| *x *= scale);
+        }
+        Ok(())
     }
 }

@@ -2,27 +2,25 @@
 
 use tritone_abi::{KernelError, Norm};
 
-use super::Step;
+use super::{Before, Step};
 use crate::exec::team::Member;
 use crate::weights::{Attention, Dense};
 
 impl Step<'_> {
-    /// `x += result` (unless it is the first layer), norm and quantise; where every product has a
-    /// norm of its own, those in `inputs`, one after another.
+    /// `x += result` as `before` says, norm and quantise; where every product has a norm of its own, those in `inputs`, one after another.
     pub(super) fn add_and_quantize(
         &self,
         m: &Member<'_>,
         row: usize,
-        add: bool,
+        before: Before<'_>,
         norm: &[f32],
         inputs: &[Vec<f32>],
     ) -> Result<(), KernelError> {
         let b = self.buffers;
         // SAFETY: the row belongs to this unit.
         let x = unsafe { b.x.write(row) };
-        if add {
-            // SAFETY: written in the phase before, only read in this one.
-            add_assign(x, unsafe { b.result.read(row) });
+        if let Some(post) = before {
+            self.add_result(m, row, post, x)?;
         }
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
@@ -46,6 +44,29 @@ impl Step<'_> {
             self.kernel
                 .norm_quantize(normed, norm, work, out.group, &mut place)?;
         }
+        Ok(())
+    }
+
+    /// Adds the last product's result of row `row` to `x`, the norm `post` of it if there is one.
+    pub(super) fn add_result(
+        &self,
+        m: &Member<'_>,
+        row: usize,
+        post: Option<&[f32]>,
+        x: &mut [f32],
+    ) -> Result<(), KernelError> {
+        // SAFETY: written in the phase before, only read in this one.
+        let result = unsafe { self.buffers.result.read(row) };
+        let Some(post) = post else {
+            add_assign(x, result);
+            return Ok(());
+        };
+        // SAFETY: the only reference to this member's values while it is used.
+        let local = unsafe { self.buffers.locals.get(m) };
+        let normed = &mut local.row[..x.len()];
+        let eps = self.model.recipe.eps;
+        self.kernel.rms_norm(result, post, eps, normed)?;
+        add_assign(x, normed);
         Ok(())
     }
 
@@ -116,7 +137,7 @@ impl Step<'_> {
     }
 }
 
-pub(super) fn add_assign(x: &mut [f32], y: &[f32]) {
+fn add_assign(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
     }
