@@ -13,7 +13,7 @@ use crate::suite::{Outcome, Suite, Verdict, oracle, worked};
 pub(crate) const DIMS: [usize; 8] = [64, 80, 96, 128, 256, 20, 33, 1];
 const LENGTHS: [usize; 13] = [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 1000];
 const TOKENS: [usize; 4] = [1, 2, 5, 17];
-const WINDOWS: [usize; 5] = [0, 1, 7, 64, 100];
+const WINDOWS: [usize; 9] = [0, 1, 7, 63, 64, 65, 100, 512, 4096];
 pub(crate) const HEADS: [usize; 7] = [1, 2, 3, 4, 5, 8, 9];
 const FORMATS: [KvFormat; 2] = [KvFormat::F16, KvFormat::Q8];
 
@@ -85,7 +85,11 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
     // Every window with every count of tokens, across the border of a chunk.
     for (i, window) in suite.sizes(WINDOWS).into_iter().enumerate() {
         for (j, tokens) in suite.sizes(TOKENS).into_iter().enumerate() {
-            for (len, contents) in [(60, Contents::Plain), (121, Contents::BadEnds)] {
+            for (len, contents) in [
+                (60, Contents::Plain),
+                (121, Contents::BadEnds),
+                (570, Contents::BadEnds),
+            ] {
                 attend(
                     suite,
                     Case {
@@ -103,6 +107,7 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
         }
     }
     parts(suite);
+    spans(suite);
     misuse::attend_cases(suite);
 }
 
@@ -120,6 +125,11 @@ fn parts(suite: &mut Suite<'_>) {
             (190, 5, 5),
             (190, 17, 100),
             (300, 2, 64),
+            (191, 17, 1),
+            (250, 2, 63),
+            (250, 5, 65),
+            (260, 5, 512),
+            (200, 17, 4096),
         ] {
             for part in [0..1, 0..2, 1..2, 1..4, 3..4, 2..6] {
                 n += 1;
@@ -137,6 +147,38 @@ fn parts(suite: &mut Suite<'_>) {
                     },
                 );
             }
+        }
+    }
+}
+
+/// A window that reaches over the border of two spans of 512 positions, each of them in part.
+fn spans(suite: &mut Suite<'_>) {
+    for (n, (window, part)) in [
+        (512, 0..8),
+        (512, 8..16),
+        (512, 3..8),
+        (65, 7..8),
+        (63, 8..10),
+        (4096, 0..8),
+        (100, 0..8),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for tokens in [1, 16] {
+            attend(
+                suite,
+                Case {
+                    format: FORMATS[n % 2],
+                    tokens,
+                    heads: HEADS[n],
+                    head_dim: 64,
+                    len: 570,
+                    window,
+                    contents: CONTENTS[n % CONTENTS.len()],
+                    part: Some(part.clone()),
+                },
+            );
         }
     }
 }

@@ -6,8 +6,8 @@ use tritone_abi::layout::t2r32;
 use tritone_abi::numerics::f16_to_f32;
 use tritone_abi::{
     Activations, AttendArgs, Cells, Facts, GateKind, HeadFormat, HeadInput, HeadMatrix, Kernel,
-    KernelError, LayoutId, MatOut, Norm, Ops, PackArgs, QuantizedRow, RopeArgs, Score, ScratchNeed,
-    TernaryMatrix, WeightScales,
+    KernelError, LayoutId, MatOut, Norm, Ops, PAGE_TOKENS, PackArgs, QuantizedRow, RopeArgs, Score,
+    ScratchNeed, TernaryMatrix, WeightScales,
 };
 use tritone_scalar::Scalar;
 
@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     NanPassesRelu,
     QueriesScaledFirst,
     WindowOneMore,
+    WindowOneLess,
+    WindowOfWholePages,
     GarbageTimesZero,
     NeighbourScales,
     ValueScaleInSum,
@@ -437,6 +439,11 @@ impl Kernel for Planted {
             let mut args = *args;
             match self.fault {
                 Fault::WindowOneMore if args.window > 0 => args.window += 1,
+                Fault::WindowOneLess if args.window > 1 => args.window -= 1,
+                Fault::WindowOfWholePages if args.window > 0 => {
+                    let oldest = args.len.saturating_sub(args.window);
+                    args.window += oldest % PAGE_TOKENS;
+                }
                 Fault::QueriesScaledFirst => (args.q, args.scale) = (&scaled, 1.0),
                 _ => {}
             }

@@ -127,6 +127,8 @@ fn arithmetic_in_another_order_is_found() {
         ("gate", Ops::GATE, Fault::NanPassesRelu),
         ("attend", Ops::ATTEND, Fault::QueriesScaledFirst),
         ("attend", Ops::ATTEND, Fault::WindowOneMore),
+        ("attend", Ops::ATTEND, Fault::WindowOneLess),
+        ("attend", Ops::ATTEND, Fault::WindowOfWholePages),
         ("attend", Ops::ATTEND, Fault::GarbageTimesZero),
         ("attend", Ops::ATTEND, Fault::NeighbourScales),
         ("attend", Ops::ATTEND, Fault::ValueScaleInSum),

@@ -67,30 +67,44 @@ impl Step<'_> {
         let group = recipe.heads / recipe.kv_heads * recipe.head_dim;
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
-        let end = self.batch[block.slice].start + block.token + block.tokens;
+        let seen = self.seen(block, attention.window);
         let place = (block, attention, kv_head);
         if let Some((span, slot)) = span {
             let width = self.partial_width();
             let start = (slot * recipe.kv_heads + kv_head) * width;
             // SAFETY: the slot's part for this KV head belongs to this unit.
             let out = unsafe { b.partials.write(start, width) };
+            if (span + 1) * SPAN_TOKENS <= seen.start {
+                // Before the window: a state that saw nothing.
+                out.fill(0.0);
+                return Ok(());
+            }
             let mut out = MatOut::new(out, width, 0..width)?;
             return self.attend_span(place, Some(span), local, &mut out);
         }
         let columns = kv_head * group..(kv_head + 1) * group;
         // SAFETY: these rows' columns of this KV head belong to this unit.
         let mut out = unsafe { b.attended.tile(block.row, block.tokens, columns) };
-        if end <= SPAN_TOKENS {
+        let spans = seen.start / SPAN_TOKENS..seen.end.div_ceil(SPAN_TOKENS);
+        if spans.len() <= 1 {
             return self.attend_span(place, None, local, &mut out);
         }
-        self.attend_spans(place, end.div_ceil(SPAN_TOKENS), local, &mut out)
+        self.attend_spans(place, spans, local, &mut out)
     }
 
-    /// All spans of a block's past, one after another.
+    /// Positions that the tokens of a block see: from the oldest in the first token's window to the
+    /// last token itself.
+    fn seen(&self, block: Block, window: Option<usize>) -> Range<usize> {
+        let len = self.batch[block.slice].start + block.token + 1;
+        let oldest = window.map_or(0, |window| len.saturating_sub(window));
+        oldest..len + block.tokens - 1
+    }
+
+    /// Some spans of a block's past, one after another.
     fn attend_spans(
         &self,
         place: (Block, &Attention, usize),
-        spans: usize,
+        spans: Range<usize>,
         local: &mut Local,
         out: &mut MatOut<'_>,
     ) -> Result<(), KernelError> {
@@ -99,11 +113,12 @@ impl Step<'_> {
         let (tokens, width) = (place.0.tokens, self.partial_width());
         let [mut acc, mut next] = std::mem::take(&mut local.spans);
         let mut work = || {
-            for span in 0..spans {
-                let target = if span == 0 { &mut acc } else { &mut next };
+            for span in spans.clone() {
+                let first = span == spans.start;
+                let target = if first { &mut acc } else { &mut next };
                 let mut target = MatOut::new(&mut target[..tokens * width], width, 0..width)?;
                 self.attend_span(place, Some(span), local, &mut target)?;
-                if span > 0 {
+                if !first {
                     let rows = acc.chunks_exact_mut(width).zip(next.chunks_exact(width));
                     for (acc, next) in rows.take(tokens) {
                         self.kernel
@@ -121,7 +136,8 @@ impl Step<'_> {
         result
     }
 
-    /// One call of the kernel: one span, partially, or all of a short past.
+    /// One call of the kernel: one span, partially, or all of a past that lies in one span. Pages
+    /// before the window are left out.
     fn attend_span(
         &self,
         (block, attention, kv_head): (Block, &Attention, usize),
@@ -134,8 +150,9 @@ impl Step<'_> {
         let heads = recipe.heads / recipe.kv_heads;
         let (q_dim, group) = (recipe.q_dim(), heads * recipe.head_dim);
         let len = slice.start + block.token + 1;
-        let all = (len + block.tokens - 1).div_ceil(PAGE_TOKENS);
-        let which = span.map_or(0..all, |span| span_pages(span, all));
+        let seen = self.seen(block, attention.window);
+        let pages = seen.start / PAGE_TOKENS..seen.end.div_ceil(PAGE_TOKENS);
+        let which = span.map_or(pages.clone(), |span| span_pages(span, &pages));
         local.pages.clear();
         // SAFETY: the cache is not written in this phase.
         unsafe {
@@ -192,10 +209,11 @@ impl Step<'_> {
     }
 }
 
-/// The pages of a span, of `all` pages.
-fn span_pages(span: usize, all: usize) -> Range<usize> {
+/// Those of `pages` that lie in a span.
+fn span_pages(span: usize, pages: &Range<usize>) -> Range<usize> {
     const PAGES: usize = SPAN_TOKENS / PAGE_TOKENS;
-    (span * PAGES).min(all)..((span + 1) * PAGES).min(all)
+    let inside = |page: usize| page.clamp(pages.start, pages.end);
+    inside(span * PAGES)..inside((span + 1) * PAGES)
 }
 
 /// Divides a partial row by its sums: the result of attention.

@@ -37,6 +37,8 @@ mod attention;
 mod buffers;
 mod head;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use tritone_abi::{Kernel, KernelError};
 use tritone_formats::TensorView;
