@@ -316,6 +316,40 @@ fn key() -> Raw {
 }
 
 #[test]
+fn a_header_is_read_as_soon_as_it_is_there() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/tritone-tiny/tritone-tiny-i2_s.gguf"
+    );
+    let bytes = std::fs::read(path).unwrap();
+    let whole = GgufFile::new(&bytes).unwrap();
+    let len = bytes.len() as u64;
+    let header = |end: usize| GgufFile::header(&bytes[..end], len).unwrap();
+    for end in [0, 3, 8, 24, 25, 1000, 20_000] {
+        assert!(header(end).is_none(), "{end}");
+    }
+    let file = header(whole.data_offset()).unwrap();
+    let facts = |tensor: tritone_formats::TensorView<'_>| {
+        (tensor.name().to_owned(), tensor.ty(), tensor.byte_range())
+    };
+    assert!(file.tensors().map(facts).eq(whole.tensors().map(facts)));
+    assert_eq!(file.metadata().count(), whole.metadata().count());
+    // Data that is not there is none, and no panic.
+    let tensor = file.tensor("blk.0.ffn_down.weight").unwrap();
+    assert_eq!(tensor.bytes().unwrap(), b"");
+    assert!(tensor.ternary().is_err());
+    // What is wrong with a file is said at once, and a file must be as long as its tensors need.
+    assert!(GgufFile::header(b"<html>..".as_slice(), len).is_err());
+    let cut = GgufFile::header(&bytes[..whole.data_offset()], len - 1);
+    assert!(matches!(cut, Err(GgufError::PastEnd { .. })));
+    let over = GgufFile::header(&bytes[..20_000], 20_000);
+    assert!(matches!(
+        over,
+        Err(GgufError::CountPastEnd { .. } | GgufError::Truncated { .. })
+    ));
+}
+
+#[test]
 fn every_fault_has_its_error() {
     let head = |tensors, keys| Raw::header(3, tensors, keys);
     let one = |dims: &[u64], ty, offset| head(1, 0).tensor("t", dims, ty, offset);

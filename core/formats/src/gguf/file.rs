@@ -28,8 +28,32 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
     /// When the bytes are not a sound GGUF file of version 2 or 3. A tensor of a type that is known
     /// but has no codec is no error here; [`TensorView::bytes`] refuses it.
     pub fn new(bytes: B) -> Result<Self, GgufError> {
-        let index = Index::parse(bytes.as_ref())?;
+        let index = Index::parse(bytes.as_ref(), bytes.as_ref().len())?;
         Ok(Self { bytes, index })
+    }
+
+    /// Checks the header of a file of `file_len` bytes of which `bytes` is the beginning, such as a
+    /// download that has just begun. `None` when the header goes on beyond it.
+    ///
+    /// Metadata, types and places of tensors are then there; bytes of a tensor only as far as `bytes`
+    /// goes. Where stored values tell two layouts of one number apart (42), the usual one is taken
+    /// if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn header(bytes: B, file_len: u64) -> Result<Option<Self>, GgufError> {
+        let have = bytes.as_ref().len();
+        let file_len = usize::try_from(file_len).unwrap_or(usize::MAX);
+        match Index::parse(bytes.as_ref(), file_len.max(have)) {
+            Ok(index) => Ok(Some(Self { bytes, index })),
+            Err(GgufError::Truncated { .. } | GgufError::CountPastEnd { .. })
+                if have < file_len =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Says which of the layouts that share number 36 the I2_S tensors have; nothing in a file does.

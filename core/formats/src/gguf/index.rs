@@ -50,7 +50,8 @@ impl KeyEntry {
 }
 
 impl Index {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, GgufError> {
+    /// Parses a file of `file_len` bytes that begins with `bytes`.
+    pub(super) fn parse(bytes: &[u8], file_len: usize) -> Result<Self, GgufError> {
         let mut reader = Reader::new(bytes);
         let version = head(&mut reader)?;
 
@@ -95,7 +96,8 @@ impl Index {
             .pos()
             .div_ceil(index.alignment)
             .saturating_mul(index.alignment);
-        index.tensors = layout::place(declared, bytes, index.data_start, index.alignment)?;
+        index.tensors =
+            layout::place(declared, bytes, file_len, index.data_start, index.alignment)?;
         Ok(index)
     }
 

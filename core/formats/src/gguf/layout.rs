@@ -26,14 +26,16 @@ pub(super) struct TensorEntry {
     pub(super) data: Range<usize>,
 }
 
-/// Checks the tensors against each other and the data section, which begins at `data_start`.
+/// Checks the tensors against each other and the data section, which goes from `data_start` to
+/// `file_len`. Data beyond `bytes` is not looked into.
 pub(super) fn place(
     declared: Vec<Declared>,
     bytes: &[u8],
+    file_len: usize,
     data_start: usize,
     alignment: usize,
 ) -> Result<Vec<TensorEntry>, GgufError> {
-    let available = bytes.len().saturating_sub(data_start);
+    let available = file_len.saturating_sub(data_start);
     let mut starts = Vec::with_capacity(declared.len());
     for tensor in &declared {
         let name = || shown(text(bytes, &tensor.name));
