@@ -13,5 +13,7 @@ mod failures;
 mod files;
 #[path = "cli/kernels.rs"]
 mod kernels;
+#[path = "cli/models.rs"]
+mod models;
 #[path = "cli/program.rs"]
 mod program;

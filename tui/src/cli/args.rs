@@ -9,6 +9,7 @@ use tritone_formats::I2sLayout;
 use super::bench::BenchArgs;
 use super::convert::ConvertArgs;
 use super::failure::Usage;
+use super::models::ModelsArgs;
 use super::synth::SynthArgs;
 use super::types;
 
@@ -65,13 +66,15 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// Write the ternary weights of a model file in another stored form.
     Convert(ConvertArgs),
+    /// List the model files on this machine, and which of them run.
+    Models(ModelsArgs),
 }
 
 /// For all commands.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct CommonArgs {
-    /// Model file (GGUF); the built-in model if there is none.
+    /// Model file (GGUF), or a name of `tritone models`; the built-in model if there is none.
     #[arg(
         long,
         short = 'm',
@@ -288,7 +291,7 @@ pub(crate) struct RunArgs {
 /// `tritone inspect`
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Model file; left out, the one of `--model`, or the built-in one.
+    /// Model file or name; left out, the one of `--model`, or the built-in one.
     pub(crate) file: Option<PathBuf>,
     /// List the tensors, too.
     #[arg(long)]

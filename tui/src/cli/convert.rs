@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use tritone_engine::human_bytes;
+use tritone_engine::{ModelSource, human_bytes};
 use tritone_formats::TensorType;
 use tritone_formats::codec::Rounding;
 use tritone_formats::write::GgufWriter;
@@ -62,7 +62,16 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
-    let path = args.file.as_deref().or(common.model.as_deref());
+    let named = args.file.as_deref().or(common.model.as_deref());
+    let mut notes = Vec::new();
+    let source = setup::named_source(named, &mut notes)?;
+    for note in &notes {
+        console.note(note);
+    }
+    let path = match &source {
+        ModelSource::File(path) => Some(path.as_path()),
+        ModelSource::Embedded { .. } => None,
+    };
     let target = match &args.out {
         Some(path) => path.clone(),
         None => default_target(path, args.ty),
@@ -86,7 +95,6 @@ pub(crate) fn run(
     match path.filter(|path| path.is_dir()) {
         Some(directory) => directory::convert(directory, &job, rounding),
         None => {
-            let source = setup::source(path);
             let layout = common.i2s_layout.unwrap_or_default();
             file::convert(&source, layout, &job, rounding)
         }

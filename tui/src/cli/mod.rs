@@ -16,6 +16,7 @@ mod interrupt;
 mod kernels;
 mod logging;
 mod logits;
+pub(crate) mod models;
 mod output;
 mod run;
 pub(crate) mod setup;
@@ -56,5 +57,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),
+        Some(Command::Models(args)) => models::run(args, console),
     }
 }

@@ -23,6 +23,7 @@ use super::args::CommonArgs;
 use super::console::visible;
 use crate::app::backend::{ChoiceCard, Races};
 use crate::cli::date;
+use crate::cli::models::resolve;
 use crate::race::choose::{Candidates, Choice, Why, choose, plausible};
 use crate::race::store::{self, Key, Race, Store};
 
@@ -105,7 +106,7 @@ impl Setup {
                 origin(&resolved, "memory_mb"),
                 None | Some(Origin::Preset(_))
             );
-        let source = source(common.model.as_deref());
+        let source = named_source(common.model.as_deref(), &mut notes)?;
         Ok(Self {
             machine,
             resolved,
@@ -448,6 +449,24 @@ pub(crate) fn source(path: Option<&Path>) -> ModelSource {
             bytes: EMBEDDED,
         },
     }
+}
+
+/// The model that a path or a name of `tritone models` stands for. What a part of a name stands for
+/// is said.
+///
+/// # Errors
+/// When a name fits several models.
+pub(crate) fn named_source(
+    path: Option<&Path>,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<ModelSource> {
+    if let Some(name) = path.and_then(resolve::name)
+        && let Some(found) = resolve::resolve(name, &process_environment)?
+    {
+        notes.extend(found.note);
+        return Ok(found.source);
+    }
+    Ok(source(path))
 }
 
 fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {

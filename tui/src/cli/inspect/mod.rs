@@ -19,7 +19,7 @@ use tritone_formats::{GgufFile, TensorView};
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
-use super::setup::{Planned, Setup, source};
+use super::setup::{Planned, Setup, named_source};
 
 type Gguf = GgufFile<ModelBytes>;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitCode> {
     let mut setup = Setup::new(common)?;
     if let Some(path) = &args.file {
-        setup.source = source(Some(path));
+        setup.source = named_source(Some(path), &mut setup.notes)?;
     }
     let (name, file) = open(&setup.source)?;
     let runnable = setup.open().map(|model| {
