@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use std::sync::OnceLock;
 
-use tritone_formats::{GgufError, GgufFile, I2sLayout, StrArray};
+use tritone_formats::{GgufError, GgufFile, I2sLayout};
 
 use crate::api::{Input, ModelSource};
 use crate::error::{GenerateError, LoadError};
@@ -211,24 +211,6 @@ fn tokenizer(
     file: &GgufFile<ModelBytes>,
     recipe: &Recipe,
 ) -> Result<(Tokenizer, Vec<String>), TokenizerError> {
-    let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let id = |name: &str| file.value::<u32>(&key(name));
-    let tokens: StrArray<'_> = file.require(&key("tokens"))?;
-    let merges: Option<StrArray<'_>> = file.value(&key("merges"))?;
-    let types: Option<Vec<i32>> = file.value(&key("token_type"))?;
-    let spec = TokenizerSpec {
-        model: file.require(&key("model"))?,
-        pre: file.value(&key("pre"))?,
-        architecture: &recipe.architecture,
-        tokens: tokens.iter().collect(),
-        merges: merges.iter().flat_map(StrArray::iter).collect(),
-        token_types: types.as_deref().unwrap_or_default(),
-        bos: id("bos_token_id")?,
-        eos: id("eos_token_id")?,
-        eot: id("eot_token_id")?,
-        pad: id("padding_token_id")?,
-        add_bos: file.value(&key("add_bos_token"))?.unwrap_or(true),
-        add_eos: file.value(&key("add_eos_token"))?.unwrap_or(false),
-    };
+    let spec = TokenizerSpec::from_gguf(file, &recipe.architecture)?;
     Tokenizer::from_spec(&spec).map_err(TokenizerError::Text)
 }

@@ -304,11 +304,13 @@ impl Scheduler {
                 queued: job.submitted.elapsed(),
                 ..Timings::default()
             };
+            let last = job.tokens.last().copied();
+            let stream = TokenStream::after(&self.runner.model().tokenizer, last);
             self.active.push(Active {
                 job,
                 pages,
                 computed: cached,
-                stream: TokenStream::default(),
+                stream,
                 timings,
                 first_token: None,
             });

@@ -182,12 +182,12 @@ fn a_missing_pre_tokenizer_is_filled_in_and_said() {
 fn spoilt_files_are_refused_with_the_place() {
     let tiny = Lists::tiny();
     let mut spec = tiny.spec();
-    spec.model = "llama";
+    spec.model = "rwkv";
     let model = Tokenizer::from_spec(&spec).unwrap_err();
     assert_eq!(
         model,
         TextError::UnsupportedModel {
-            model: "llama".into()
+            model: "rwkv".into()
         }
     );
     let mut spec = tiny.spec();

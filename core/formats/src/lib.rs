@@ -8,6 +8,7 @@
 //!   without copying: values and tensors are views into the caller's bytes.
 //! - [`codec`] turns rows of one tensor type into `f32` and back; [`codec::I2s`] is the ternary type
 //!   of BitNet files and unpacks to *canonical* ternary rows, four columns to a byte.
+//! - [`hf`] plans a GGUF file out of a directory of the transformers library.
 //! - [`write::GgufWriter`] writes files in one pass, without holding tensor data.
 //!
 //! # Hostile files
@@ -37,6 +38,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod alphabet;
 pub mod codec;
 mod error;
 mod gguf;

@@ -7,8 +7,11 @@ pub enum TextError {
     /// The file holds no tokens.
     #[error("the vocabulary is empty: the file has no tokenizer tokens")]
     EmptyVocabulary,
-    /// The tokenizer family is not byte-level BPE.
-    #[error("tokenizer model `{model}` is not supported: expected `gpt2` (byte-level BPE)")]
+    /// The tokenizer family is not known.
+    #[error(
+        "tokenizer model `{model}` is not supported: expected `gpt2` (byte-level BPE) or `llama` \
+         (SentencePiece)"
+    )]
     UnsupportedModel {
         /// The name in the file.
         model: String,
@@ -30,6 +33,22 @@ pub enum TextError {
         /// Entries in the list of types.
         types: usize,
     },
+    /// The list of scores does not have one entry per token.
+    #[error(
+        "the file lists {scores} scores for {tokens} tokens, and no merges: expected a score for each"
+    )]
+    Scores {
+        /// Tokens in the vocabulary.
+        tokens: usize,
+        /// Entries in the list of scores.
+        scores: usize,
+    },
+    /// A score has no place in an order.
+    #[error("the score of token {id} is not a number")]
+    ScoreNotANumber {
+        /// Its id.
+        id: usize,
+    },
     /// A token is not text.
     #[error("token {id} is not UTF-8")]
     TokenNotUtf8 {
@@ -47,7 +66,9 @@ pub enum TextError {
         second: u32,
     },
     /// Some byte has no token, so that some text could not be written.
-    #[error("the vocabulary has no token for byte 0x{byte:02x}: byte-level BPE needs all 256")]
+    #[error(
+        "the vocabulary has no token for byte 0x{byte:02x}: without all 256 there is text that it cannot write"
+    )]
     MissingByte {
         /// The first such byte.
         byte: u8,

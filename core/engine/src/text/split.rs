@@ -50,65 +50,76 @@ enum Spaces {
     Any,
 }
 
-/// Names in files, whether a word that is a token is that token whatever the merges would make of
-/// it, and expressions, each of which cuts the pieces of the one before.
-type Rule = (
-    &'static [&'static str],
-    bool,
-    &'static [(&'static str, Spaces)],
-);
+/// A rule: names in files, and expressions, each of which cuts the pieces of the one before.
+struct Rule {
+    names: &'static [&'static str],
+    ignore_merges: bool,
+    nfc: bool,
+    stages: &'static [(&'static str, Spaces)],
+}
 
 /// The rules. Names are those of llama.cpp, bitnet.cpp and their converters.
 const RULES: &[Rule] = &[
-    (
-        &["llama-bpe", "llama3", "llama-v3", "falcon3"],
-        true,
-        &[(LLAMA3, Spaces::WithinLine)],
-    ),
-    (&["qwen2"], false, &[(QWEN2, Spaces::WithinLine)]),
-    (&["qwen35"], false, &[(QWEN35, Spaces::WithinLine)]),
-    (
-        &["gpt-2", "gpt2", "gpt-neox", "olmo", "phi-2"],
-        false,
-        &[(GPT2, Spaces::Any)],
-    ),
-    (
-        &["falcon_e", "falcon-e"],
-        false,
-        &[
+    Rule {
+        names: &["llama-bpe", "llama3", "llama-v3", "falcon3"],
+        ignore_merges: true,
+        nfc: false,
+        stages: &[(LLAMA3, Spaces::WithinLine)],
+    },
+    Rule {
+        names: &["qwen2"],
+        ignore_merges: false,
+        nfc: true,
+        stages: &[(QWEN2, Spaces::WithinLine)],
+    },
+    Rule {
+        names: &["qwen35"],
+        ignore_merges: false,
+        nfc: true,
+        stages: &[(QWEN35, Spaces::WithinLine)],
+    },
+    Rule {
+        names: &["gpt-2", "gpt2", "gpt-neox", "olmo", "phi-2"],
+        ignore_merges: false,
+        nfc: false,
+        stages: &[(GPT2, Spaces::Any)],
+    },
+    Rule {
+        names: &["falcon_e", "falcon-e"],
+        ignore_merges: false,
+        nfc: false,
+        stages: &[
             (r"[\p{P}$+<=>^~|`]+", Spaces::Kept),
             (GPT2, Spaces::Any),
             (r"[0-9]", Spaces::Kept),
         ],
-    ),
-    (
-        &["falcon"],
-        false,
-        &[
+    },
+    Rule {
+        names: &["falcon"],
+        ignore_merges: false,
+        nfc: false,
+        stages: &[
             (r"[\p{P}$+<=>^~|`]+", Spaces::Kept),
             (GPT2, Spaces::Any),
             (r"[0-9][0-9][0-9]", Spaces::Kept),
         ],
-    ),
-    (
-        &["default"],
-        false,
-        &[
+    },
+    Rule {
+        names: &["default"],
+        ignore_merges: false,
+        nfc: false,
+        stages: &[
             (r"[\p{P}$+<=>^~|]+", Spaces::Kept),
             (GPT2, Spaces::Any),
             (r"\p{N}+", Spaces::Kept),
             (r"[0-9][0-9][0-9]", Spaces::Kept),
         ],
-    ),
+    },
 ];
 
 /// All names, for people.
 pub(super) fn supported() -> String {
-    let names: Vec<_> = RULES
-        .iter()
-        .flat_map(|(names, ..)| *names)
-        .copied()
-        .collect();
+    let names: Vec<_> = RULES.iter().flat_map(|rule| rule.names).copied().collect();
     names.join(", ")
 }
 
@@ -118,6 +129,9 @@ pub(super) struct Splitter {
     stages: Vec<(Regex, Spaces)>,
     /// A word that is a token is that token, whatever the merges would make of it.
     pub(super) ignore_merges: bool,
+    /// Text is brought to normalization form C first, as the library does that these models are
+    /// trained with.
+    pub(super) nfc: bool,
 }
 
 impl Splitter {
@@ -146,15 +160,16 @@ impl Splitter {
                 ),
             ),
         };
-        let rule = RULES.iter().find(|(names, ..)| names.contains(&name));
-        let (_, ignore_merges, stages) = rule.ok_or_else(|| TextError::UnsupportedSplitter {
+        let rule = RULES.iter().find(|rule| rule.names.contains(&name));
+        let rule = rule.ok_or_else(|| TextError::UnsupportedSplitter {
             pre: name.to_owned(),
         })?;
         let compile = |(source, spaces): &(&str, Spaces)| Ok((Regex::new(source)?, *spaces));
-        let stages: Result<_, regex::Error> = stages.iter().map(compile).collect();
+        let stages: Result<_, regex::Error> = rule.stages.iter().map(compile).collect();
         let splitter = Self {
             stages: stages.map_err(|err| TextError::Internal(err.to_string()))?,
-            ignore_merges: *ignore_merges,
+            ignore_merges: rule.ignore_merges,
+            nfc: rule.nfc,
         };
         Ok((splitter, notice))
     }

@@ -46,15 +46,28 @@ impl Utf8Stream {
 #[derive(Debug, Clone, Default)]
 pub struct TokenStream {
     utf8: Utf8Stream,
+    /// A space that comes now is one that encoding would have put there.
+    drops_space: bool,
 }
 
 impl TokenStream {
+    /// The stream of what comes after `token`, or with `None` at the beginning of a text.
+    pub fn after(tokenizer: &Tokenizer, token: Option<u32>) -> Self {
+        Self {
+            utf8: Utf8Stream::default(),
+            drops_space: tokenizer.puts_space_after(token),
+        }
+    }
+
     /// The text that `token` completes; often a word, sometimes nothing. An id outside the
     /// vocabulary writes nothing.
     pub fn push(&mut self, tokenizer: &Tokenizer, token: u32) -> String {
         let mut out = String::new();
         if !tokenizer.is_hidden(token) {
-            self.utf8.push(tokenizer.decode_bytes(token), &mut out);
+            let bytes = tokenizer.decode_bytes(token);
+            let rest = bytes.strip_prefix(b" ").filter(|_| self.drops_space);
+            self.utf8.push(rest.unwrap_or(bytes), &mut out);
+            self.drops_space = false;
         }
         out
     }

@@ -1,13 +1,16 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
-use super::bpe::{Bpe, Buffers};
+use super::bpe::{Bpe, Buffers, Order};
 use super::shield::Rendered;
 use super::split::Splitter;
+use super::stream::TokenStream;
 use super::tokens::Tokens;
-use super::vocabulary::{Kind, Vocabulary};
-use super::{TextError, TokenizerSpec};
+use super::vocabulary::{Kind, SPACE, Spelling, Vocabulary};
+use super::{SpacePrefix, TextError, TokenizerSpec};
 
 /// Whether text may contain control tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +23,22 @@ pub enum Specials {
     Parse,
 }
 
-/// A byte-level BPE tokenizer with the vocabulary of one model.
+/// A BPE tokenizer with the vocabulary of one model: of bytes, or of the pieces that SentencePiece
+/// makes.
 ///
-/// Every text can be encoded and decodes to itself. Encoding takes time proportional to the text,
-/// but for a logarithm of the length of its longest word.
+/// Every text can be encoded. With a vocabulary of bytes it decodes to itself, but for
+/// normalization where the model was trained with it (Qwen); with one of pieces U+2581 becomes a
+/// space. Encoding takes time proportional to the text, but for a logarithm of the length of its
+/// longest word; in a vocabulary of pieces all text between two control tokens is one.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
     bpe: Bpe,
-    splitter: Splitter,
+    /// Cuts text into words, for a vocabulary of bytes.
+    splitter: Option<Splitter>,
+    space_prefix: SpacePrefix,
+    nfc: bool,
+    /// A word that is a token is that token.
+    ignore_merges: bool,
     /// Finds control and user-defined tokens, the longest of those that begin first.
     literals: AhoCorasick,
     /// The token of each literal.
@@ -48,11 +59,15 @@ impl Tokenizer {
     /// If the family or the pre-tokenizer is not supported, or the lists do not fit together; the
     /// error names the entry.
     pub fn from_spec(spec: &TokenizerSpec<'_>) -> Result<(Self, Vec<String>), TextError> {
-        if spec.model != "gpt2" {
-            return Err(TextError::UnsupportedModel {
-                model: spec.model.to_owned(),
-            });
-        }
+        let spelling = match spec.model {
+            "gpt2" => Spelling::Bytes,
+            "llama" => Spelling::Pieces,
+            model => {
+                return Err(TextError::UnsupportedModel {
+                    model: model.to_owned(),
+                });
+            }
+        };
         let size = spec.tokens.len();
         if size == 0 {
             return Err(TextError::EmptyVocabulary);
@@ -77,11 +92,25 @@ impl Tokenizer {
                 return Err(TextError::IdOutOfRange { what, id, size });
             }
         }
-        let (splitter, notice) = Splitter::new(spec.pre, spec.architecture)?;
-        let tokens = Tokens::collect(spec)?;
+        let (splitter, notice) = match spelling {
+            Spelling::Bytes => {
+                let (splitter, notice) = Splitter::new(spec.pre, spec.architecture)?;
+                (Some(splitter), notice)
+            }
+            Spelling::Pieces => (None, None),
+        };
+        let tokens = Tokens::collect(spec, spelling)?;
+        let by_rule = |rule: fn(&Splitter) -> bool| splitter.as_ref().is_some_and(rule);
         let tokenizer = Self {
             vocabulary: tokens.vocabulary,
             bpe: tokens.bpe,
+            space_prefix: match spelling {
+                Spelling::Bytes => SpacePrefix::None,
+                Spelling::Pieces => spec.space_prefix,
+            },
+            nfc: spec.nfc.unwrap_or_else(|| by_rule(|rule| rule.nfc)),
+            ignore_merges: (spec.ignore_merges)
+                .unwrap_or_else(|| by_rule(|rule| rule.ignore_merges)),
             splitter,
             literals: AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
@@ -104,7 +133,7 @@ impl Tokenizer {
     /// If the text contains a word of more than 4 GiB.
     pub fn encode(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
         let mut ids = Vec::with_capacity(text.len() / 3 + 1);
-        self.encode_into(text, specials, &mut ids)?;
+        self.encode_into(text, specials, true, &mut ids)?;
         Ok(ids)
     }
 
@@ -117,7 +146,7 @@ impl Tokenizer {
     pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let mut ids = Vec::with_capacity(text.len() / 3 + 3);
         ids.extend(self.bos.filter(|_| self.add_bos));
-        self.encode_into(text, Specials::Plain, &mut ids)?;
+        self.encode_into(text, Specials::Plain, true, &mut ids)?;
         ids.extend(self.eos.filter(|_| self.add_eos));
         Ok(ids)
     }
@@ -136,12 +165,12 @@ impl Tokenizer {
         let mut done = 0;
         for (start, end, id) in self.literals_in(text, Specials::Parse) {
             let part = rendered.restore(&text[done..start]);
-            self.encode_into(&part, Specials::Plain, &mut ids)?;
+            self.encode_into(&part, Specials::Plain, done == 0, &mut ids)?;
             ids.push(id);
             done = end;
         }
         let part = rendered.restore(&text[done..]);
-        self.encode_into(&part, Specials::Plain, &mut ids)?;
+        self.encode_into(&part, Specials::Plain, done == 0, &mut ids)?;
         if let Some(bos) = self.bos
             && self.add_bos
             && ids.first() != Some(&bos)
@@ -151,27 +180,67 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// `first`: nothing is in front of the text.
     fn encode_into(
         &self,
         text: &str,
         specials: Specials,
+        first: bool,
         ids: &mut Vec<u32>,
     ) -> Result<(), TextError> {
+        // SentencePiece looks for user-defined pieces where spaces are replaced already, the library
+        // that lists merges before that.
+        let replaced = matches!(self.bpe.order, Order::Scores(_)) && text.contains(SPACE);
+        let text = if replaced {
+            Cow::Owned(text.replace(SPACE, " "))
+        } else {
+            Cow::Borrowed(text)
+        };
         let mut done = 0;
-        for (start, end, id) in self.literals_in(text, specials) {
-            self.encode_words(&text[done..start], ids)?;
+        for (start, end, id) in self.literals_in(&text, specials) {
+            self.encode_part(&text[done..start], first && done == 0, ids)?;
             ids.push(id);
             done = end;
         }
-        self.encode_words(&text[done..], ids)
+        self.encode_part(&text[done..], first && done == 0, ids)
     }
 
-    fn encode_words(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
+    /// Encodes text that has no literals.
+    fn encode_part(&self, text: &str, first: bool, ids: &mut Vec<u32>) -> Result<(), TextError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let text = if self.nfc && is_nfc_quick(text.chars()) != IsNormalized::Yes {
+            Cow::Owned(text.nfc().collect())
+        } else {
+            Cow::Borrowed(text)
+        };
         let mut buffers = Buffers::default();
-        let known = self.splitter.ignore_merges.then_some(&self.vocabulary);
-        self.splitter.words(text, &mut |word| {
-            self.bpe.encode(known, word.as_bytes(), &mut buffers, ids)
+        let Some(splitter) = &self.splitter else {
+            let piece = self.as_piece(&text, first);
+            let whole = self.ignore_merges;
+            return (self.bpe).encode(&self.vocabulary, whole, &piece, &mut buffers, ids);
+        };
+        splitter.words(&text, &mut |word| {
+            let whole = self.ignore_merges;
+            (self.bpe).encode(&self.vocabulary, whole, word, &mut buffers, ids)
         })
+    }
+
+    /// Text with the space that a vocabulary of pieces wants in front.
+    fn as_piece<'t>(&self, text: &'t str, first: bool) -> Cow<'t, str> {
+        let begins = text.starts_with([' ', SPACE]);
+        let prefixed = match self.space_prefix {
+            SpacePrefix::None => false,
+            SpacePrefix::Always => true,
+            SpacePrefix::Missing => !begins,
+            SpacePrefix::First => first && !begins,
+        };
+        if !prefixed && !text.contains(SPACE) {
+            return Cow::Borrowed(text);
+        }
+        let space = if prefixed { " " } else { "" };
+        Cow::Owned(format!("{space}{}", text.replace(SPACE, " ")))
     }
 
     /// Start, end and token of the literals in `text`.
@@ -193,14 +262,25 @@ impl Tokenizer {
         self.vocabulary.bytes(id)
     }
 
-    /// The text of `ids`, without control tokens; U+FFFD where the bytes are not UTF-8.
+    /// The text of `ids`, without control tokens and the space that encoding put in front; U+FFFD
+    /// where the bytes are not UTF-8.
     pub fn decode(&self, ids: &[u32]) -> String {
-        let shown = ids.iter().filter(|&&id| !self.is_hidden(id));
-        let bytes: Vec<u8> = shown
-            .flat_map(|&id| self.decode_bytes(id))
-            .copied()
-            .collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let mut stream = TokenStream::after(self, None);
+        let mut text: String = ids.iter().map(|&id| stream.push(self, id)).collect();
+        text.push_str(&stream.finish());
+        text
+    }
+
+    /// Whether encoding puts a space in front of text that comes after `token`, or with `None` at the
+    /// beginning.
+    pub(super) fn puts_space_after(&self, token: Option<u32>) -> bool {
+        match self.space_prefix {
+            SpacePrefix::None => false,
+            SpacePrefix::Always | SpacePrefix::Missing => {
+                token.is_none_or(|token| self.is_control(token))
+            }
+            SpacePrefix::First => token.is_none(),
+        }
     }
 
     /// The text of token `id` to show in lists: U+FFFD for partial characters, control tokens by
@@ -231,7 +311,7 @@ impl Tokenizer {
     pub fn is_hidden(&self, id: u32) -> bool {
         !matches!(
             self.vocabulary.kind(id),
-            Some(Kind::Normal | Kind::UserDefined)
+            Some(Kind::Normal | Kind::UserDefined | Kind::Byte)
         )
     }
 

@@ -1,6 +1,7 @@
 //! The tokenizer of the embedded model, built from its Hugging Face file.
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod families;
 pub(crate) mod large;
 pub(crate) mod library;
 pub(crate) mod oracle;
@@ -65,13 +66,14 @@ impl Lists {
             architecture: "bitnet-b1.58",
             tokens: self.tokens.iter().map(Vec::as_slice).collect(),
             merges: self.merges.iter().map(Vec::as_slice).collect(),
-            token_types: &self.types,
+            token_types: self.types.as_slice().into(),
             bos: Some(BOS),
             eos: Some(END_OF_TEXT),
             eot: Some(EOT),
             pad: Some(2036),
             add_bos: true,
             add_eos: false,
+            ..TokenizerSpec::default()
         }
     }
 

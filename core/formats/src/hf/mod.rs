@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.json` | shape, and how weights are stored (`quantization_config`) |
 //! | `model.safetensors`, or several | weights |
-//! | `tokenizer.json`, `tokenizer_config.json` | byte-level BPE: tokens, merges, the rule that cuts words |
+//! | `tokenizer.json`, `tokenizer_config.json` | BPE of bytes or of SentencePiece's pieces: tokens, merges, the rule that cuts words |
 //! | `generation_config.json` | more tokens that end an answer |
 //! | chat template | in `tokenizer_config.json`, `chat_template.jinja` or `chat_template.json` |
 //!
@@ -19,10 +19,10 @@ mod tensors;
 mod tokenizer;
 
 pub use plan::{HfPlan, HfTensor};
+pub use tokenizer::HfTokenizer;
 
 use config::Config;
 use tensors::Tensors;
-use tokenizer::Tokenizer;
 
 use crate::codec::CodecError;
 use crate::write::WriteError;
@@ -96,8 +96,7 @@ pub enum HfError {
 pub struct HfModel<'a> {
     config: Config,
     tensors: Tensors<'a>,
-    tokenizer: Tokenizer,
-    chat_template: Option<String>,
+    tokenizer: HfTokenizer,
 }
 
 impl<'a> HfModel<'a> {
@@ -109,18 +108,17 @@ impl<'a> HfModel<'a> {
     pub fn new(files: &HfFiles<'a>) -> Result<Self, HfError> {
         let config = Config::new(files.config)?;
         let tensors = Tensors::new(files.shards)?;
-        let (tokenizer, template) = Tokenizer::new(files, &config)?;
+        let tokenizer = HfTokenizer::with(files, &config)?;
         Ok(Self {
             config,
             tensors,
             tokenizer,
-            chat_template: files.chat_template.map(str::to_owned).or(template),
         })
     }
 
     /// What the user should know.
     pub fn notices(&self) -> Vec<String> {
-        self.tokenizer.notice.iter().cloned().collect()
+        self.tokenizer.notices().to_vec()
     }
 }
 

@@ -49,9 +49,6 @@ impl HfModel<'_> {
         let mut writer = GgufWriter::new();
         self.describe(name, &mut writer)?;
         self.tokenizer.plan(&mut writer)?;
-        if let Some(template) = &self.chat_template {
-            writer.metadata("tokenizer.chat_template", template.as_str())?;
-        }
         let tensors = self.tensors_of(ty)?;
         for tensor in &tensors {
             let dims: Vec<usize> = tensor.shape.iter().rev().copied().collect();

@@ -1,4 +1,4 @@
-//! The byte alphabet of GPT-2: every byte as one printable character.
+//! The byte alphabet of GPT-2, in which vocabularies spell tokens: every byte as one printable character.
 //!
 //! The printable bytes of Latin-1 stand for themselves, the other 68 for U+0100 and up, in order.
 
@@ -24,9 +24,30 @@ const BYTES: [Option<u8>; END] = {
     bytes
 };
 
+/// The character that stands for each byte.
+const LETTERS: [char; 256] = {
+    let mut letters = ['\0'; 256];
+    let mut char = '\0';
+    while (char as usize) < END {
+        if let Some(byte) = BYTES[char as usize] {
+            letters[byte as usize] = char;
+        }
+        char = match char::from_u32(char as u32 + 1) {
+            Some(next) => next,
+            None => break,
+        };
+    }
+    letters
+};
+
+/// The character that stands for `byte`.
+pub fn letter(byte: u8) -> char {
+    LETTERS[usize::from(byte)]
+}
+
 /// Appends the bytes that the characters at the beginning of `text` stand for, up to the first that
 /// is not in the alphabet, or not UTF-8. The value is how much of `text` they take up.
-pub(super) fn unspell(text: &[u8], out: &mut Vec<u8>) -> usize {
+pub fn unspell(text: &[u8], out: &mut Vec<u8>) -> usize {
     let mut at = 0;
     out.reserve(text.len());
     while let Some(&first) = text.get(at) {
@@ -56,21 +77,16 @@ pub(super) fn unspell(text: &[u8], out: &mut Vec<u8>) -> usize {
 mod tests {
     use super::*;
 
-    fn char_of(byte: u8) -> char {
-        let place = BYTES.iter().position(|&other| other == Some(byte)).unwrap();
-        char::from_u32(place as u32).unwrap()
-    }
-
     #[test]
     fn every_byte_comes_back() {
         let all: Vec<u8> = (0..=255).collect();
-        let spelled: String = all.iter().map(|&byte| char_of(byte)).collect();
+        let spelled: String = all.iter().map(|&byte| letter(byte)).collect();
         assert!(!spelled.chars().any(|c| c.is_whitespace() || c.is_control()));
         let mut back = Vec::new();
         assert_eq!(unspell(spelled.as_bytes(), &mut back), spelled.len());
         assert_eq!(back, all);
         assert_eq!(
-            (char_of(b' '), char_of(b'\n'), char_of(0xad)),
+            (letter(b' '), letter(b'\n'), letter(0xad)),
             ('Ġ', 'Ċ', '\u{143}')
         );
     }
