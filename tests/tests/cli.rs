@@ -7,6 +7,8 @@ mod answers;
 mod convert;
 #[path = "cli/directories.rs"]
 mod directories;
+#[path = "cli/embed.rs"]
+mod embed;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/files.rs"]

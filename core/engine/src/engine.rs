@@ -12,13 +12,14 @@ use crate::api::{
     Cancel, EngineOptions, EngineStatus, Event, Generation, Input, LoadProgress, LoadReport,
     ModelSource, Request,
 };
+use crate::embed::{self, EmbedRequest, PendingEmbedding, Pool, Pooling};
 use crate::error::{GenerateError, LoadError};
 use crate::model::Model;
 use crate::pack_writer::PackWriter;
 use crate::plan::{Capacity, MemoryPlan};
 use crate::recipe::Rope;
 use crate::runner::{Runner, RunnerOptions};
-use crate::sample::Sampler;
+use crate::sample::{Sampler, Sampling};
 use crate::schedule::{Job, Scheduler};
 use crate::text::StopStrings;
 use crate::weights::{Packing, Repacked};
@@ -296,12 +297,73 @@ impl Engine {
             events,
             cancel: cancel.clone(),
             submitted,
+            pool: None,
         };
         self.send(Command::Run(Box::new(job)))?;
         Ok(Generation {
             events: receiver,
             cancel,
             prompt_tokens: prompt,
+        })
+    }
+
+    /// How texts are pooled when `wanted` is asked for, and what the user should know about that.
+    #[must_use]
+    pub fn pooling(&self, wanted: Option<Pooling>) -> (Pooling, Option<String>) {
+        let recipe = &self.0.model.recipe;
+        let (pooling, name) = (wanted.or(recipe.pooling), &recipe.name);
+        let pooling = pooling.unwrap_or(Pooling::Last);
+        let note = match recipe.pooling {
+            None => format!(
+                "'{name}' is no embedding model: its vectors ({pooling} pooling) are of little use for \
+                 search"
+            ),
+            Some(trained) if trained != pooling => {
+                format!("'{name}' was trained for {trained} pooling, not {pooling}")
+            }
+            Some(_) => return (pooling, None),
+        };
+        (pooling, Some(note))
+    }
+
+    /// Starts to make a vector of a text. Requests run together, and beside answers.
+    ///
+    /// # Errors
+    /// When the input cannot be encoded, or does not fit the context and must not be cut, or the
+    /// engine has stopped.
+    pub fn embed(&self, request: &EmbedRequest) -> Result<PendingEmbedding, GenerateError> {
+        let (submitted, context) = (Instant::now(), self.0.info.context);
+        let model = &self.0.model;
+        let (pooling, _) = self.pooling(request.pooling);
+        let (tokens, cut) = embed::tokens(model, request, pooling, context)?;
+        let (events, receiver) = channel();
+        let (sender, vector) = channel();
+        let cancel = Cancel::default();
+        let (prompt, width) = (tokens.len(), model.recipe.hidden);
+        let job = Job {
+            prompt,
+            tokens,
+            budget: 0,
+            cut_by_context: false,
+            ignore_eos: true,
+            keep: false,
+            sampler: Sampler::new(Sampling::greedy(), model.tokenizer.vocab_size())?,
+            stops: StopStrings::new::<String>(&[])?,
+            stop_texts: Vec::new(),
+            events,
+            cancel: cancel.clone(),
+            submitted,
+            pool: Some((Pool::new(pooling, request.normalize, width), sender)),
+        };
+        self.send(Command::Run(Box::new(job)))?;
+        Ok(PendingEmbedding {
+            generation: Generation {
+                events: receiver,
+                cancel,
+                prompt_tokens: prompt,
+            },
+            vector,
+            cut,
         })
     }
 

@@ -138,6 +138,9 @@ pub enum GenerateError {
     /// A step failed.
     #[error("{0}")]
     Step(#[from] StepError),
+    /// The caller cancelled, and there is no part of what was wanted.
+    #[error("cancelled")]
+    Cancelled,
     /// The engine was shut down.
     #[error("the engine has stopped")]
     Stopped,

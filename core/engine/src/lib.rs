@@ -19,6 +19,7 @@
 
 pub mod api;
 mod bytes;
+mod embed;
 mod engine;
 mod error;
 mod exec;
@@ -41,6 +42,7 @@ pub use api::{
     PartReport, Request, Timings,
 };
 pub use bytes::PageBytes;
+pub use embed::{EmbedRequest, Embedding, PendingEmbedding, Pooling};
 pub use engine::{Engine, ModelInfo};
 pub use error::{GenerateError, LoadError, StepError};
 pub use exec::step::{Slice, Want, tile_rows};

@@ -397,6 +397,15 @@ impl Runner {
         self.buffers.logits(i)
     }
 
+    /// The `i`-th wanted state of the last step: what the head is given, one value for every column
+    /// of the residual stream.
+    ///
+    /// # Panics
+    /// When fewer were wanted.
+    pub fn state(&mut self, i: usize) -> &[f32] {
+        self.buffers.state(i)
+    }
+
     fn check(&self, batch: &[Slice<'_>]) -> Result<(), StepError> {
         let capacity = self.capacity();
         let rows: usize = batch.iter().map(|s| s.tokens.len()).sum();

@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
+use crate::embed::Pool;
 use crate::error::{GenerateError, StepError};
 use crate::exec::Pages;
 use crate::exec::step::{Slice, Want};
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) events: Sender<Event>,
     pub(crate) cancel: Cancel,
     pub(crate) submitted: Instant,
+    /// A vector is wanted instead of an answer.
+    pub(crate) pool: Option<(Pool, Sender<Vec<f32>>)>,
 }
 
 /// A job with pages.
@@ -52,6 +55,8 @@ struct Active {
 
 /// How a sequence ends.
 enum End {
+    /// All states of a text have come.
+    Embedded,
     Reason(FinishReason),
     Failed(GenerateError),
 }
@@ -211,7 +216,7 @@ impl Scheduler {
         let decoding = self.decoding();
         let rows: usize = plan.iter().map(|(_, count, _)| count).sum();
         self.pace.learn(decoding, rows - decoding, took);
-        let mut row = 0;
+        let (mut row, mut state) = (0, 0);
         let mut done = Vec::new();
         for (i, count, want) in plan {
             let active = &mut self.active[i];
@@ -222,7 +227,20 @@ impl Scheduler {
                 let (done, total) = (active.computed, active.job.prompt);
                 let _ = active.job.events.send(Event::Prefill { done, total });
             }
-            if want == Want::Last {
+            if let Some((pool, _)) = &mut active.job.pool {
+                let states = match want {
+                    Want::State => 1,
+                    Want::States => count,
+                    Want::Nothing | Want::Last | Want::All => 0,
+                };
+                for _ in 0..states {
+                    pool.add(self.runner.state(state));
+                    state += 1;
+                }
+                if active.computed == active.job.prompt {
+                    done.push((i, End::Embedded));
+                }
+            } else if want == Want::Last {
                 let model = self.runner.model().clone();
                 if let Some(end) = active.choose(&model, self.runner.logits(row)) {
                     done.push((i, end));
@@ -248,18 +266,19 @@ impl Scheduler {
         let mut chunk = self.pace.chunk(self.decoding(), self.prefill_chunk);
         for (i, active) in self.active.iter().enumerate() {
             let left = active.job.tokens.len() - active.computed;
-            if left == 1 {
-                plan.push((i, 1, Want::Last));
-            } else if chunk > 0 {
-                let count = left.min(chunk);
-                chunk -= count;
-                let want = if count == left {
-                    Want::Last
-                } else {
-                    Want::Nothing
-                };
-                plan.push((i, count, want));
+            let count = if left == 1 { 1 } else { left.min(chunk) };
+            if count == 0 {
+                continue;
             }
+            if left > 1 {
+                chunk -= count;
+            }
+            let want = match &active.job.pool {
+                Some((pool, _)) => pool.want(active.computed == 0, count == left),
+                None if count == left => Want::Last,
+                None => Want::Nothing,
+            };
+            plan.push((i, count, want));
         }
         plan
     }
@@ -373,6 +392,12 @@ impl Scheduler {
             self.runner.cache().release(pages);
         }
         let event = match end {
+            End::Embedded => {
+                if let Some((pool, vector)) = &active.job.pool {
+                    let _ = vector.send(pool.finish());
+                }
+                return;
+            }
             End::Failed(error) => Event::Failed(error),
             End::Reason(reason) => {
                 active.flush(&reason);

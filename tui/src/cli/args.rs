@@ -8,6 +8,7 @@ use tritone_formats::I2sLayout;
 
 use super::bench::BenchArgs;
 use super::convert::ConvertArgs;
+use super::embed::EmbedArgs;
 use super::failure::Usage;
 use super::models::ModelsArgs;
 use super::synth::SynthArgs;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what is in a model file, and what it takes to run it.
     Inspect(InspectArgs),
+    /// Print the vectors of texts, for search and comparison.
+    Embed(EmbedArgs),
     /// Write the logits of every position to a file, to compare engines.
     Logits(LogitsArgs),
     /// List kernels: found, refused, why, and how well they suit this processor.

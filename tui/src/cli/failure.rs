@@ -48,8 +48,11 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
             return Some(if cancelled { CANCELLED } else { MODEL });
         }
         if let Some(error) = cause.downcast_ref::<GenerateError>() {
-            let ours = matches!(error, GenerateError::Step(_) | GenerateError::Stopped);
-            return Some(if ours { FAILED } else { REQUEST });
+            return Some(match error {
+                GenerateError::Cancelled => CANCELLED,
+                GenerateError::Step(_) | GenerateError::Stopped => FAILED,
+                _ => REQUEST,
+            });
         }
         if cause.is::<Usage>() || cause.is::<ProfileError>() || cause.is::<SelectError>() {
             return Some(USAGE);
@@ -108,6 +111,7 @@ mod tests {
         assert_eq!(code(open.into()), Some(MODEL));
         assert_eq!(code(GenerateError::EmptyPrompt.into()), Some(REQUEST));
         assert_eq!(code(GenerateError::Stopped.into()), Some(FAILED));
+        assert_eq!(code(GenerateError::Cancelled.into()), Some(CANCELLED));
         assert_eq!(code(BadRequest("no".to_owned()).into()), Some(REQUEST));
         assert_eq!(
             code(io::Error::from(io::ErrorKind::BrokenPipe).into()),

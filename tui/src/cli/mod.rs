@@ -10,6 +10,7 @@ mod chat;
 mod console;
 mod convert;
 pub(crate) mod date;
+mod embed;
 mod failure;
 mod inspect;
 mod interrupt;
@@ -52,6 +53,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Chat(args)) => chat::run(args, common, console),
         Some(Command::Run(args)) => run::run(args, common, console),
         Some(Command::Inspect(args)) => inspect::run(args, common, console),
+        Some(Command::Embed(args)) => embed::run(args, common, console),
         Some(Command::Logits(args)) => logits::run(args, common, console),
         Some(Command::Kernels(args)) => kernels::run(args, common, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),

@@ -115,7 +115,7 @@ fn prompt(argument: Option<&str>) -> anyhow::Result<String> {
 }
 
 /// All of standard input, without its last line break.
-fn piped() -> anyhow::Result<String> {
+pub(super) fn piped() -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let read = io::stdin()
         .lock()

@@ -3,6 +3,8 @@
 use tritone_formats::GgufFile;
 use tritone_formats::codec::Span;
 
+use crate::embed::Pooling;
+
 use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, family, rope};
 
 impl Recipe {
@@ -66,6 +68,7 @@ impl Recipe {
                 embedding.columns()
             ));
         }
+        let input_norms = file.tensor("blk.0.attn_q_norm_in.weight").is_some();
         let name = file
             .value::<&str>("general.name")
             .map_err(text)?
@@ -98,13 +101,36 @@ impl Recipe {
             sub_norms: family.sub_norms,
             head_norms: family.head_norms,
             post_norms: family.post_norms,
-            input_norms: file.tensor("blk.0.attn_q_norm_in.weight").is_some(),
+            input_norms,
+            pooling: pooling(file, architecture, input_norms)?,
             tied_head: file.tensor("output.weight").is_none(),
             weight_group: weight_group(file),
             architecture: architecture.to_owned(),
         };
         recipe.read_scales(file, family.scaling)?;
         Ok(recipe)
+    }
+}
+
+/// `ARCH.pooling_type`.
+fn pooling<B: AsRef<[u8]>>(
+    file: &GgufFile<B>,
+    architecture: &str,
+    input_norms: bool,
+) -> Result<Option<Pooling>, String> {
+    // The BitNet embedding models. Their converter writes "mean" when it does not know.
+    if input_norms && matches!(architecture, "qwen3" | "gemma3") {
+        return Ok(Some(Pooling::Last));
+    }
+    let key = format!("{architecture}.pooling_type");
+    let text = |e: tritone_formats::GgufError| e.to_string();
+    match file.value::<u32>(&key).map_err(text)? {
+        // 4 is a score of a pair of texts.
+        None | Some(0 | 4) => Ok(None),
+        Some(1) => Ok(Some(Pooling::Mean)),
+        Some(2) => Ok(Some(Pooling::Cls)),
+        Some(3) => Ok(Some(Pooling::Last)),
+        Some(other) => Err(format!("{key} is {other}; expected 0 to 4")),
     }
 }
 

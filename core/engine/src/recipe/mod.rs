@@ -10,6 +10,8 @@ mod scales;
 
 use tritone_abi::GateKind;
 
+use crate::embed::Pooling;
+
 pub use rope::{Rope, RopeScaling};
 
 /// What mixes the positions of a sequence in a layer.
@@ -89,6 +91,8 @@ pub struct Recipe {
     /// RMSNorm of its own in front of every ternary product (BitNet embeddings, models that were
     /// fine-tuned into ternary form); the two sub-norms are then such norms too.
     pub input_norms: bool,
+    /// How the model was trained to make one vector of a text; `None` when it was not.
+    pub pooling: Option<Pooling>,
     /// The head is the embedding matrix.
     pub tied_head: bool,
     /// Fewest columns under one scale in the stored form of the ternary matrices; `None` where one

@@ -60,6 +60,16 @@ impl Random {
         for (name, value) in &shape.keys {
             plan.metadata(&key(name), *value as f32).unwrap();
         }
+        for (name, value) in &shape.numbers {
+            plan.metadata(&key(name), *value).unwrap();
+        }
+        if let Some(eos) = shape.eos {
+            plan.metadata("tokenizer.ggml.eos_token_id", eos).unwrap();
+            let kind = |id| if id == eos as usize { 3 } else { 1 };
+            let kinds: Vec<i32> = (0..VOCAB).map(kind).collect();
+            plan.metadata("tokenizer.ggml.token_type", &kinds[..])
+                .unwrap();
+        }
         let tokens = byte_tokens();
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
         plan.metadata("tokenizer.ggml.model", "gpt2").unwrap();

@@ -56,6 +56,10 @@ pub struct Shape {
     pub scales: (f64, f64, f64),
     /// Keys of the file that say so, and others.
     pub keys: Vec<(&'static str, f64)>,
+    /// Keys that are integers.
+    pub numbers: Vec<(&'static str, u32)>,
+    /// The token that ends a text, which is a control token then.
+    pub eos: Option<u32>,
     /// Neighbours are rotated together, not halves.
     pub interleaved: bool,
     pub sub_norms: bool,
@@ -88,6 +92,8 @@ impl Shape {
             gate: Gate::Silu,
             scales: (1.0, 1.0, 1.0),
             keys: vec![],
+            numbers: vec![],
+            eos: None,
             interleaved: false,
             sub_norms: false,
             head_norms: false,
@@ -98,6 +104,11 @@ impl Shape {
             ty: TensorType::I2S,
             group: 0,
         }
+    }
+
+    /// The same with another architecture.
+    pub fn of(self, arch: &'static str) -> Self {
+        Self { arch, ..self }
     }
 }
 

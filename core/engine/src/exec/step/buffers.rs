@@ -186,6 +186,8 @@ pub(crate) struct Buffers {
     pub(super) rows: Vec<Row>,
     pub(super) parts: Vec<Part>,
     pub(super) wanted: Vec<usize>,
+    /// Rows whose states are wanted.
+    pub(super) states: Vec<usize>,
     pub(super) failure: Mutex<Option<KernelError>>,
 }
 
@@ -250,6 +252,7 @@ impl Buffers {
             rows: Vec::with_capacity(rows),
             parts: Vec::with_capacity(rows + slots),
             wanted: Vec::with_capacity(capacity.logit_rows),
+            states: Vec::with_capacity(rows),
             failure: Mutex::new(None),
         })
     }
@@ -259,6 +262,7 @@ impl Buffers {
         self.rows.clear();
         self.parts.clear();
         self.wanted.clear();
+        self.states.clear();
         let mut slot = 0;
         for (i, slice) in batch.iter().enumerate() {
             let first = self.rows.len();
@@ -293,6 +297,7 @@ impl Buffers {
                 slot += spans;
             }
             self.wanted.extend(first + n - slice.wanted()..first + n);
+            self.states.extend(first + n - slice.states()..first + n);
         }
     }
 
@@ -311,6 +316,12 @@ impl Buffers {
     pub(crate) fn logits(&mut self, i: usize) -> &mut [f32] {
         let width = self.logits.width;
         &mut self.logits.data.get_mut()[i * width..(i + 1) * width]
+    }
+
+    /// The `i`-th wanted state of the last step.
+    pub(crate) fn state(&mut self, i: usize) -> &[f32] {
+        let (row, width) = (self.states[i], self.result.width);
+        &self.result.data.get_mut()[row * width..(row + 1) * width]
     }
 
     /// The first kernel error of the last step.

@@ -35,6 +35,24 @@ impl Step<'_> {
         }
     }
 
+    /// The final norm of a row whose state is wanted; it takes the place of the row's result.
+    pub(super) fn finish_state(&self, m: &Member<'_>, row: usize) -> Result<(), KernelError> {
+        let b = self.buffers;
+        // SAFETY: every row is wanted once, so that it is one unit of this phase.
+        let x = unsafe { b.x.write(row) };
+        let last = self.weights.layers.last();
+        self.add_result(
+            m,
+            row,
+            last.and_then(|last| last.ffn_post_norm.as_deref()),
+            x,
+        )?;
+        // SAFETY: as above; the result was read before and is not any more.
+        let out = unsafe { b.result.write(row) };
+        self.kernel
+            .rms_norm(x, &self.weights.output_norm, self.model.recipe.eps, out)
+    }
+
     pub(super) fn head(&self, m: &Member<'_>, tile: usize) -> Result<(), KernelError> {
         let b = self.buffers;
         let (vocab, hidden) = (self.model.recipe.vocab, self.model.recipe.hidden);

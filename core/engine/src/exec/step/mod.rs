@@ -19,7 +19,7 @@
 //!   per tile              gate and up products
 //!   per row               gate * up, sub-norm, quantise
 //!   per tile              down product
-//! per wanted row          x += result (normed); norm
+//! per wanted row          x += result (normed); norm, for logits or as the state itself
 //! per tile                head
 //! per wanted row          with an exact head: choose the best rows of the vocabulary
 //! per sixteen of them     compute them again
@@ -64,6 +64,10 @@ pub enum Want {
     Last,
     /// All of them.
     All,
+    /// None, but the state of the last position after the final norm: what the head is given.
+    State,
+    /// None, but the states of all positions.
+    States,
 }
 
 /// Consecutive tokens of one sequence.
@@ -84,9 +88,19 @@ impl Slice<'_> {
     #[must_use]
     pub fn wanted(&self) -> usize {
         match self.want {
-            Want::Nothing => 0,
+            Want::Nothing | Want::State | Want::States => 0,
             Want::Last => 1,
             Want::All => self.tokens.len(),
+        }
+    }
+
+    /// States this slice asks for.
+    #[must_use]
+    pub fn states(&self) -> usize {
+        match self.want {
+            Want::Nothing | Want::Last | Want::All => 0,
+            Want::State => 1,
+            Want::States => self.tokens.len(),
         }
     }
 }
@@ -150,7 +164,13 @@ impl Step<'_> {
                 FeedForward::Dense(part) => self.dense(m, part, norm, before)?,
             }
         }
-        self.units(m, b.wanted.len(), |i| self.finish_row(m, i))?;
+        let wanted = b.wanted.len();
+        self.units(m, wanted + b.states.len(), |i| {
+            match i.checked_sub(wanted) {
+                None => self.finish_row(m, i),
+                Some(i) => self.finish_state(m, b.states[i]),
+            }
+        })?;
         let vocab = self.model.recipe.vocab;
         let tiles = if b.wanted.is_empty() {
             0
