@@ -19,3 +19,5 @@ mod kernels;
 mod models;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/split.rs"]
+mod split;

@@ -28,6 +28,14 @@ pub enum LoadError {
         /// What is wrong.
         source: GgufError,
     },
+    /// The files that a model is cut into are not all there, or do not belong together.
+    #[error("model {model}: {what}")]
+    Parts {
+        /// The file that was named.
+        model: String,
+        /// Which part, and what is wrong with it.
+        what: String,
+    },
     /// The metadata or tensors do not make a model.
     #[error("model {model}: {what}")]
     Recipe {

@@ -7,7 +7,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
@@ -21,8 +21,8 @@ pub struct ModelBytes(Bytes);
 
 #[derive(Debug)]
 enum Bytes {
-    /// A mapped file.
-    Mapped(FileMap, FileId),
+    /// A mapped file, and where it is.
+    Mapped(FileMap, FileId, PathBuf),
     /// Bytes linked into the program.
     Static(&'static [u8]),
 }
@@ -30,7 +30,7 @@ enum Bytes {
 impl AsRef<[u8]> for ModelBytes {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Mapped(map, _) => map.as_ref(),
+            Bytes::Mapped(map, ..) => map.as_ref(),
             Bytes::Static(bytes) => bytes,
         }
     }
@@ -49,16 +49,16 @@ impl ModelBytes {
                     path: path.clone(),
                     source,
                 })?;
-                Ok(Self(Bytes::Mapped(map, id)))
+                Ok(Self(Bytes::Mapped(map, id, path.clone())))
             }
             ModelSource::Embedded { bytes, .. } => Ok(Self(Bytes::Static(bytes))),
         }
     }
 
-    /// Which file it is; `None` when it is none.
-    pub(crate) fn file_id(&self) -> Option<FileId> {
+    /// Which file it is, and where; `None` when it is none.
+    pub(crate) fn file(&self) -> Option<(FileId, &Path)> {
         match &self.0 {
-            Bytes::Mapped(_, id) => Some(*id),
+            Bytes::Mapped(_, id, path) => Some((*id, path)),
             Bytes::Static(_) => None,
         }
     }
@@ -67,14 +67,14 @@ impl ModelBytes {
     /// stay resident; the pages at its ends are given back, too. They are read from the file again
     /// when they are touched.
     pub(crate) fn release(&self, range: Range<usize>) {
-        if let Bytes::Mapped(map, _) = &self.0 {
+        if let Bytes::Mapped(map, ..) = &self.0 {
             map.release(range);
         }
     }
 
     /// Brings the pages of `range` in, rather than when they are touched.
     pub(crate) fn populate(&self, range: Range<usize>) {
-        if let Bytes::Mapped(map, _) = &self.0 {
+        if let Bytes::Mapped(map, ..) = &self.0 {
             map.populate(range);
         }
     }
@@ -82,7 +82,7 @@ impl ModelBytes {
     /// Keeps `range` in memory.
     pub(crate) fn lock(&self, range: Range<usize>) -> io::Result<()> {
         match &self.0 {
-            Bytes::Mapped(map, _) => map.lock(range),
+            Bytes::Mapped(map, ..) => map.lock(range),
             Bytes::Static(bytes) => lock(&bytes[range]),
         }
     }
@@ -109,6 +109,27 @@ impl FileId {
             seconds: meta.mtime(),
             nanos: meta.mtime_nsec() as u64,
             inode: meta.ino(),
+        }
+    }
+
+    /// Several files as one: a change of any of them shows.
+    pub(crate) fn joined(files: &[Self]) -> Self {
+        if let [one] = files {
+            return *one;
+        }
+        let mixed = |number: fn(&Self) -> u64| {
+            let numbers = files.iter().map(number);
+            numbers.fold(0, |all: u64, n| {
+                (all ^ n).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
+            })
+        };
+        Self {
+            bytes: files
+                .iter()
+                .fold(0, |all, file| all.saturating_add(file.bytes)),
+            seconds: files.iter().map(|file| file.seconds).max().unwrap_or(0),
+            nanos: mixed(|file| file.seconds.cast_unsigned() ^ file.nanos << 34),
+            inode: mixed(|file| file.inode),
         }
     }
 

@@ -8,6 +8,7 @@ use tritone_formats::{GgufError, GgufFile, I2sLayout};
 
 use crate::api::{Input, ModelSource};
 use crate::error::{GenerateError, LoadError};
+use crate::files::{Stretch, open_gguf};
 use crate::map::ModelBytes;
 use crate::recipe::Recipe;
 use crate::text::{ChatTemplate, RenderOptions, StopSet, Tokenizer, TokenizerSpec};
@@ -21,7 +22,7 @@ pub struct Model {
     pub(crate) template: ChatTemplate,
     pub(crate) stops: StopSet,
     pub(crate) source: String,
-    /// The file it is mapped from.
+    /// The file it is mapped from; the first one if there are several.
     pub(crate) path: Option<PathBuf>,
     notices: Vec<String>,
     content: OnceLock<u64>,
@@ -43,7 +44,7 @@ impl Model {
     /// # Errors
     /// Also when a tensor's shape does not suit the layout.
     pub fn open_as(source: &ModelSource, i2s_layout: I2sLayout) -> Result<Self, LoadError> {
-        let (name, bytes) = (source.name(), ModelBytes::open(source)?);
+        let (name, mut file) = (source.name(), open_gguf(source)?);
         let format = |source| LoadError::Format {
             model: name.clone(),
             source,
@@ -52,7 +53,6 @@ impl Model {
             model: name.clone(),
             source,
         };
-        let mut file = GgufFile::new(bytes).map_err(format)?;
         file.set_i2s_layout(i2s_layout).map_err(format)?;
         let recipe = Recipe::from_gguf(&file).map_err(|what| LoadError::Recipe {
             model: name.clone(),
@@ -74,6 +74,8 @@ impl Model {
             ChatTemplate::new(template, &recipe.architecture, &tokenizer).map_err(text)?;
         notices.extend(more);
         let stops = StopSet::new(&tokenizer);
+        let first = file.parts().next().and_then(|part| part.owner().file());
+        let path = first.map(|(_, path)| path.to_owned());
         Ok(Self {
             file,
             recipe,
@@ -81,10 +83,7 @@ impl Model {
             template,
             stops,
             source: name,
-            path: match source {
-                ModelSource::File(path) => Some(path.clone()),
-                ModelSource::Embedded { .. } => None,
-            },
+            path,
             notices,
             content: OnceLock::new(),
         })
@@ -108,10 +107,10 @@ impl Model {
         &self.source
     }
 
-    /// Bytes of the file.
+    /// Bytes of the file, or of all parts of it.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
-        self.file.bytes().len() as u64
+        self.file.file_len()
     }
 
     /// Tells this model from others by what is in the file, whatever the file is called: a number made
@@ -162,26 +161,31 @@ impl Model {
     }
 }
 
-/// FNV-1a over length, header and samples of the data. The pages of the samples are given back.
+/// FNV-1a over length, header and samples of the data of every file. The pages of the samples are
+/// given back.
 fn content(file: &GgufFile<ModelBytes>) -> u64 {
     const SAMPLES: usize = 64;
     const SAMPLE: usize = 1024;
-    let bytes = file.bytes();
-    let start = file.data_offset().min(bytes.len());
-    let (header, data) = bytes.split_at(start);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |bytes: &[u8]| {
         for byte in bytes {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     };
-    add(&(bytes.len() as u64).to_le_bytes());
-    add(header);
-    let step = (data.len() / SAMPLES).max(SAMPLE);
-    for at in (0..data.len()).step_by(step) {
-        let range = at..data.len().min(at + SAMPLE);
-        add(&data[range.clone()]);
-        file.owner().release(start + range.start..start + range.end);
+    for (number, part) in file.parts().enumerate() {
+        let bytes = part.bytes();
+        let start = part.data_offset().min(bytes.len());
+        add(&(bytes.len() as u64).to_le_bytes());
+        add(&bytes[..start]);
+        let step = ((bytes.len() - start) / SAMPLES).max(SAMPLE);
+        for at in (start..bytes.len()).step_by(step) {
+            let sample = Stretch {
+                part: number,
+                range: at..bytes.len().min(at + SAMPLE),
+            };
+            add(sample.bytes(file));
+            sample.release(file);
+        }
     }
     hash
 }

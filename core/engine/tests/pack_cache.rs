@@ -280,15 +280,16 @@ fn change_model(path: &Path, hide: bool) {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     let file = tritone_formats::GgufFile::new(fs::read(path).unwrap()).unwrap();
     let view = file.require_tensor("blk.3.attn_v.weight").unwrap();
-    let (data, range) = (file.data_offset(), view.byte_range());
-    let rest = file.bytes().len() - data;
+    let part = file.part(0).unwrap();
+    let (data, range) = (part.data_offset(), view.byte_range());
+    let rest = part.bytes().len() - data;
     let step = (rest - 4096) / 63;
     assert!(step > 4096 * 2, "there is room between samples");
     let at = range
         .clone()
-        .find(|at| (at - data) % step > 8192 && file.bytes()[*at] & 0b11 != 0b01)
+        .find(|at| (at - data) % step > 8192 && part.bytes()[*at] & 0b11 != 0b01)
         .unwrap();
-    let mut bytes = file.bytes().to_vec();
+    let mut bytes = part.bytes().to_vec();
     bytes[at] = bytes[at] & !0b11 | 0b01;
     let out = File::options().write(true).open(path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&out, &bytes, 0).unwrap();

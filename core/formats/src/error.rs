@@ -265,6 +265,14 @@ pub enum GgufError {
         /// Where the second one begins.
         offset: usize,
     },
+    /// A part of a model with a number beyond the last.
+    #[error("split.no is {number}, but there are only {count} parts (split.count), from 0")]
+    SplitNumber {
+        /// `split.no`.
+        number: usize,
+        /// `split.count`.
+        count: usize,
+    },
     /// The file is sound, but this tensor's type cannot be computed with.
     #[error("tensor '{tensor}' has type {name} (id {id}): {advice}")]
     Unsupported {

@@ -48,7 +48,7 @@ pub mod write;
 
 pub use error::GgufError;
 pub use gguf::{
-    Array, FromValue, GgufFile, MAX_ALIGNMENT, MAX_KEYS, MAX_NAME, MAX_TENSORS, StrArray,
-    TensorView, Value, ValueType,
+    Array, FromValue, GgufFile, GgufPart, MAX_ALIGNMENT, MAX_KEYS, MAX_NAME, MAX_TENSORS, Split,
+    SplitError, StrArray, TensorView, Value, ValueType,
 };
 pub use types::{I2sLayout, ListedType, SizeError, TensorType};

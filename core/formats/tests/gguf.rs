@@ -52,7 +52,7 @@ fn every_value_type_is_read() {
 fn tensors_are_views_into_the_file() {
     let bytes = raw::rich();
     let file = GgufFile::new(Arc::<[u8]>::from(bytes.clone())).unwrap();
-    let data = file.data_offset();
+    let data = file.part(0).unwrap().data_offset();
     assert_eq!(data % 64, 0);
 
     let embd = file.tensor("token_embd.weight").unwrap();
@@ -176,7 +176,11 @@ fn number_42_is_told_apart_by_the_sizes_of_all_tensors() {
 #[test]
 fn number_42_with_the_scale_behind_the_codes_is_refused() {
     let mut bytes = forty_two(TensorType::Q2_0G128, &[[16, 512], [8, 512]]);
-    let data = GgufFile::new(&bytes).unwrap().data_offset();
+    let data = GgufFile::new(&bytes)
+        .unwrap()
+        .part(0)
+        .unwrap()
+        .data_offset();
     for block in bytes[data..].as_chunks_mut::<34>().0 {
         block.rotate_left(2);
     }

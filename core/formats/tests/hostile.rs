@@ -90,7 +90,11 @@ fn damaged_headers_neither_panic_nor_allocate() {
         );
     }
 
-    let header = GgufFile::new(&sound).unwrap().data_offset();
+    let header = GgufFile::new(&sound)
+        .unwrap()
+        .part(0)
+        .unwrap()
+        .data_offset();
     let mut damaged = sound.clone();
     for at in 0..header {
         for byte in (0..8)

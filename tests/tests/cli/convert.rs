@@ -157,7 +157,7 @@ fn nothing_is_overwritten_by_accident() {
     convert(from, &there, &["--type", "tl2"]).fails(2, &["iq2_bn_r4"]);
     fs::write(&there, "not a model").unwrap();
     let to = directory.path().join("x.gguf");
-    convert(there.to_str().unwrap(), &to, &["--type", "i2_s"]).fails(1, &["there.gguf"]);
+    convert(there.to_str().unwrap(), &to, &["--type", "i2_s"]).fails(3, &["there.gguf"]);
 }
 
 #[test]

@@ -26,12 +26,15 @@ use super::{setup, types};
 const EXAMPLES: &str = "\
 Weights and scales stay what they are, so that the model computes the same; where the new type cannot
 hold a scale exactly, nothing is written unless --lossy allows the nearest one. Ternary embeddings
-become F16, which holds them. Everything else is copied.
+become F16, which holds them. Everything else is copied. Parts of a model that is cut into several
+files (NAME-00001-of-00003.gguf) are joined.
 
 Examples:
   tritone convert bonsai-4b-PQ2_0.gguf --type ptq1_0      a fifth smaller, the same answers
   tritone convert bitnet-2b4t.gguf --type tq2_0 --lossy   for llama.cpp
   tritone convert Falcon3-1B-Instruct-1.58bit --type i2_s a directory from Hugging Face
+  tritone convert bonsai-8b-PQ2_0-00001-of-00003.gguf     three files become one
+  tritone convert bonsai-8b-PQ2_0.gguf --split-size 500   and the other way round
   tritone convert from-arm.gguf --i2s-layout arm --type i2_s --out everywhere.gguf";
 
 /// `tritone convert`
@@ -42,12 +45,15 @@ pub(crate) struct ConvertArgs {
     /// safetensors, tokenizer.json); the one of --model if none is named.
     file: Option<PathBuf>,
     /// Type of the ternary weights: i2_s, tq1_0, tq2_0, q2_0, pq2_0, ptq1_0, iq1_bn, iq2_bn or
-    /// iq2_bn_r4.
+    /// iq2_bn_r4 [default: as they are].
     #[arg(long = "type", value_name = "TYPE", value_parser = types::ternary_type)]
-    ty: TensorType,
-    /// File to write [default: the name of the model file, with the type].
+    ty: Option<TensorType>,
+    /// File to write [default: the name of the model, with the type, in the current directory].
     #[arg(long, short = 'o', value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Cut the model into several files of at most so many MB (10^6 bytes) of weights each.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    split_size: Option<u64>,
     /// Replace the file if it is there.
     #[arg(long)]
     force: bool,
@@ -89,6 +95,7 @@ pub(crate) fn run(
         target: &target,
         force: args.force,
         ty: args.ty,
+        most: args.split_size.map_or(u64::MAX, |mb| mb * 1_000_000),
         console,
         started: Instant::now(),
     };
@@ -108,60 +115,102 @@ type Bytes<'a> = Box<dyn FnOnce() -> anyhow::Result<Cow<'a, [u8]>> + 'a>;
 struct Job<'a> {
     target: &'a Path,
     force: bool,
-    ty: TensorType,
+    ty: Option<TensorType>,
+    /// Bytes of weights in a file.
+    most: u64,
     console: &'a Console,
     started: Instant,
 }
 
 impl Job<'_> {
-    /// Writes a file of the tensors of `plan`, made from a model of this name and size.
+    /// Writes the tensors of `plan`, made from a model of this name and size.
     fn write<'b>(
         &self,
         plan: GgufWriter,
         (name, old_size): (&str, u64),
-        tensors: impl Iterator<Item = (String, Bytes<'b>)>,
+        mut tensors: impl Iterator<Item = (String, Bytes<'b>)>,
     ) -> anyhow::Result<ExitCode> {
-        let target = self.target;
-        let size = plan.file_len();
-        check_space(target, size)?;
+        let parts = plan.split(self.most)?;
+        let count = parts.len();
+        let targets: Vec<PathBuf> = match count {
+            1 => vec![self.target.to_owned()],
+            _ => (1..=count).map(|part| self.part(part, count)).collect(),
+        };
+        let size = parts.iter().map(GgufWriter::file_len).sum();
+        check_space(self.target, size)?;
         let interrupt = Interrupt::listen()?;
-        let writing = || format!("cannot write '{}'", target.display());
-        let out = AtomicFile::create(target).with_context(writing)?;
-        let mut body = plan.begin(out).with_context(writing)?;
         let mut meter = Meter::new(self.console, size);
-        for (tensor, bytes) in tensors {
-            let bytes = bytes().with_context(|| format!("cannot convert '{name}'"))?;
-            body.write(&tensor, &bytes).with_context(writing)?;
-            meter.advance(bytes.len() as u64);
-            if interrupt.is_pressed() {
-                return Ok(ExitCode::from(CANCELLED));
+        let mut files = Vec::new();
+        for (part, target) in parts.into_iter().zip(&targets) {
+            refuse_existing(target, self.force)?;
+            let writing = || format!("cannot write '{}'", target.display());
+            let out = AtomicFile::create(target).with_context(writing)?;
+            let tensors = tensors.by_ref().take(part.tensor_names().len());
+            let mut body = part.begin(out).with_context(writing)?;
+            for (tensor, bytes) in tensors {
+                let bytes = bytes().with_context(|| format!("cannot convert '{name}'"))?;
+                body.write(&tensor, &bytes).with_context(writing)?;
+                meter.advance(bytes.len() as u64);
+                if interrupt.is_pressed() {
+                    return Ok(ExitCode::from(CANCELLED));
+                }
             }
+            files.push(body.finish().with_context(writing)?);
         }
-        let out = body.finish().with_context(writing)?;
-        refuse_existing(target, self.force)?;
-        out.finish().with_context(writing)?;
+        for (out, target) in files.into_iter().zip(&targets) {
+            refuse_existing(target, self.force)?;
+            let writing = || format!("cannot write '{}'", target.display());
+            out.finish().with_context(writing)?;
+        }
         drop(meter);
+        let ty = self.ty.map(|ty| format!(" as {ty}"));
+        let first = targets.first().map_or(self.target, PathBuf::as_path);
+        let files = match count {
+            1 => String::new(),
+            _ => format!(" in {count} files"),
+        };
         writeln!(
             io::stdout(),
-            "{}: {name} as {}, {} (was {}) in {:.1} s",
-            target.display(),
-            self.ty,
+            "{}: {name}{}, {}{files} (was {}) in {:.1} s",
+            first.display(),
+            ty.unwrap_or_default(),
             human_bytes(size),
             human_bytes(old_size),
             self.started.elapsed().as_secs_f64(),
         )?;
         Ok(ExitCode::SUCCESS)
     }
+
+    /// The file of a part: `model.gguf` in two is `model-00001-of-00002.gguf` and the second one.
+    fn part(&self, part: usize, count: usize) -> PathBuf {
+        let stem = self.target.file_stem().unwrap_or_default();
+        let mut name = stem.to_owned();
+        name.push(format!("-{part:05}-of-{count:05}.gguf"));
+        self.target.with_file_name(name)
+    }
 }
 
-/// `model.gguf` becomes `model-tq2_0.gguf`, in the current directory.
-fn default_target(path: Option<&Path>, ty: TensorType) -> PathBuf {
+/// `model.gguf` becomes `model-tq2_0.gguf`, in the current directory, and
+/// `model-00001-of-00003.gguf` becomes `model.gguf`.
+fn default_target(path: Option<&Path>, ty: Option<TensorType>) -> PathBuf {
     let stem = path.and_then(|path| match path.is_dir() {
         true => path.file_name(),
         false => path.file_stem(),
     });
     let stem = stem.map_or("tritone-tiny".into(), |stem| stem.to_string_lossy());
-    format!("{stem}-{}.gguf", ty.name().to_lowercase()).into()
+    let stem = whole_name(&stem).unwrap_or(&stem);
+    match ty {
+        Some(ty) => format!("{stem}-{}.gguf", ty.name().to_lowercase()).into(),
+        None => format!("{stem}.gguf").into(),
+    }
+}
+
+/// The name without the numbers of a part.
+fn whole_name(stem: &str) -> Option<&str> {
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+    let (rest, count) = stem.rsplit_once("-of-")?;
+    let (name, part) = rest.rsplit_once('-')?;
+    (digits(count) && digits(part)).then_some(name)
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

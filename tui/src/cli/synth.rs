@@ -7,17 +7,16 @@ mod random;
 mod shape;
 mod vocabulary;
 
-use std::fs::File;
-use std::io::{self, Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use tritone_engine::{ModelSource, human_bytes};
+use tritone_engine::{human_bytes, open_gguf};
 use tritone_formats::write::{GgufBody, GgufWriter};
-use tritone_formats::{GgufFile, TensorType, codec};
+use tritone_formats::{TensorType, codec};
 
 use super::args::CommonArgs;
 use super::atomic::AtomicFile;
@@ -95,8 +94,6 @@ const PART: usize = 1 << 20;
 const PART_ROWS: usize = 64;
 /// Most rows that a type interleaves.
 const INTERLEAVED: usize = 4;
-/// Most bytes of a file that are read for its vocabulary.
-const HEADER_BYTES: usize = 96 << 20;
 
 /// Runs the command.
 pub(crate) fn run(
@@ -159,32 +156,11 @@ pub(crate) fn run(
 }
 
 fn plan_vocabulary(args: &SynthArgs, shape: &Shape, plan: &mut GgufWriter) -> anyhow::Result<()> {
-    match setup::source(args.vocab_from.as_deref()) {
-        ModelSource::Embedded { bytes, .. } => {
-            vocabulary::plan(&GgufFile::new(bytes)?, shape.vocab, plan)
-        }
-        ModelSource::File(path) => read_header(&path)
-            .and_then(|base| vocabulary::plan(&base, shape.vocab, plan))
-            .with_context(|| format!("cannot take the vocabulary of '{}'", path.display())),
-    }
-}
-
-/// A model file without its tensor data.
-fn read_header(path: &Path) -> anyhow::Result<GgufFile<Vec<u8>>> {
-    let mut file = File::open(path)?;
-    let len = usize::try_from(file.metadata()?.len())?;
-    // The parser compares tensors with the length of the file but does not look at them. Zeroed
-    // memory that nobody touches is never resident, so they cost address space only.
-    let mut bytes = vec![0; len];
-    let header = len.min(HEADER_BYTES);
-    file.read_exact(&mut bytes[..header])?;
-    let file = GgufFile::new(bytes)?;
-    anyhow::ensure!(
-        file.data_offset() <= header,
-        "its metadata is longer than {}",
-        human_bytes(HEADER_BYTES as u64)
-    );
-    Ok(file)
+    let source = setup::source(args.vocab_from.as_deref());
+    let taken = open_gguf(&source).map_err(anyhow::Error::from);
+    taken
+        .and_then(|base| vocabulary::plan(&base, shape.vocab, plan))
+        .with_context(|| format!("cannot take the vocabulary of '{}'", source.name()))
 }
 
 /// Makes an output the sum of so many terms that activations keep their size; embeddings have the

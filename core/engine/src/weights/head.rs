@@ -14,13 +14,14 @@ use super::{format_error, recipe_error, tensor};
 use crate::api::LoadedFrom;
 use crate::error::LoadError;
 use crate::exec::AlignedBuf;
+use crate::files::Stretch;
 use crate::model::Model;
 
 /// Where the rows lie.
 #[derive(Debug)]
 enum Rows {
     /// In the model file, as they stand.
-    File(Range<usize>),
+    File(Stretch),
     /// Converted.
     Converted(Arc<Bytes>),
 }
@@ -39,7 +40,7 @@ impl HeadRows {
     /// The rows for a step.
     pub(super) fn view<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
         let data = match &self.rows {
-            Rows::File(range) => &model.file.bytes()[range.clone()],
+            Rows::File(stored) => stored.bytes(&model.file),
             Rows::Converted(data) => data.as_slice(),
         };
         HeadMatrix {
@@ -66,23 +67,22 @@ impl HeadRows {
         threads: usize,
         progress: Progress<'_>,
     ) -> Result<(), LoadError> {
-        let Rows::File(range) = &self.rows else {
+        let Rows::File(stored) = &self.rows else {
             return Ok(());
         };
-        let jobs = range.clone().step_by(PIECE).collect();
-        let work = |start: usize| {
-            let end = range.end.min(start + PIECE);
-            model.file.owner().populate(start..end);
-            Ok((end - start) as u64)
+        let jobs = stored.clone().pieces(PIECE).collect();
+        let work = |piece: Stretch| {
+            piece.populate(&model.file);
+            Ok(piece.range.len() as u64)
         };
-        let total = range.len() as u64;
+        let total = stored.range.len() as u64;
         run_jobs(jobs, threads, "reading the head", total, progress, work)
     }
 
     /// Keeps them in memory.
     pub(super) fn lock(&self, model: &Model) -> io::Result<()> {
         match &self.rows {
-            Rows::File(range) => model.file.owner().lock(range.clone()),
+            Rows::File(stored) => stored.lock(&model.file),
             Rows::Converted(data) => data.lock(),
         }
     }
@@ -104,7 +104,7 @@ impl HeadRows {
         let (vocab, hidden) = (recipe.vocab, recipe.hidden);
         let view = tensor(model, recipe.head_tensor(), vocab, hidden)?;
         if format == HeadFormat::F16 && view.ty() == TensorType::F16 {
-            let rows = Rows::File(view.byte_range());
+            let rows = Rows::File(Stretch::of(&view));
             return Ok((Self { rows, format }, LoadedFrom::Model));
         }
         if format != HeadFormat::F16 && !hidden.is_multiple_of(head::SCALE_COLS) {
@@ -130,8 +130,8 @@ impl HeadRows {
             let out = rest.split_off_mut(..bytes).unwrap_or_default();
             jobs.push((rows, out));
         }
-        let stored = view.byte_range();
-        let row_bytes = stored.len() / vocab;
+        let stored = Stretch::of(&view);
+        let row_bytes = stored.range.len() / vocab;
         let convert = |(rows, out): (Range<usize>, &mut [u8])| {
             let mut values = vec![0.0f32; rows.len() * hidden];
             for (row, out) in rows.clone().zip(values.chunks_exact_mut(hidden)) {
@@ -145,12 +145,11 @@ impl HeadRows {
                 head::pack_group(format, &values, hidden, out)
                     .map_err(|source| recipe_error(model, source.to_string()))?;
             }
-            let first = stored.start + rows.start * row_bytes;
-            let read = rows.len() * row_bytes;
-            model.file.owner().release(first..first + read);
-            Ok(read as u64)
+            let read = rows.start * row_bytes..rows.end * row_bytes;
+            stored.within(read).release(&model.file);
+            Ok((rows.len() * row_bytes) as u64)
         };
-        let total = stored.len() as u64;
+        let total = stored.range.len() as u64;
         run_jobs(
             jobs,
             threads,
@@ -159,7 +158,7 @@ impl HeadRows {
             progress,
             convert,
         )?;
-        model.file.owner().release(stored.clone());
+        stored.release(&model.file);
         let data = Arc::new(Bytes::Own(data));
         cache.keep(part, shape, &data);
         let rows = Rows::Converted(data);

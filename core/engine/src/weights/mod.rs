@@ -19,6 +19,7 @@ use tritone_formats::{GgufError, TensorView};
 
 use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
 use crate::error::LoadError;
+use crate::files::Stretch;
 use crate::forms::Head;
 use crate::map::not_locked;
 use crate::model::Model;
@@ -243,22 +244,21 @@ pub fn packs(
 fn release_rest(model: &Model) {
     const PAGE: usize = 4096;
     let used = ["token_embd.weight", model.recipe.head_tensor()];
-    let mut used = used.map(|name| match model.file.tensor(name) {
-        Some(view) => view.byte_range(),
-        None => 0..0,
-    });
-    used.sort_by_key(|range| range.start);
-    let mut at = model.file.data_offset();
-    for range in used
-        .into_iter()
-        .chain(std::iter::once(model.file.bytes().len()..usize::MAX))
-    {
-        // Whole pages only: what is used may be locked.
-        let free = at.next_multiple_of(PAGE)..range.start / PAGE * PAGE;
-        if free.start < free.end {
-            model.file.owner().release(free);
+    let used = used.map(|name| Some(Stretch::of(&model.file.tensor(name)?)));
+    for (number, part) in model.file.parts().enumerate() {
+        let here = used.iter().flatten().filter(|data| data.part == number);
+        let mut here: Vec<_> = here.map(|data| data.range.clone()).collect();
+        here.sort_by_key(|range| range.start);
+        let end = part.bytes().len();
+        let mut at = part.data_offset();
+        for range in here.into_iter().chain(std::iter::once(end..usize::MAX)) {
+            // Whole pages only: what is used may be locked.
+            let free = at.next_multiple_of(PAGE)..range.start / PAGE * PAGE;
+            if free.start < free.end {
+                part.owner().release(free);
+            }
+            at = at.max(range.end);
         }
-        at = at.max(range.end);
     }
 }
 

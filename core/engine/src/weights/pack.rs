@@ -9,6 +9,7 @@ use super::jobs::{Progress, run_jobs};
 use super::places::Place;
 use super::{format_error, recipe_error, tensor};
 use crate::error::LoadError;
+use crate::files::Stretch;
 use crate::model::Model;
 
 /// Rows that one thread takes at a time.
@@ -76,7 +77,7 @@ pub(super) fn pack(
     // What lies between the ranges of two jobs, or was touched beside one.
     for place in places {
         if let Some(tensor) = model.file.tensor(&place.tensor()) {
-            model.file.owner().release(tensor.byte_range());
+            Stretch::of(&tensor).release(&model.file);
         }
     }
     Ok(())
@@ -137,10 +138,8 @@ fn pack_rows(
                 source,
             })?;
     }
-    let (start, stored) = (tensor.byte_range().start, ternary.stored(rows.clone()));
-    model
-        .file
-        .owner()
-        .release(start + stored.start..start + stored.end);
+    Stretch::of(&tensor)
+        .within(ternary.stored(rows.clone()))
+        .release(&model.file);
     Ok((rows.len() * stride) as u64)
 }

@@ -1,21 +1,48 @@
-//! A checked GGUF file over bytes that somebody else keeps.
+//! A checked GGUF file over bytes that somebody else keeps, whole or cut into parts.
 
 use super::convert::FromValue;
 use super::index::{Index, KeyEntry, text};
+use super::split::{self, Split, SplitError};
 use super::tensor::TensorView;
 use super::value::Value;
 use crate::codec::CodecError;
 use crate::error::{GgufError, shown};
 use crate::types::{I2sLayout, TensorType};
 
-/// A GGUF file whose header has been checked.
+/// A GGUF file whose header has been checked, or all parts of one that is cut into several.
 ///
 /// `B` owns or borrows the bytes: a memory map, a `Vec<u8>`, an `Arc<[u8]>`, a `&[u8]`. To share a
 /// mapped file between threads, put the whole `GgufFile` into an `Arc`. `B` must give the same bytes on every call. If it does not, because a mapped file is changed by another
 /// process, answers may be wrong but every access stays within bounds.
+///
+/// What concerns the container (version, alignment) and the metadata are those of the first part;
+/// tensors are those of all parts.
 pub struct GgufFile<B> {
+    first: GgufPart<B>,
+    more: Vec<GgufPart<B>>,
+}
+
+/// One file of a [`GgufFile`]; most often there is no other.
+pub struct GgufPart<B> {
     bytes: B,
-    index: Index,
+    pub(super) index: Index,
+}
+
+impl<B: AsRef<[u8]>> GgufPart<B> {
+    /// All bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The owner of the bytes.
+    pub fn owner(&self) -> &B {
+        &self.bytes
+    }
+
+    /// Where the data section begins, in bytes from the start of the file.
+    pub fn data_offset(&self) -> usize {
+        self.index.data_start
+    }
 }
 
 impl<B: AsRef<[u8]>> GgufFile<B> {
@@ -29,7 +56,53 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
     /// but has no codec is no error here; [`TensorView::bytes`] refuses it.
     pub fn new(bytes: B) -> Result<Self, GgufError> {
         let index = Index::parse(bytes.as_ref(), bytes.as_ref().len())?;
-        Ok(Self { bytes, index })
+        Ok(Self::whole(bytes, index))
+    }
+
+    /// Which part of a model it is, if the model is cut into several files.
+    ///
+    /// # Errors
+    ///
+    /// When the keys `split.*` contradict each other.
+    pub fn split(&self) -> Result<Option<Split>, GgufError> {
+        split::read(self)
+    }
+
+    /// All parts of a model, in order, as one file.
+    ///
+    /// # Errors
+    ///
+    /// When they are not the parts of one model, or not all of them.
+    pub fn join(parts: Vec<Self>) -> Result<Self, SplitError> {
+        split::check(&parts)?;
+        let mut parts = parts
+            .into_iter()
+            .flat_map(|part| std::iter::once(part.first).chain(part.more));
+        let first = parts
+            .next()
+            .ok_or(SplitError::Missing { given: 0, count: 1 })?;
+        let more = parts.collect();
+        Ok(Self { first, more })
+    }
+
+    /// The files it consists of: one, unless the model is cut into several.
+    pub fn parts(&self) -> impl Iterator<Item = &GgufPart<B>> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// The file with this number, from 0; [`TensorView::part`] names it.
+    pub fn part(&self, number: usize) -> Option<&GgufPart<B>> {
+        match number.checked_sub(1) {
+            None => Some(&self.first),
+            Some(number) => self.more.get(number),
+        }
+    }
+
+    fn whole(bytes: B, index: Index) -> Self {
+        Self {
+            first: GgufPart { bytes, index },
+            more: Vec::new(),
+        }
     }
 
     /// Checks the header of a file of `file_len` bytes of which `bytes` is the beginning, such as a
@@ -46,7 +119,7 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
         let have = bytes.as_ref().len();
         let file_len = usize::try_from(file_len).unwrap_or(usize::MAX);
         match Index::parse(bytes.as_ref(), file_len.max(have)) {
-            Ok(index) => Ok(Some(Self { bytes, index })),
+            Ok(index) => Ok(Some(Self::whole(bytes, index))),
             Err(GgufError::Truncated { .. } | GgufError::CountPastEnd { .. })
                 if have < file_len =>
             {
@@ -71,52 +144,47 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
             };
             ty.tensor_bytes(tensor.dims()).map_err(codec)?;
         }
-        for entry in self
-            .index
-            .tensors
-            .iter_mut()
-            .filter(|entry| is_i2s(entry.ty))
-        {
-            entry.ty = ty;
+        for part in std::iter::once(&mut self.first).chain(&mut self.more) {
+            let tensors = part.index.tensors.iter_mut();
+            for entry in tensors.filter(|entry| is_i2s(entry.ty)) {
+                entry.ty = ty;
+            }
         }
         Ok(())
     }
 
-    /// The bytes of the whole file.
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.as_ref()
-    }
-
-    /// The owner of the bytes.
-    pub fn owner(&self) -> &B {
-        &self.bytes
+    /// The length of all files together, in bytes.
+    pub fn file_len(&self) -> u64 {
+        let lengths = self.parts().map(|part| part.bytes().len() as u64);
+        lengths.fold(0, u64::saturating_add)
     }
 
     /// The version of the container: 2 or 3.
     pub fn version(&self) -> u32 {
-        self.index.version
+        self.first.index.version
     }
 
     /// The alignment of tensor data in bytes, a power of two.
     pub fn alignment(&self) -> usize {
-        self.index.alignment
+        self.first.index.alignment
     }
 
-    /// Where the data section begins, in bytes from the start of the file.
+    /// Where the data section begins, in bytes from the start of the (first) file.
     pub fn data_offset(&self) -> usize {
-        self.index.data_start
+        self.first.data_offset()
     }
 
     /// Metadata keys and values in the order of the file.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        let bytes = self.bytes();
+        let bytes = self.first.bytes();
         let pair = move |entry: &KeyEntry| Some((text(bytes, &entry.key), entry.value(bytes)?));
-        self.index.keys.iter().filter_map(pair)
+        self.first.index.keys.iter().filter_map(pair)
     }
 
     /// The value of a metadata key, whatever its type.
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
-        self.index.key(self.bytes(), key)?.value(self.bytes())
+        let bytes = self.first.bytes();
+        self.first.index.key(bytes, key)?.value(bytes)
     }
 
     /// The value of a metadata key as `T`, or `None` if the key is absent.
@@ -150,19 +218,24 @@ impl<B: AsRef<[u8]>> GgufFile<B> {
             .ok_or_else(|| GgufError::MissingKey { key: shown(key) })
     }
 
-    /// The tensors in the order of the file.
+    /// The tensors in the order of the file, of one part after another.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorView<'_>> {
-        let bytes = self.bytes();
-        self.index
-            .tensors
-            .iter()
-            .map(move |entry| TensorView::new(bytes, entry))
+        let parts = self.parts().enumerate();
+        let views = parts.flat_map(|(number, part)| {
+            let view = move |entry| TensorView::new(part.bytes(), number, entry);
+            part.index.tensors.iter().map(view)
+        });
+        // Their number is known once they are put side by side.
+        views.collect::<Vec<_>>().into_iter()
     }
 
     /// The tensor of this name.
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let entry = self.index.tensor(self.bytes(), name)?;
-        Some(TensorView::new(self.bytes(), entry))
+        let mut parts = self.parts().enumerate();
+        parts.find_map(|(number, part)| {
+            let entry = part.index.tensor(part.bytes(), name)?;
+            Some(TensorView::new(part.bytes(), number, entry))
+        })
     }
 
     /// The tensor of this name, which must be there.
@@ -181,9 +254,10 @@ impl<B: AsRef<[u8]>> std::fmt::Debug for GgufFile<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GgufFile")
             .field("version", &self.version())
-            .field("bytes", &self.bytes().len())
-            .field("keys", &self.index.keys.len())
-            .field("tensors", &self.index.tensors.len())
+            .field("bytes", &self.file_len())
+            .field("parts", &self.parts().count())
+            .field("keys", &self.first.index.keys.len())
+            .field("tensors", &self.tensors().len())
             .finish()
     }
 }

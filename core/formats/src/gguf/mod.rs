@@ -17,12 +17,14 @@ mod file;
 mod index;
 mod layout;
 mod reader;
+mod split;
 mod tensor;
 mod value;
 
 pub use array::{Array, StrArray};
 pub use convert::FromValue;
-pub use file::GgufFile;
+pub use file::{GgufFile, GgufPart};
+pub use split::{Split, SplitError};
 pub use tensor::TensorView;
 pub use value::{Value, ValueType};
 

@@ -13,12 +13,18 @@ use crate::types::TensorType;
 #[derive(Clone, Copy)]
 pub struct TensorView<'a> {
     file: &'a [u8],
+    part: usize,
     entry: &'a TensorEntry,
 }
 
 impl<'a> TensorView<'a> {
-    pub(super) fn new(file: &'a [u8], entry: &'a TensorEntry) -> Self {
-        Self { file, entry }
+    pub(super) fn new(file: &'a [u8], part: usize, entry: &'a TensorEntry) -> Self {
+        Self { file, part, entry }
+    }
+
+    /// The number of the file it lies in, from 0; see [`GgufFile::parts`](crate::GgufFile::parts).
+    pub fn part(&self) -> usize {
+        self.part
     }
 
     /// The name, such as `blk.0.attn_q.weight`.
@@ -56,7 +62,7 @@ impl<'a> TensorView<'a> {
         self.rows().saturating_mul(self.columns())
     }
 
-    /// Where the data stands, in bytes from the start of the file.
+    /// Where the data stands, in bytes from the start of its file.
     pub fn byte_range(&self) -> Range<usize> {
         self.entry.data.clone()
     }

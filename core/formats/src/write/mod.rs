@@ -5,6 +5,7 @@
 //! written part by part, in the planned order, without holding it.
 
 mod meta;
+mod split;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -63,6 +64,9 @@ pub enum WriteError {
         /// Why.
         source: SizeError,
     },
+    /// A plan of more parts or tensors than can be counted.
+    #[error("there would be more parts or tensors than a file can count; choose larger parts")]
+    TooManyParts,
     /// Data came for another tensor than the next one.
     #[error("data for tensor '{got}' came, but {expected} is next in the plan")]
     OutOfOrder {
@@ -204,6 +208,11 @@ impl GgufWriter {
         });
         self.data_len = end;
         Ok(self)
+    }
+
+    /// The names of the tensors, in order.
+    pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tensors.iter().map(|tensor| tensor.name.as_str())
     }
 
     /// Writes the header and goes over to writing tensor data.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde::Deserialize;
 use tritone_engine::{ModelBytes, ModelSource};
+use tritone_formats::TensorType;
 use tritone_formats::codec::{CodecError, Rounding};
 use tritone_formats::hf::{HfError, HfFiles, HfModel};
 
@@ -73,7 +74,8 @@ pub(super) fn convert(
     }
     let name = directory.file_name().unwrap_or(directory.as_os_str());
     let name = name.to_string_lossy();
-    let plan = model.plan(&name, job.ty).with_context(reading)?;
+    let ty = job.ty.unwrap_or(TensorType::I2S);
+    let plan = model.plan(&name, ty).with_context(reading)?;
     let tensors = plan.tensors.iter().map(|tensor| {
         let bytes: super::Bytes<'_> = Box::new(|| {
             let bytes = model.bytes(tensor, rounding);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use anyhow::Context as _;
-use tritone_engine::{ModelBytes, ModelSource};
+use tritone_engine::{ModelBytes, ModelSource, open_gguf};
 use tritone_formats::codec::{self, CodecError, Rounding, Scales};
 use tritone_formats::write::GgufWriter;
 use tritone_formats::{GgufFile, I2sLayout, TensorType, TensorView};
@@ -19,20 +19,20 @@ pub(super) fn convert(
 ) -> anyhow::Result<std::process::ExitCode> {
     let name = source.name();
     let reading = || format!("cannot read '{name}'");
-    let mut file = GgufFile::new(ModelBytes::open(source)?).with_context(reading)?;
+    let mut file = open_gguf(source)?;
     file.set_i2s_layout(layout).with_context(reading)?;
     let plan = plan(&file, job.ty).with_context(reading)?;
     let tensors = file.tensors().map(|tensor| {
         let bytes: super::Bytes<'_> = Box::new(move || bytes(&tensor, job.ty, rounding));
         (tensor.name().to_owned(), bytes)
     });
-    job.write(plan, (&name, file.bytes().len() as u64), tensors)
+    job.write(plan, (&name, file.file_len()), tensors)
 }
 
 /// The bytes of a tensor in the new file.
 fn bytes<'a>(
     tensor: &TensorView<'a>,
-    ty: TensorType,
+    ty: Option<TensorType>,
     rounding: Rounding,
 ) -> anyhow::Result<Cow<'a, [u8]>> {
     match new_type(tensor, ty) {
@@ -45,12 +45,16 @@ fn bytes<'a>(
 }
 
 /// What becomes of a tensor's type: the matrices of the layers take the new one, ternary tables
-/// become halves, the rest stays.
-fn new_type(tensor: &TensorView<'_>, ty: TensorType) -> TensorType {
-    match (tensor.ty().is_ternary(), tensor.name().starts_with("blk.")) {
-        (true, true) => ty,
-        (true, false) => TensorType::F16,
-        (false, _) => tensor.ty(),
+/// become halves, the rest stays. Without a new one all stays, but for layouts that nothing in a
+/// file could tell.
+fn new_type(tensor: &TensorView<'_>, ty: Option<TensorType>) -> TensorType {
+    match (ty, tensor.ty()) {
+        (None, TensorType::I2sArm | TensorType::I2sRows4) => TensorType::I2S,
+        (Some(new), old) if old.is_ternary() => match tensor.name().starts_with("blk.") {
+            true => new,
+            false => TensorType::F16,
+        },
+        (_, old) => old,
     }
 }
 
@@ -65,16 +69,16 @@ fn file_type(ty: TensorType) -> Option<u32> {
     }
 }
 
-fn plan(file: &GgufFile<ModelBytes>, ty: TensorType) -> anyhow::Result<GgufWriter> {
+fn plan(file: &GgufFile<ModelBytes>, ty: Option<TensorType>) -> anyhow::Result<GgufWriter> {
     let mut plan = GgufWriter::new();
     for (key, value) in file.metadata() {
         // What the new file says about itself, or what is wrong for it.
-        let own = ["general.alignment", "general.file_type"].contains(&key);
+        let own = key == "general.alignment" || (key == "general.file_type" && ty.is_some());
         if !own && !key.starts_with("split.") {
             plan.metadata(key, value)?;
         }
     }
-    if let Some(number) = file_type(ty) {
+    if let Some(number) = ty.and_then(file_type) {
         plan.metadata("general.file_type", number)?;
     }
     let mut ternary = 0;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tritone_engine::{
-    Capacity, LoadError, MemoryPlan, Model, ModelBytes, ModelSource, PackState, PackStatus, Recipe,
-    human_bytes, packs,
+    Capacity, LoadError, MemoryPlan, Model, ModelBytes, PackState, PackStatus, Recipe, human_bytes,
+    open_gguf, packs,
 };
 use tritone_formats::{GgufFile, TensorView};
 
@@ -41,7 +41,8 @@ pub(crate) fn run(
     if let Some(path) = &args.file {
         setup.source = named_source(Some(path), &mut setup.notes)?;
     }
-    let (name, file) = open(&setup.source)?;
+    // The header, whatever model is in it. Tensor data is mapped and not touched.
+    let (name, file) = (setup.source.name(), open_gguf(&setup.source)?);
     let runnable = setup.open().map(|model| {
         let context = setup.context(&model);
         let chunk = setup.profile().prefill_chunk;
@@ -76,18 +77,6 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The file's header, whatever model is in it. Tensor data is mapped and not touched.
-fn open(source: &ModelSource) -> Result<(String, Gguf), LoadError> {
-    let name = source.name();
-    match GgufFile::new(ModelBytes::open(source)?) {
-        Ok(file) => Ok((name, file)),
-        Err(source) => Err(LoadError::Format {
-            model: name,
-            source,
-        }),
-    }
-}
-
 /// Tensors and bytes of every tensor type.
 fn types(file: &Gguf) -> BTreeMap<&'static str, (usize, u64)> {
     let mut types = BTreeMap::new();
@@ -111,7 +100,11 @@ fn text(
     runnable: &Result<Runnable, LoadError>,
     tensors: bool,
 ) -> String {
-    let size = human_bytes(file.bytes().len() as u64);
+    let mut size = human_bytes(file.file_len());
+    let parts = file.parts().count();
+    if parts > 1 {
+        size += &format!(" in {parts} files");
+    }
     let keys: Vec<_> = file.metadata().collect();
     let mut text = line("file", &format!("{name} ({size})"));
     text += &line(
@@ -250,6 +243,7 @@ fn object(
             "name": tensor.name(),
             "type": tensor.ty().name(),
             "shape": tensor.dims(),
+            "part": tensor.part(),
             "offset": tensor.byte_range().start,
             "bytes": tensor.byte_range().len(),
         })
@@ -260,7 +254,8 @@ fn object(
     };
     json!({
         "file": name,
-        "bytes": file.bytes().len(),
+        "bytes": file.file_len(),
+        "parts": file.parts().count(),
         "gguf_version": file.version(),
         "alignment": file.alignment(),
         "metadata": keys,

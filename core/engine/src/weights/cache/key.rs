@@ -6,13 +6,12 @@
 //! copied, moved or touched file), or when the user asks for it, all packed tensors are compared
 //! through their checksum, which reads all of them.
 
-use std::ops::Range;
-
 use super::super::jobs::{Progress, run_jobs};
 use super::Part;
 use super::hash::{checksum, combined};
 use super::header::CHUNK;
 use crate::error::LoadError;
+use crate::files::{Stretch, file_id};
 use crate::map::FileId;
 use crate::model::Model;
 
@@ -33,7 +32,7 @@ pub(super) struct SourceKey {
 impl SourceKey {
     /// The key of the file that `model` is mapped from; `None` for a model that is linked in.
     pub(super) fn new(model: &Model) -> Option<Self> {
-        let id: FileId = model.file.owner().file_id()?;
+        let id: FileId = file_id(&model.file)?;
         Some(Self {
             bytes: id.bytes,
             seconds: id.seconds,
@@ -60,14 +59,14 @@ fn sample(model: &Model) -> u64 {
 }
 
 /// The tensors that `part` of `model` is made from.
-fn sources(model: &Model, part: Part) -> Vec<Range<usize>> {
+fn sources(model: &Model, part: Part) -> Vec<Stretch> {
     let recipe = &model.recipe;
     let names: Vec<String> = match part {
         Part::Weights(_) => recipe.ternary_tensors().collect(),
         Part::Head(_) => vec![recipe.head_tensor().to_owned()],
     };
-    let range = |name: &String| Some(model.file.tensor(name)?.byte_range());
-    names.iter().filter_map(range).collect()
+    let data = |name: &String| Some(Stretch::of(&model.file.tensor(name)?));
+    names.iter().filter_map(data).collect()
 }
 
 /// Checksum of the tensors that `part` of `model` is made from, computed with `threads` threads.
@@ -82,15 +81,15 @@ pub(super) fn content(
 ) -> Result<u64, LoadError> {
     let pieces: Vec<_> = sources(model, part)
         .into_iter()
-        .flat_map(|range| pieces(range, CHUNK))
+        .flat_map(|data| data.pieces(CHUNK))
         .collect();
-    let total = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let total = pieces.iter().map(|piece| piece.range.len() as u64).sum();
     let mut sums = vec![0; pieces.len()];
     let jobs = pieces.into_iter().zip(&mut sums).collect();
-    let work = |(piece, sum): (Range<usize>, &mut u64)| {
-        *sum = checksum(&model.file.bytes()[piece.clone()]);
-        model.file.owner().release(piece.clone());
-        Ok(piece.len() as u64)
+    let work = |(piece, sum): (Stretch, &mut u64)| {
+        *sum = checksum(piece.bytes(&model.file));
+        piece.release(&model.file);
+        Ok(piece.range.len() as u64)
     };
     run_jobs(
         jobs,
@@ -101,10 +100,4 @@ pub(super) fn content(
         work,
     )?;
     Ok(combined(&sums))
-}
-
-/// Pieces of at most `size` bytes of a range.
-pub(super) fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = range.end;
-    range.step_by(size).map(move |at| at..end.min(at + size))
 }

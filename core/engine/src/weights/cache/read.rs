@@ -9,9 +9,10 @@ use super::super::jobs::{Progress, run_jobs};
 use super::Wanted;
 use super::hash::{checksum, combined};
 use super::header::{CHUNK, DATA_START, HEADER_BYTES, Header};
-use super::key::{content, pieces};
+use super::key::content;
 use super::place::trusted;
 use crate::error::LoadError;
+use crate::files::pieces;
 use crate::map::FileMap;
 
 /// The data of a pack file, mapped.

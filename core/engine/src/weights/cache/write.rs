@@ -14,7 +14,7 @@ use super::place::{Place, is_own_place};
 use super::{Bytes, Part};
 use crate::api::LoadProgress;
 use crate::error::LoadError;
-use crate::map::FileId;
+use crate::files::{file_id, file_id_now};
 use crate::model::Model;
 use crate::plan::human_bytes;
 
@@ -103,8 +103,8 @@ impl Unwritten {
             Err(LoadError::Cancelled) => return Err(WriteError::Cancelled),
             Err(error) => return Err(WriteError::Failed(error.to_string())),
         };
-        let now = FileId::of(&self.path.metadata()?);
-        if Some(now) != self.model.file.owner().file_id() {
+        let now = file_id_now(&self.model.file)?;
+        if Some(now) != file_id(&self.model.file) {
             let why = "the model file has changed meanwhile";
             return Err(WriteError::Failed(why.to_owned()));
         }
