@@ -13,11 +13,15 @@ mod embed;
 mod failures;
 #[path = "cli/files.rs"]
 mod files;
+#[path = "cli/hub.rs"]
+mod hub;
 #[path = "cli/kernels.rs"]
 mod kernels;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/pull.rs"]
+mod pull;
 #[path = "cli/split.rs"]
 mod split;

@@ -11,6 +11,7 @@ use super::convert::ConvertArgs;
 use super::embed::EmbedArgs;
 use super::failure::Usage;
 use super::models::ModelsArgs;
+use super::pull::PullArgs;
 use super::synth::SynthArgs;
 use super::types;
 
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// List the model files on this machine, and which of them run.
     Models(ModelsArgs),
+    /// Fetch a model from Hugging Face; the only command that uses the network.
+    Pull(PullArgs),
 }
 
 /// For all commands.

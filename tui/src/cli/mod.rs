@@ -19,6 +19,7 @@ mod logging;
 mod logits;
 pub(crate) mod models;
 mod output;
+mod pull;
 mod run;
 pub(crate) mod setup;
 mod synth;
@@ -60,5 +61,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),
         Some(Command::Models(args)) => models::run(args, console),
+        Some(Command::Pull(args)) => pull::run(args, console),
     }
 }
