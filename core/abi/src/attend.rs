@@ -20,6 +20,8 @@ pub enum KvFormat {
     /// int8 with one scale a position (and KV head), quantised as activations are: see
     /// [`numerics::quantize_row`].
     Q8 = 1,
+    /// binary32: nothing is rounded.
+    F32 = 2,
 }
 
 impl KvFormat {
@@ -29,6 +31,7 @@ impl KvFormat {
         match number {
             0 => Some(Self::F16),
             1 => Some(Self::Q8),
+            2 => Some(Self::F32),
             _ => None,
         }
     }
@@ -43,6 +46,13 @@ pub enum Cells<'a> {
         k: &'a [u16],
         /// Values `[64][head_dim]`.
         v: &'a [u16],
+    },
+    /// [`KvFormat::F32`].
+    F32 {
+        /// Keys `[head_dim][64]`.
+        k: &'a [f32],
+        /// Values `[64][head_dim]`.
+        v: &'a [f32],
     },
     /// [`KvFormat::Q8`].
     Q8 {
@@ -96,6 +106,23 @@ impl<'a> KvPage<'a> {
         })
     }
 
+    /// A page of heads of `head_dim` values in binary32.
+    ///
+    /// # Errors
+    /// When a slice is not `head_dim * 64` long.
+    pub fn f32(k: &'a [f32], v: &'a [f32], head_dim: usize) -> Result<Self, KernelError> {
+        check_page(head_dim, k.len(), v.len())?;
+        Ok(Self {
+            k: NonNull::from(k).cast(),
+            v: NonNull::from(v).cast(),
+            k_scales: NonNull::dangling(),
+            v_scales: NonNull::dangling(),
+            head_dim,
+            format: KvFormat::F32 as u32,
+            cells: PhantomData,
+        })
+    }
+
     /// A page of heads of `head_dim` values in int8, with one scale a position.
     ///
     /// # Errors
@@ -141,6 +168,13 @@ impl<'a> KvPage<'a> {
             // SAFETY: the page was built from slices of this type and length that live for `'a`.
             Some(KvFormat::F16) => unsafe {
                 Cells::F16 {
+                    k: core::slice::from_raw_parts(self.k.cast().as_ptr(), n),
+                    v: core::slice::from_raw_parts(self.v.cast().as_ptr(), n),
+                }
+            },
+            // SAFETY: as above.
+            Some(KvFormat::F32) => unsafe {
+                Cells::F32 {
                     k: core::slice::from_raw_parts(self.k.cast().as_ptr(), n),
                     v: core::slice::from_raw_parts(self.v.cast().as_ptr(), n),
                 }

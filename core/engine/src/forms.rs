@@ -125,6 +125,7 @@ pub const fn kv_name(format: KvFormat) -> &'static str {
     match format {
         KvFormat::F16 => "f16",
         KvFormat::Q8 => "q8",
+        KvFormat::F32 => "f32",
     }
 }
 

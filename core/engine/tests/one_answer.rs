@@ -73,7 +73,7 @@ fn other_sequences_of_the_batch_do_not_matter() {
 #[test]
 fn nor_does_the_way_a_long_past_is_shared() {
     let long = tokens(1100, 3);
-    for kv in [KvFormat::F16, KvFormat::Q8] {
+    for kv in [KvFormat::F16, KvFormat::Q8, KvFormat::F32] {
         let head = Head::F16;
         let mut reference = None;
         for kernel in kernels() {

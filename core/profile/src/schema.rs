@@ -131,6 +131,8 @@ words! {
         F16 = "f16",
         /// 8 bits with a scale for every position: half the memory.
         Q8 = "q8",
+        /// Single precision: twice the memory, to compare with other programs.
+        F32 = "f32",
     }
 }
 

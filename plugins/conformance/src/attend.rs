@@ -15,7 +15,7 @@ const LENGTHS: [usize; 13] = [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 
 const TOKENS: [usize; 4] = [1, 2, 5, 17];
 const WINDOWS: [usize; 9] = [0, 1, 7, 63, 64, 65, 100, 512, 4096];
 pub(crate) const HEADS: [usize; 7] = [1, 2, 3, 4, 5, 8, 9];
-const FORMATS: [KvFormat; 2] = [KvFormat::F16, KvFormat::Q8];
+const FORMATS: [KvFormat; 3] = [KvFormat::F16, KvFormat::Q8, KvFormat::F32];
 
 /// What the visible cells hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
                     attend(
                         suite,
                         Case {
-                            format: FORMATS[n / 4 % 2],
+                            format: FORMATS[n / 4 % 3],
                             tokens: *tokens,
                             heads: HEADS[n % HEADS.len()],
                             head_dim,
@@ -93,7 +93,7 @@ pub(crate) fn cases(suite: &mut Suite<'_>) {
                 attend(
                     suite,
                     Case {
-                        format: FORMATS[(i + j) % 2],
+                        format: FORMATS[(i + j) % 3],
                         tokens,
                         heads: HEADS[(i + j) % HEADS.len()],
                         head_dim: 64,
@@ -169,7 +169,7 @@ fn spans(suite: &mut Suite<'_>) {
             attend(
                 suite,
                 Case {
-                    format: FORMATS[n % 2],
+                    format: FORMATS[n % 3],
                     tokens,
                     heads: HEADS[n],
                     head_dim: 64,

@@ -151,6 +151,10 @@ impl Kernel for Greedy {
                 self.touch("keys", k);
                 self.touch("values", v);
             }
+            Cells::F32 { k, v } => {
+                self.touch("keys", k);
+                self.touch("values", v);
+            }
             Cells::Q8 { k_scales, .. } => self.touch("key scales", k_scales),
         }
         Ok(())

@@ -115,6 +115,7 @@ fn attend_heads(
 fn scores(page: &KvPage<'_>, q: &[f32], scale: f32) -> Scores {
     match page.cells() {
         Cells::F16 { k, .. } => fold_keys(k, q, [scale; PAGE_TOKENS], |k| f16_to_f32(*k)),
+        Cells::F32 { k, .. } => fold_keys(k, q, [scale; PAGE_TOKENS], |k| *k),
         Cells::Q8 { k, k_scales, .. } => {
             fold_keys(k, q, k_scales.map(|k| scale * k), |k| f32::from(*k))
         }
@@ -190,6 +191,7 @@ fn merge_values<const N: usize>(
     let heads = out.len() / dim;
     let o: [[f32; N]; TILE] = match page.cells() {
         Cells::F16 { v, .. } => fold_values(v, dim, &p[..heads], cells, d, |v| f16_to_f32(*v)),
+        Cells::F32 { v, .. } => fold_values(v, dim, &p[..heads], cells, d, |v| *v),
         Cells::Q8 { v, .. } => fold_values(v, dim, &p[..heads], cells, d, |v| f32::from(*v)),
     };
     for (h, (out, o)) in out.chunks_exact_mut(dim).zip(&o).enumerate() {

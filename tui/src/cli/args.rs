@@ -112,7 +112,8 @@ pub(crate) struct CommonArgs {
     /// Stored form of the output head: f16, q8, q6, q4 or q4+exact.
     #[arg(long, global = true, value_name = "TYPE")]
     pub(crate) head: Option<String>,
-    /// Stored form of cached keys and values: f16, or q8 for half the memory.
+    /// Stored form of cached keys and values: f16, q8 for half the memory, or f32 to compare with
+    /// programs that round nothing [default: the profile's; of `logits`: f32].
     #[arg(long, global = true, value_name = "TYPE")]
     pub(crate) kv: Option<String>,
     /// Memory limit in MiB. What does not fit is refused before loading, with a breakdown.

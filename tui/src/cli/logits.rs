@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tritone_abi::PAGE_TOKENS;
+use tritone_abi::{KvFormat, PAGE_TOKENS};
 use tritone_engine::api::{Message, Role};
 use tritone_engine::{
     Capacity, GenerateError, Input, LoadError, Model, Runner, RunnerOptions, Slice, Want,
@@ -40,7 +40,13 @@ pub(crate) fn run(
         return Err(GenerateError::PromptTooLong { prompt, context }.into());
     }
     let capacity = capacity(tokens.len(), args.chunk as usize);
-    let planned = setup.plan(&model, capacity);
+    let mut forms = setup.forms();
+    if !setup.names_kv() {
+        // Made to be compared with other programs, most of which round no keys and values.
+        forms.kv = KvFormat::F32;
+    }
+    let kernel = setup.choose(&model).kernel;
+    let planned = setup.plan_for(&model, &*kernel, forms, capacity);
     let mut notes = setup.notes.clone();
     notes.extend(planned.note);
     notes.extend(model.notices().iter().cloned());
@@ -56,10 +62,10 @@ pub(crate) fn run(
     let mut out = AtomicFile::create(&args.out)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     let options = RunnerOptions {
-        kernel: setup.choose(&model).kernel,
+        kernel,
         threads: setup.threads,
         capacity,
-        forms: setup.forms(),
+        forms,
         memory_limit: Some(planned.limit),
         pack_cache: setup.pack_cache(),
         mlock: setup.profile().mlock,

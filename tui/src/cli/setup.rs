@@ -234,6 +234,7 @@ impl Setup {
         let kv = match self.profile().kv_type {
             KvType::F16 => KvFormat::F16,
             KvType::Q8 => KvFormat::Q8,
+            KvType::F32 => KvFormat::F32,
         };
         let head = match head {
             Head::F16 => tritone_engine::Head::F16,
@@ -243,6 +244,14 @@ impl Setup {
             Head::Q4Exact => tritone_engine::Head::Q4Exact,
         };
         Forms { head, kv }
+    }
+
+    /// Whether somebody chose the form of the KV cache: in a file, a variable or a flag.
+    pub(crate) fn names_kv(&self) -> bool {
+        !matches!(
+            origin(&self.resolved, "kv_type"),
+            None | Some(Origin::Preset(_))
+        )
     }
 
     /// Where packed weights are kept.

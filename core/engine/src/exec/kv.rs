@@ -34,6 +34,7 @@ impl KvShape {
         let values = self.head_dim * PAGE_TOKENS;
         match self.format {
             KvFormat::F16 => values * size_of::<u16>(),
+            KvFormat::F32 => values * size_of::<f32>(),
             KvFormat::Q8 => values + SCALE_BYTES,
         }
     }
@@ -195,6 +196,10 @@ impl KvCache {
                         half::f16::from_f32(v).to_bits()
                     });
                 }
+                KvFormat::F32 => {
+                    scatter(keys.cast(), slot, PAGE_TOKENS, k, |k| k);
+                    scatter(values.cast(), slot * head_dim, 1, v, |v| v);
+                }
                 KvFormat::Q8 => {
                     for (part, x, first, step) in [
                         (keys, k, slot, PAGE_TOKENS),
@@ -254,6 +259,11 @@ impl KvCache {
                 let v = self.cells.read(start + half, half).as_ptr();
                 match self.shape.format {
                     KvFormat::F16 => KvPage::f16(
+                        std::slice::from_raw_parts(k.cast(), values),
+                        std::slice::from_raw_parts(v.cast(), values),
+                        self.shape.head_dim,
+                    ),
+                    KvFormat::F32 => KvPage::f32(
                         std::slice::from_raw_parts(k.cast(), values),
                         std::slice::from_raw_parts(v.cast(), values),
                         self.shape.head_dim,
@@ -346,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_written_position_is_where_kernels_read_it() {
-        for format in [KvFormat::F16, KvFormat::Q8] {
+        for format in [KvFormat::F16, KvFormat::Q8, KvFormat::F32] {
             written_and_read(format);
         }
     }
@@ -386,6 +396,10 @@ mod tests {
                                 let v = half::f16::from_bits(v[slot * 4 + d]).to_f32();
                                 assert_eq!(k, half::f16::from_f32(want[d]).to_f32());
                                 assert_eq!(v, -2.0 * k);
+                            }
+                            Cells::F32 { k, v } => {
+                                assert_eq!(k[d * 64 + slot], want[d]);
+                                assert_eq!(v[slot * 4 + d], -2.0 * want[d]);
                             }
                             Cells::Q8 {
                                 k,

@@ -19,7 +19,7 @@ pub(crate) fn spoil(
             let first = |v: &[f32; PAGE_TOKENS]| v.iter().copied().find(|v| v.is_finite());
             let scale = args.pages.iter().find_map(|page| match page.cells() {
                 Cells::Q8 { v_scales, .. } => first(v_scales),
-                Cells::F16 { .. } => None,
+                _ => None,
             });
             for token in 0..args.tokens {
                 if let (true, Some(scale)) = (args.partial, scale) {
@@ -54,7 +54,7 @@ fn neighbour_scales(args: &AttendArgs<'_>, out: &mut MatOut<'_>) -> Outcome {
                 shifted.rotate_left(1);
                 scales.push(shifted);
             }
-            Cells::F16 { .. } => return Ok(()),
+            _ => return Ok(()),
         }
     }
     let pages: Vec<KvPage<'_>> = args
@@ -65,7 +65,7 @@ fn neighbour_scales(args: &AttendArgs<'_>, out: &mut MatOut<'_>) -> Outcome {
             Cells::Q8 { k, v, v_scales, .. } => {
                 KvPage::q8((k, k_scales), (v, v_scales), args.head_dim).ok()
             }
-            Cells::F16 { .. } => None,
+            _ => None,
         })
         .collect();
     let pages = &pages;

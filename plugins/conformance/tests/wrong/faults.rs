@@ -453,7 +453,7 @@ impl Kernel for Planted {
             if self.fault == Fault::GarbageTimesZero {
                 let last = args.pages.last().and_then(|page| match page.cells() {
                     Cells::F16 { v, .. } => v.last(),
-                    Cells::Q8 { .. } => None,
+                    _ => None,
                 });
                 let garbage = f16_to_f32(last.copied().unwrap_or(0));
                 out.row(0)[0] += garbage * 0.0;

@@ -25,17 +25,19 @@ fn attend_by_definition(
         }
         let key = |j: usize, d: usize| match page.cells() {
             Cells::F16 { k, .. } => f16_to_f32(k[d * PAGE_TOKENS + j]),
+            Cells::F32 { k, .. } => k[d * PAGE_TOKENS + j],
             Cells::Q8 { k, .. } => f32::from(k[d * PAGE_TOKENS + j]),
         };
         let value = |j: usize, d: usize| match page.cells() {
             Cells::F16 { v, .. } => f16_to_f32(v[j * dim + d]),
+            Cells::F32 { v, .. } => v[j * dim + d],
             Cells::Q8 { v, .. } => f32::from(v[j * dim + d]),
         };
         let (k_scale, v_scale) = match page.cells() {
-            Cells::F16 { .. } => ([1.0; PAGE_TOKENS], [1.0; PAGE_TOKENS]),
             Cells::Q8 {
                 k_scales, v_scales, ..
             } => (*k_scales, *v_scales),
+            _ => ([1.0; PAGE_TOKENS], [1.0; PAGE_TOKENS]),
         };
         let mut s = [f32::NEG_INFINITY; PAGE_TOKENS];
         for j in &visible {
@@ -75,6 +77,7 @@ fn merged((max, sum, o): State, (m, l, new): State) -> State {
 /// Keys and values of one page, as the generator makes them.
 struct Page {
     halves: [Vec<u16>; 2],
+    floats: [Vec<f32>; 2],
     codes: [Vec<i8>; 2],
     scales: [[f32; PAGE_TOKENS]; 2],
 }
@@ -84,21 +87,24 @@ impl Page {
         let n = dim * PAGE_TOKENS;
         let mut half = || (0x3800 + (rng.next() & 0xc00) + (rng.next() & 0x83ff)) as u16;
         let halves = core::array::from_fn(|_| (0..n).map(|_| half()).collect());
+        let floats = core::array::from_fn(|_| rng.floats(n));
         let codes = core::array::from_fn(|_| (0..n).map(|_| rng.next() as i8).collect());
         let scales = core::array::from_fn(|_| core::array::from_fn(|_| rng.floats(1)[0] * 0.01));
         Self {
             halves,
+            floats,
             codes,
             scales,
         }
     }
 
-    fn view(&self, int8: bool, dim: usize) -> KvPage<'_> {
+    fn view(&self, format: KvFormat, dim: usize) -> KvPage<'_> {
         let [k, v] = &self.codes;
         let [k_scales, v_scales] = &self.scales;
-        let page = match int8 {
-            false => KvPage::f16(&self.halves[0], &self.halves[1], dim),
-            true => KvPage::q8((k, k_scales), (v, v_scales), dim),
+        let page = match format {
+            KvFormat::F16 => KvPage::f16(&self.halves[0], &self.halves[1], dim),
+            KvFormat::F32 => KvPage::f32(&self.floats[0], &self.floats[1], dim),
+            KvFormat::Q8 => KvPage::q8((k, k_scales), (v, v_scales), dim),
         };
         page.unwrap()
     }
@@ -109,11 +115,11 @@ fn check_attention(
     (tokens, heads, dim): (usize, usize, usize),
     len: usize,
     window: usize,
-    int8: bool,
+    format: KvFormat,
 ) {
     let count = (len + tokens - 1).div_ceil(PAGE_TOKENS);
     let cells: Vec<Page> = (0..count).map(|_| Page::new(rng, dim)).collect();
-    let pages: Vec<KvPage<'_>> = cells.iter().map(|page| page.view(int8, dim)).collect();
+    let pages: Vec<KvPage<'_>> = cells.iter().map(|page| page.view(format, dim)).collect();
     let (width, q_stride) = (heads * dim, heads * dim + 5);
     let q = rng.floats((tokens - 1) * q_stride + width);
     let args = AttendArgs {
@@ -215,8 +221,9 @@ proptest! {
     #[test]
     fn attention_follows_the_definition(
         seed: u64, tokens in 1..end(6), heads in 1..end(11), dim in 1..end(40),
-        len in 1usize..200, window in 0usize..90, int8: bool
+        len in 1usize..200, window in 0usize..90, format in 0u32..3
     ) {
-        check_attention(&mut Rng(seed), (tokens, heads, dim), len, window, int8);
+        let format = KvFormat::from_u32(format).unwrap();
+        check_attention(&mut Rng(seed), (tokens, heads, dim), len, window, format);
     }
 }

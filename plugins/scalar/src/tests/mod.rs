@@ -11,8 +11,8 @@ use core::ops::Range;
 use proptest::prelude::*;
 use tritone_abi::numerics::{exp, f16_to_f32, gelu_tanh, relu2, silu, sum_lanes};
 use tritone_abi::{
-    Cells, GateKind, HeadFormat, KvPage, PAGE_TOKENS, RopeStyle, WeightScales, head as head_abi,
-    padded_stride,
+    Cells, GateKind, HeadFormat, KvFormat, KvPage, PAGE_TOKENS, RopeStyle, WeightScales,
+    head as head_abi, padded_stride,
 };
 
 use super::*;

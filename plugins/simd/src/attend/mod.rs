@@ -86,12 +86,15 @@ impl Op for Attend<'_, '_> {
     fn body<S: Simd>(mut self, s: S) {
         const { assert!(S::WIDTH == 1 || S::WIDTH == 2) };
         self.running.fill(Running { max: 0.0, sum: 0.0 });
-        let int8 = self.args.pages[0].format() == Some(KvFormat::Q8);
-        match (int8, S::WIDTH) {
-            (false, 1) => self.chunks::<S, u16, 1>(s),
-            (false, _) => self.chunks::<S, u16, 2>(s),
-            (true, 1) => self.chunks::<S, i8, 1>(s),
-            (true, _) => self.chunks::<S, i8, 2>(s),
+        match (self.args.pages[0].format(), S::WIDTH) {
+            (Some(KvFormat::F16), 1) => self.chunks::<S, u16, 1>(s),
+            (Some(KvFormat::F16), _) => self.chunks::<S, u16, 2>(s),
+            (Some(KvFormat::F32), 1) => self.chunks::<S, f32, 1>(s),
+            (Some(KvFormat::F32), _) => self.chunks::<S, f32, 2>(s),
+            (Some(KvFormat::Q8), 1) => self.chunks::<S, i8, 1>(s),
+            (Some(KvFormat::Q8), _) => self.chunks::<S, i8, 2>(s),
+            // Refused by the check.
+            (None, _) => {}
         }
         self.finish();
     }

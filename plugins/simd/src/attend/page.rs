@@ -57,7 +57,26 @@ impl Cell for u16 {
                 v,
                 ..Page::NOTHING
             },
-            Cells::Q8 { .. } => Page::NOTHING,
+            _ => Page::NOTHING,
+        }
+    }
+}
+
+impl Cell for f32 {
+    #[inline(always)]
+    fn load<S: Simd>(s: S, cells: &[Self; LANES]) -> S::Floats {
+        s.load(cells)
+    }
+
+    #[inline(always)]
+    fn page<'a>(page: &KvPage<'a>) -> Page<'a, Self> {
+        match page.cells() {
+            Cells::F32 { k, v } => Page {
+                k,
+                v,
+                ..Page::NOTHING
+            },
+            _ => Page::NOTHING,
         }
     }
 }
@@ -71,7 +90,6 @@ impl Cell for i8 {
     #[inline(always)]
     fn page<'a>(page: &KvPage<'a>) -> Page<'a, Self> {
         match page.cells() {
-            Cells::F16 { .. } => Page::NOTHING,
             Cells::Q8 {
                 k,
                 v,
@@ -83,6 +101,7 @@ impl Cell for i8 {
                 k_scales: Some(k_scales),
                 v_scales: Some(v_scales),
             },
+            _ => Page::NOTHING,
         }
     }
 }

@@ -103,6 +103,7 @@ fn kernels_threads_and_chunks_do_not_matter_to_windows() {
     for (windows, kv) in [
         (&[0, 1, 63, 64, 600, 5000][..], KvFormat::F16),
         (&[65, 512, 0, 100], KvFormat::Q8),
+        (&[100, 0], KvFormat::F32),
     ] {
         let model = model(windows);
         let mut first = None;
