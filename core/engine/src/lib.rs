@@ -53,6 +53,6 @@ pub use forms::{Forms, Head, kv_name};
 pub use map::ModelBytes;
 pub use model::Model;
 pub use plan::{Capacity, MemoryPlan, human_bytes};
-pub use recipe::{FeedForwardKind, LayerKind, MixerKind, Recipe, Rope, RopeScaling};
+pub use recipe::{Experts, FeedForwardKind, LayerKind, MixerKind, Recipe, Rope, RopeScaling};
 pub use runner::{Runner, RunnerOptions};
 pub use weights::packs;

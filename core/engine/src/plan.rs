@@ -6,8 +6,8 @@ use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 
 use crate::exec::{KvShape, RopeTables, step_bytes};
 use crate::forms::{Forms, Head, kv_name};
-use crate::recipe::Recipe;
-use crate::weights::{Places, scale_bytes};
+use crate::recipe::{FeedForwardKind, LayerKind, Recipe};
+use crate::weights::{Places, router_bytes, scale_bytes};
 
 /// Rows of work that one step may hold, and what follows from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,12 @@ impl Capacity {
 /// Bytes of everything a model keeps in memory while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// Packed ternary weights.
+    /// Packed ternary weights, and routers.
     pub weights: u64,
+    /// Of them, the matrices of experts.
+    pub experts: u64,
+    /// Of so many experts a token uses some: how many, and of how many; 1 of 1 without.
+    pub experts_used: (usize, usize),
     /// Output head; part of the mapped file when it is used as it stands.
     pub head: u64,
     /// Bytes of the head that one token reads.
@@ -99,9 +103,19 @@ impl MemoryPlan {
             format: forms.kv,
         };
         let page = shape.page_bytes() as u64;
+        let places = Places::new(recipe, kernel)?;
+        let routes = |layer: &&LayerKind| layer.feed_forward == FeedForwardKind::Experts;
+        let routers = recipe.layers.iter().filter(routes).count() as u64;
+        let router = match recipe.experts {
+            Some(experts) => router_bytes(experts.count, recipe.hidden)?,
+            None => 0,
+        };
         let mut plan = Self {
-            weights: (Places::new(recipe, kernel)?.bytes() as u64)
-                .checked_add(scale_bytes(recipe))?,
+            weights: (places.bytes() as u64)
+                .checked_add(scale_bytes(recipe))?
+                .checked_add(routers.checked_mul(router)?)?,
+            experts: places.expert_bytes() as u64,
+            experts_used: recipe.experts.map_or((1, 1), |e| (e.used, e.count)),
             head: forms.head.bytes(recipe.vocab, recipe.hidden)?,
             head_read: forms.head.token_bytes(recipe.vocab, recipe.hidden)?,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
@@ -135,6 +149,16 @@ impl MemoryPlan {
         self.weights + self.head + self.kv + self.scratch + self.program
     }
 
+    /// Bytes of weights that a step reads for one token each of `sequences` sequences: all, but for
+    /// the experts that none of them chooses, if each chooses at random.
+    #[must_use]
+    pub fn weights_read(&self, sequences: usize) -> u64 {
+        let (used, count) = self.experts_used;
+        let others = 1.0 - used as f64 / count.max(1) as f64;
+        let chosen = 1.0 - libm::pow(others, sequences as f64);
+        self.weights - self.experts + (self.experts as f64 * chosen).round() as u64
+    }
+
     /// Whether the plan keeps its limit.
     #[must_use]
     pub fn fits(&self) -> bool {
@@ -154,14 +178,16 @@ fn scratch(
     forms: Forms,
 ) -> Option<u64> {
     let rows = capacity.rows as u64;
-    let floats = 2 * recipe.hidden + 2 * recipe.q_dim() + 2 * recipe.kv_dim() + 2 * recipe.ffn;
+    let slots = recipe.ffn_rows();
+    let floats =
+        2 * recipe.hidden + 2 * recipe.q_dim() + 2 * recipe.kv_dim() + 2 * recipe.ffn * slots;
     // One scale and one sum for every group of int8 activations.
     let groups = |cols: usize| recipe.weight_group.map_or(1, |group| cols / group.max(1));
-    let scales = 8 * (groups(recipe.hidden) + groups(recipe.q_dim()) + groups(recipe.ffn));
+    let scales = 8 * (groups(recipe.hidden) + groups(recipe.q_dim()) + groups(recipe.ffn) * slots);
     let bytes = scales
         + padded_stride(recipe.hidden) * recipe.hidden_inputs()
         + padded_stride(recipe.q_dim())
-        + padded_stride(recipe.ffn)
+        + padded_stride(recipe.ffn) * slots
         + 4 * floats;
     let logits = capacity.logit_rows as u64 * (4 * (recipe.vocab + 2 * recipe.hidden)) as u64;
     let need = scratch_need(recipe, capacity);

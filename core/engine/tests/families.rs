@@ -159,6 +159,54 @@ fn longrope(shape: Shape, original: usize) -> Shape {
     }
 }
 
+/// DeepGrove Maple.
+fn maple() -> Shape {
+    Shape {
+        ffn: 256,
+        layers: 3,
+        head_norms: true,
+        windows: Some(Windows {
+            size: 7,
+            period: 2,
+            theta: 1e4,
+            others: false,
+        }),
+        experts: Some((40, 4, 0.75)),
+        ty: TensorType::Tq2_0,
+        group: 1,
+        ..Shape::new("maple")
+    }
+}
+
+#[test]
+fn maple_chooses_experts() {
+    check(maple());
+    check(Shape {
+        ty: TensorType::Tq1_0,
+        group: 256,
+        ..maple()
+    });
+    // It would be noticed if bounds or windows were left out.
+    let with = Random::new(maple(), 7).logits(&tokens(), CONTEXT);
+    let unbounded = Shape {
+        experts: Some((40, 4, 1e9)),
+        ..maple()
+    };
+    let far = Shape {
+        windows: Some(Windows {
+            size: 100,
+            ..maple().windows.unwrap()
+        }),
+        ..maple()
+    };
+    for other in [unbounded, far] {
+        let without = Random::new(other, 7).logits(&tokens(), CONTEXT);
+        let pairs = with.iter().flatten().zip(without.iter().flatten());
+        let apart = pairs.filter(|(a, b)| (*a - *b).abs() > 0.1).count();
+        assert!(apart > 500, "{apart}");
+    }
+}
+
 #[test]
 fn gemma3_has_norms_behind_and_windows() {
     check(gemma3());

@@ -217,7 +217,7 @@ impl<'a> Race<'a> {
         let read = self.limit.and_then(|limit| limit(&*kernel));
         self.share = read.map(|read| {
             let plan = &self.engine.info().plan;
-            let weights = self.engine.model().recipe().ternary_weights() as f64;
+            let weights = self.engine.model().recipe().ternary_macs() as f64;
             let bytes = weights * self.standing.entries[at].bits / 8.0 + plan.head_read as f64;
             bytes / read
         });

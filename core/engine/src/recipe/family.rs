@@ -16,6 +16,9 @@ pub(super) struct Family {
     pub(super) post_norms: bool,
     pub(super) scaling: Scaling,
     pub(super) windows: Windows,
+    /// Whether layers without a window are rotated where others have one.
+    pub(super) rotates_all: bool,
+    pub(super) experts: bool,
     /// Models of this architecture, for people.
     pub(super) models: &'static str,
 }
@@ -30,6 +33,8 @@ const PLAIN: Family = Family {
     post_norms: false,
     scaling: Scaling::Plain,
     windows: Windows::Never,
+    rotates_all: true,
+    experts: false,
     models: "",
 };
 
@@ -85,6 +90,15 @@ pub(super) static FAMILIES: &[Family] = &[
         style: RopeStyle::Interleaved,
         scaling: Scaling::MiniCpm,
         models: "BitCPM4",
+        ..PLAIN
+    },
+    Family {
+        name: "maple",
+        head_norms: true,
+        windows: Windows::Listed,
+        rotates_all: false,
+        experts: true,
+        models: "DeepGrove Maple",
         ..PLAIN
     },
 ];

@@ -5,7 +5,7 @@ use tritone_formats::codec::Span;
 
 use crate::embed::Pooling;
 
-use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, family, rope};
+use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, experts, family, rope};
 
 impl Recipe {
     /// Reads the recipe of a GGUF file.
@@ -29,7 +29,10 @@ impl Recipe {
         };
         let layers = size("block_count", 1024)?;
         let hidden = size("embedding_length", 131_072)?;
-        let ffn = size("feed_forward_length", 131_072)?;
+        let (ffn, experts) = match family.experts {
+            false => (size("feed_forward_length", 131_072)?, None),
+            true => experts::read(file, architecture)?,
+        };
         let heads = size("attention.head_count", 1024)?;
         let kv_heads = optional("attention.head_count_kv")?.unwrap_or(heads);
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
@@ -78,19 +81,23 @@ impl Recipe {
             layers: vec![
                 LayerKind {
                     mixer: MixerKind::Attention,
-                    feed_forward: FeedForwardKind::Dense,
+                    feed_forward: match experts {
+                        Some(_) => FeedForwardKind::Experts,
+                        None => FeedForwardKind::Dense,
+                    },
                 };
                 layers
             ],
             hidden,
             ffn,
+            experts,
             heads,
             kv_heads,
             head_dim,
             vocab,
             trained_context: size("context_length", 1 << 24)?,
             eps,
-            rope: Some(rope),
+            rope: Some(rope).filter(|_| family.rotates_all || windows.is_empty()),
             windows,
             window_rope,
             gate: family.gate,

@@ -3,6 +3,7 @@
 //! A recipe is read from metadata and decides everything the forward pass does differently from
 //! model to model. A new family is a new way to fill this struct, not a new forward pass.
 
+mod experts;
 mod family;
 mod gguf;
 mod rope;
@@ -26,6 +27,8 @@ pub enum MixerKind {
 pub enum FeedForwardKind {
     /// One gated product.
     Dense,
+    /// Some of many gated products, chosen for every token.
+    Experts,
 }
 
 /// One decoder layer, as data.
@@ -35,6 +38,17 @@ pub struct LayerKind {
     pub mixer: MixerKind,
     /// Within a position.
     pub feed_forward: FeedForwardKind,
+}
+
+/// The feed-forward parts a layer chooses from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Experts {
+    /// How many there are.
+    pub count: usize,
+    /// How many a token uses.
+    pub used: usize,
+    /// Gates are at most this, and what they are multiplied with is within it on both sides.
+    pub clamp: Option<f32>,
 }
 
 /// A decoder, as data.
@@ -48,8 +62,10 @@ pub struct Recipe {
     pub layers: Vec<LayerKind>,
     /// Width of the residual stream.
     pub hidden: usize,
-    /// Width of the feed-forward product.
+    /// Width of the feed-forward product, or of that of one expert.
     pub ffn: usize,
+    /// What layers with experts choose from.
+    pub experts: Option<Experts>,
     /// Query heads.
     pub heads: usize,
     /// KV heads; divides `heads`.
@@ -152,7 +168,8 @@ impl Recipe {
         self.layers.iter().filter(attends).count()
     }
 
-    /// Name, rows and columns of the ternary matrices of a layer, in the order they are used.
+    /// Name, rows and columns of the ternary matrices of a layer, in the order they are used. Those of
+    /// experts are there as often as there are experts, all of which lie in one tensor.
     #[must_use]
     pub fn matrices(&self, layer: LayerKind) -> Vec<(&'static str, usize, usize)> {
         let (h, q, kv, f) = (self.hidden, self.q_dim(), self.kv_dim(), self.ffn);
@@ -169,6 +186,16 @@ impl Recipe {
             FeedForwardKind::Dense => {
                 matrices.extend([("ffn_gate", f, h), ("ffn_up", f, h), ("ffn_down", h, f)]);
             }
+            FeedForwardKind::Experts => {
+                for (name, rows, cols) in [
+                    ("ffn_gate_exps", f, h),
+                    ("ffn_up_exps", f, h),
+                    ("ffn_down_exps", h, f),
+                ] {
+                    let count = self.stacked(name);
+                    matrices.extend(std::iter::repeat_n((name, rows, cols), count));
+                }
+            }
         }
         matrices
     }
@@ -178,10 +205,21 @@ impl Recipe {
         self.layers.iter().flat_map(|layer| self.matrices(*layer))
     }
 
+    /// Matrices that lie in the tensor `name`, one after another.
+    pub(crate) fn stacked(&self, name: &str) -> usize {
+        let experts = self.experts.filter(|_| name.ends_with("_exps"));
+        experts.map_or(1, |experts| experts.count)
+    }
+
+    /// Rows of feed-forward products for one token.
+    pub(crate) fn ffn_rows(&self) -> usize {
+        self.experts.map_or(1, |experts| experts.used)
+    }
+
     /// What the result of the matrix `name` is multiplied by; it is part of the matrix's scales.
     pub(crate) fn result_scale(&self, name: &str) -> f32 {
         match name {
-            "attn_output" | "ffn_down" => self.residual_scale,
+            "attn_output" | "ffn_down" | "ffn_down_exps" => self.residual_scale,
             _ => 1.0,
         }
     }
@@ -190,8 +228,10 @@ impl Recipe {
     pub(crate) fn ternary_tensors(&self) -> impl Iterator<Item = String> {
         let layers = self.layers.iter().enumerate();
         layers.flat_map(|(number, layer)| {
+            let mut names = self.matrices(*layer);
+            names.dedup_by_key(|(name, _, _)| *name);
             let name = move |(name, _, _)| format!("blk.{number}.{name}.weight");
-            self.matrices(*layer).into_iter().map(name)
+            names.into_iter().map(name)
         })
     }
 
@@ -238,11 +278,12 @@ impl Recipe {
                     norms.extend(own(ffn_in, ("ffn_down_norm_in", self.ffn)));
                 }
             }
+            FeedForwardKind::Experts => {}
         }
         norms
     }
 
-    /// Ternary weights of all layers, each of which is one multiply-add for a token.
+    /// Ternary weights of all layers.
     #[must_use]
     pub fn ternary_weights(&self) -> u64 {
         self.all_matrices()
@@ -250,13 +291,34 @@ impl Recipe {
             .sum()
     }
 
-    /// Weights of the model: ternary matrices, embeddings, head and norms.
+    /// Multiply-adds of one token with ternary weights: one for each, but for those of experts that
+    /// are not chosen.
+    #[must_use]
+    pub fn ternary_macs(&self) -> u64 {
+        let weights = |experts: bool| {
+            let all = self.all_matrices();
+            let some = all.filter(move |(name, ..)| name.ends_with("_exps") == experts);
+            let weights = some.map(|(_, rows, cols)| rows as u64 * cols as u64);
+            weights.sum::<u64>()
+        };
+        let share =
+            |experts: Experts| weights(true) / experts.count.max(1) as u64 * experts.used as u64;
+        weights(false) + self.experts.map_or(0, share)
+    }
+
+    /// Weights of the model: ternary matrices, embeddings, head, routers and norms.
     #[must_use]
     pub fn parameters(&self) -> u64 {
         let norms = self.layers.iter().flat_map(|layer| self.norms(*layer));
         let norms: u64 = norms.map(|(_, width)| width as u64).sum();
         let table = self.vocab as u64 * self.hidden as u64;
         let tables = if self.tied_head { table } else { 2 * table };
-        self.ternary_weights() + norms + tables + self.hidden as u64
+        let routes = |layer: &&LayerKind| layer.feed_forward == FeedForwardKind::Experts;
+        let routers = self.layers.iter().filter(routes).count() as u64;
+        let router = self
+            .experts
+            .map_or(0, |e| e.count as u64 * self.hidden as u64);
+        let rest = norms + routers * router + self.hidden as u64;
+        self.ternary_weights() + tables + rest
     }
 }

@@ -73,6 +73,8 @@ pub(super) enum Windows {
     Never,
     /// Every layer but one of so many, which is the last of them.
     ButOneOf(usize),
+    /// The file says it, layer by layer.
+    Listed,
 }
 
 fn text(error: GgufError) -> String {
@@ -228,7 +230,10 @@ pub(super) fn local<B: AsRef<[u8]>>(
     let key = format!("{architecture}.attention.sliding_window");
     let window: usize = file.value(&key).map_err(text)?.unwrap_or(0);
     if window == 0 {
-        return Ok((Vec::new(), None));
+        return match windows {
+            Windows::Listed => Err(format!("{key} is missing")),
+            Windows::Never | Windows::ButOneOf(_) => Ok((Vec::new(), None)),
+        };
     }
     let pattern = format!("{key}_pattern");
     let but_one_of = |period: usize| match period {
@@ -243,6 +248,7 @@ pub(super) fn local<B: AsRef<[u8]>>(
     let is_local: Vec<bool> = match (listed, windows) {
         (Some(listed), _) => listed,
         (None, Windows::ButOneOf(period)) => but_one_of(period)?,
+        (None, Windows::Listed) => return Err(format!("{pattern} is missing")),
         (None, Windows::Never) => {
             return Err(format!(
                 "a sliding window of {window} ({key}) is not supported for this architecture"
@@ -261,7 +267,7 @@ pub(super) fn local<B: AsRef<[u8]>>(
             scaling: RopeScaling::None,
             ..global.clone()
         },
-        Windows::Never => Rope {
+        Windows::Listed | Windows::Never => Rope {
             theta: theta.unwrap_or(global.theta),
             ..global.clone()
         },

@@ -1,6 +1,7 @@
 //! One decoder layer: its norms, and the matrices of the two things it does.
 
 use super::packed::{Matrix, Packed};
+use super::router::Router;
 use super::scales::Groups;
 use super::{norm, recipe_error};
 use crate::error::LoadError;
@@ -51,6 +52,7 @@ pub(crate) struct Attention {
 #[derive(Debug)]
 pub(crate) enum FeedForward {
     Dense(Dense),
+    Experts(Experts),
 }
 
 /// One gated product.
@@ -63,6 +65,16 @@ pub(crate) struct Dense {
     /// In front of `down`.
     pub(crate) sub_norm: Option<Vec<f32>>,
     pub(crate) down: Matrix,
+}
+
+/// Many gated products, of which every token uses some.
+#[derive(Debug)]
+pub(crate) struct Experts {
+    pub(crate) router: Router,
+    /// One matrix an expert.
+    pub(crate) gate: Vec<Matrix>,
+    pub(crate) up: Vec<Matrix>,
+    pub(crate) down: Vec<Matrix>,
 }
 
 /// The layers with the matrices of `packed`, and the groups of their inputs.
@@ -89,6 +101,7 @@ pub(super) fn layers(model: &Model, packed: &Packed) -> Result<(Vec<Layer>, Grou
             ffn_norm: parts.norm("ffn_norm", recipe.hidden)?,
             feed_forward: match kind.feed_forward {
                 FeedForwardKind::Dense => FeedForward::Dense(parts.dense()?),
+                FeedForwardKind::Experts => FeedForward::Experts(parts.experts()?),
             },
             ffn_post_norm: ffn_post?,
         });
@@ -141,6 +154,23 @@ impl<M: Iterator<Item = Matrix>> Parts<'_, M> {
             up,
             sub_norm: self.sub("ffn_sub_norm", "ffn_down_norm_in", self.model.recipe.ffn)?,
             down,
+        })
+    }
+
+    fn experts(&mut self) -> Result<Experts, LoadError> {
+        let recipe = &self.model.recipe;
+        let count = recipe.experts.map_or(0, |experts| experts.count);
+        let name = format!("blk.{}.ffn_gate_inp.weight", self.number);
+        let mut matrices = || {
+            (0..count)
+                .map(|_| self.matrix())
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Experts {
+            gate: matrices()?,
+            up: matrices()?,
+            down: matrices()?,
+            router: Router::load(self.model, &name, count, recipe.hidden)?,
         })
     }
 

@@ -8,6 +8,7 @@ mod layer;
 mod pack;
 mod packed;
 mod places;
+mod router;
 mod scales;
 
 use std::io;
@@ -28,10 +29,11 @@ pub(crate) use cache::{Unwritten, WriteError};
 use head::HeadRows;
 pub(crate) use jobs::Progress;
 use layer::layers;
-pub(crate) use layer::{Attention, Dense, FeedForward, Layer, Mixer};
+pub(crate) use layer::{Attention, Dense, Experts, FeedForward, Layer, Mixer};
 pub(crate) use packed::Matrix;
 use packed::Packed;
 pub(crate) use places::Places;
+pub(crate) use router::router_bytes;
 pub(crate) use scales::{Groups, scale_bytes};
 
 /// All weights.

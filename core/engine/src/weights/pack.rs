@@ -54,7 +54,7 @@ pub(super) fn pack(
     let mut at = places.first().map_or(0, |place| place.range.start);
     for place in places {
         let (rows, cols) = (place.rows, place.cols);
-        let tensor = tensor(model, &place.tensor(), rows, cols)?;
+        let tensor = tensor(model, &place.tensor(), place.tensor_rows, cols)?;
         tensor.ternary().map_err(format_error(model))?;
         total += (rows * cols.div_ceil(4)) as u64;
         take(&mut rest, place.range.start - at);
@@ -65,7 +65,7 @@ pub(super) fn pack(
             let out = take_packed(&mut matrix, kernel, end - start, cols);
             jobs.push(Job {
                 tensor,
-                rows: start..end,
+                rows: place.first_row + start..place.first_row + end,
                 cols,
                 out,
             });
@@ -75,7 +75,7 @@ pub(super) fn pack(
     let work = |job| pack_rows(model, kernel, chunk, job);
     run_jobs(jobs, threads, "packing weights", total, progress, work)?;
     // What lies between the ranges of two jobs, or was touched beside one.
-    for place in places {
+    for place in places.iter().filter(|place| place.first_row == 0) {
         if let Some(tensor) = model.file.tensor(&place.tensor()) {
             Stretch::of(&tensor).release(&model.file);
         }

@@ -106,17 +106,23 @@ impl Packed {
     /// have.
     pub(super) fn matrices(&self, model: &Model) -> Result<(Vec<Matrix>, Groups), LoadError> {
         let mut groups = Groups::rows(&model.recipe);
-        let mut all = Vec::new();
+        let (mut all, mut tensors) = (Vec::new(), Vec::<Scales>::new());
         for place in self.places.all() {
-            let view = tensor(model, &place.tensor(), place.rows, place.cols)?;
+            if place.first_row > 0 {
+                // The matrices of a tensor come one after another.
+                all.push((place, tensors.len() - 1));
+                continue;
+            }
+            let view = tensor(model, &place.tensor(), place.tensor_rows, place.cols)?;
             let scales = view.ternary().map_err(format_error(model))?.scales();
             let scales = scales.map_err(|source| {
                 recipe_error(model, format!("tensor '{}': {source}", view.name()))
             })?;
             groups.refine(place.name, &scales);
-            all.push((place, scales));
+            tensors.push(scales);
+            all.push((place, tensors.len() - 1));
         }
-        let matrix = |(place, scales): (&Place, Scales)| Matrix {
+        let matrix = |(place, tensor): (&Place, usize)| Matrix {
             data: Arc::clone(&self.data),
             range: place.range.clone(),
             layout: self.layout,
@@ -125,7 +131,8 @@ impl Packed {
             scales: {
                 let group = groups.get(place.name);
                 let factor = model.recipe.result_scale(place.name);
-                Arranged::new(&scales, place.rows, place.cols, group).times(factor)
+                let rows = place.first_row..place.first_row + place.rows;
+                Arranged::new(&tensors[tensor], rows, place.cols, group).times(factor)
             },
         };
         Ok((all.into_iter().map(matrix).collect(), groups))

@@ -16,6 +16,9 @@ pub(crate) struct Place {
     pub(crate) layer: usize,
     /// Name within the layer, such as `attn_q`.
     pub(crate) name: &'static str,
+    /// The first row in its tensor, which may hold several matrices, and all rows there.
+    pub(crate) first_row: usize,
+    pub(crate) tensor_rows: usize,
     /// Output features.
     pub(crate) rows: usize,
     /// Input features.
@@ -36,32 +39,51 @@ impl Place {
 pub(crate) struct Places {
     all: Vec<Place>,
     bytes: usize,
+    /// Of them, those of experts.
+    experts: usize,
 }
 
 impl Places {
     /// Lays the matrices of `recipe` out for `kernel`; `None` when a size overflows or the kernel
     /// does not take a shape.
     pub(crate) fn new(recipe: &Recipe, kernel: &dyn Kernel) -> Option<Self> {
-        let (mut all, mut bytes) = (Vec::new(), 0usize);
+        let (mut all, mut bytes, mut experts) = (Vec::new(), 0usize, 0usize);
         for (layer, kind) in recipe.layers.iter().enumerate() {
+            let mut last = ("", 0usize);
             for (name, rows, cols) in recipe.matrices(*kind) {
+                let first_row = if last.0 == name { last.1 } else { 0 };
+                last = (name, first_row.checked_add(rows)?);
                 let end = bytes.checked_add(kernel.packed_bytes(rows, cols)?)?;
                 all.push(Place {
                     layer,
                     name,
+                    first_row,
+                    tensor_rows: rows.checked_mul(recipe.stacked(name))?,
                     rows,
                     cols,
                     range: bytes..end,
                 });
+                if recipe.stacked(name) > 1 {
+                    experts += end - bytes;
+                }
                 bytes = end.checked_next_multiple_of(ALIGN)?;
             }
         }
-        Some(Self { all, bytes })
+        Some(Self {
+            all,
+            bytes,
+            experts,
+        })
     }
 
     /// All matrices, in order of their bytes.
     pub(crate) fn all(&self) -> &[Place] {
         &self.all
+    }
+
+    /// Bytes of the matrices of experts.
+    pub(crate) fn expert_bytes(&self) -> usize {
+        self.experts
     }
 
     /// Bytes of the buffer.

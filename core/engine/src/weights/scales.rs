@@ -1,5 +1,7 @@
 //! Scales of ternary matrices in the order kernels read them.
 
+use std::ops::Range;
+
 use tritone_abi::WeightScales;
 use tritone_formats::codec::Scales;
 
@@ -38,7 +40,7 @@ impl Groups {
     fn of(&mut self, name: &str) -> &mut usize {
         match name {
             "attn_output" => &mut self.attended,
-            "ffn_down" => &mut self.ffn,
+            "ffn_down" | "ffn_down_exps" => &mut self.ffn,
             _ => &mut self.hidden,
         }
     }
@@ -61,12 +63,13 @@ pub(super) enum Arranged {
 }
 
 impl Arranged {
-    /// `scales` of `rows` rows of `cols` columns, for activations in groups of `group`: weights and
+    /// Those of `scales` that belong to the rows `range` of `cols` columns, for activations in groups of `group`: weights and
     /// activations have the same groups, so that coarser scales are repeated.
-    pub(super) fn new(scales: &Scales, rows: usize, cols: usize, group: usize) -> Self {
+    pub(super) fn new(scales: &Scales, range: Range<usize>, cols: usize, group: usize) -> Self {
+        let rows = range.len();
         // Rows beyond the last have no scale.
         let at = |row: usize, column: usize| match row < rows {
-            true => scales.at(cols, row, column).unwrap_or(0.0),
+            true => scales.at(cols, range.start + row, column).unwrap_or(0.0),
             false => 0.0,
         };
         let padded = rows.next_multiple_of(ROWS);
@@ -133,7 +136,7 @@ mod tests {
             columns: 128,
             values,
         };
-        let Arranged::Group { group, scales } = Arranged::new(&scales, 40, 384, 128) else {
+        let Arranged::Group { group, scales } = Arranged::new(&scales, 0..40, 384, 128) else {
             panic!("groups stay groups");
         };
         assert_eq!((group, scales.len()), (128, 64 * 3));
@@ -151,12 +154,13 @@ mod tests {
 
     #[test]
     fn coarse_scales_are_repeated_beside_finer_ones() {
-        let Arranged::Group { scales, .. } = Arranged::new(&Scales::Tensor(2.0), 2, 128, 64) else {
+        let Arranged::Group { scales, .. } = Arranged::new(&Scales::Tensor(2.0), 0..2, 128, 64)
+        else {
             panic!("the input has groups");
         };
         let expected = (0..64).map(|i| if i % 32 < 2 { 2.0 } else { 0.0 });
         assert!(scales.into_iter().eq(expected));
-        let rows = Arranged::new(&Scales::Row(vec![1.0, 2.0]), 2, 128, 128);
+        let rows = Arranged::new(&Scales::Row(vec![0.0, 1.0, 2.0]), 1..3, 128, 128);
         let WeightScales::Row(row) = rows.view() else {
             panic!("rows stay rows");
         };

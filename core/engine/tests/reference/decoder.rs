@@ -60,7 +60,26 @@ impl Random {
                 let result = self.linear(&name("attn_output"), &a);
                 self.add(x, result, &name("post_attention_norm"));
                 let h = self.norm(&name("ffn_norm"), x);
-                let result = self.feed_forward(&name("ffn"), &h);
+                let result = match shape.experts {
+                    None => self.feed_forward(&name("ffn"), &h),
+                    Some((count, used, clamp)) => {
+                        let row = |i| dot(&self.row(&name("ffn_gate_inp.weight"), i), &h);
+                        let scores: Vec<f64> = (0..count).map(row).collect();
+                        let mut order: Vec<usize> = (0..count).collect();
+                        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+                        let sum: f64 = order[..used].iter().map(|e| scores[*e].exp()).sum();
+                        let mut result = vec![0.0; shape.hidden];
+                        for expert in &order[..used] {
+                            let share = scores[*expert].exp() / sum;
+                            let part = self.expert(&name("ffn"), *expert, clamp, &h);
+                            result
+                                .iter_mut()
+                                .zip(part)
+                                .for_each(|(r, p)| *r += share * p);
+                        }
+                        result
+                    }
+                };
                 self.add(x, result, &name("post_ffw_norm"));
             }
         }
@@ -71,6 +90,18 @@ impl Random {
     fn is_local(&self, layer: usize) -> bool {
         let windows = self.shape.windows.as_ref();
         windows.is_some_and(|windows| !(layer + 1).is_multiple_of(windows.period))
+    }
+
+    fn expert(&self, name: &str, expert: usize, clamp: f64, h: &[f64]) -> Vec<f64> {
+        let (ffn, hidden) = (self.shape.ffn, self.shape.hidden);
+        let gate = self.rows_of(&format!("{name}_gate_exps"), expert * ffn, ffn, h);
+        let up = self.rows_of(&format!("{name}_up_exps"), expert * ffn, ffn, h);
+        let both = gate.iter().zip(&up).map(|(g, u)| {
+            let (g, u) = (g.min(clamp), u.clamp(-clamp, clamp));
+            g / (1.0 + (-g).exp()) * u
+        });
+        let both: Vec<f64> = both.collect();
+        self.rows_of(&format!("{name}_down_exps"), expert * hidden, hidden, &both)
     }
 
     fn feed_forward(&self, name: &str, h: &[f64]) -> Vec<f64> {
@@ -114,6 +145,12 @@ impl Random {
 
     /// A ternary product of activations in int8.
     fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        let rows = self.matrices[&format!("{name}.weight")].rows;
+        self.rows_of(name, 0, rows, x)
+    }
+
+    /// The product of some rows.
+    fn rows_of(&self, name: &str, first: usize, rows: usize, x: &[f64]) -> Vec<f64> {
         let m = &self.matrices[&format!("{name}.weight")];
         let x = match self.shape.input_norms {
             true => self.norm(&format!("{name}_norm_in"), x),
@@ -136,7 +173,7 @@ impl Random {
             };
             (0..m.cols / m.group).map(group).sum()
         };
-        (0..m.rows).map(row).collect()
+        (first..first + rows).map(row).collect()
     }
 
     fn rotate(&self, head: &mut [f64], position: usize, layer: usize, context: usize) {

@@ -19,7 +19,13 @@ impl Random {
         number("block_count", shape.layers);
         number("context_length", 512);
         number("embedding_length", shape.hidden);
-        number("feed_forward_length", shape.ffn);
+        if let Some((count, used, _)) = shape.experts {
+            number("expert_count", count);
+            number("expert_used_count", used);
+            number("expert_feed_forward_length", shape.ffn);
+        } else {
+            number("feed_forward_length", shape.ffn);
+        }
         number("attention.head_count", shape.heads);
         number("attention.head_count_kv", shape.kv_heads);
         number("attention.key_length", shape.head_dim);
@@ -57,6 +63,11 @@ impl Random {
             plan.metadata(&key("rope.freq_base_swa"), windows.theta as f32)
                 .unwrap();
         }
+        if let Some((_, _, clamp)) = shape.experts {
+            let clamps = vec![clamp as f32; shape.layers];
+            plan.metadata(&key("swiglu_clamp_exp"), &clamps[..])
+                .unwrap();
+        }
         for (name, value) in &shape.keys {
             plan.metadata(&key(name), *value as f32).unwrap();
         }
@@ -79,8 +90,13 @@ impl Random {
         plan.metadata("tokenizer.chat_template", "{{ messages }}")
             .unwrap();
         for (name, matrix) in &self.matrices {
-            plan.tensor(name, shape.ty, &[matrix.cols, matrix.rows])
-                .unwrap();
+            let stacked = match shape.experts {
+                Some((count, ..)) if name.contains("_exps") => count,
+                _ => 1,
+            };
+            let dims = [matrix.cols, matrix.rows / stacked, stacked];
+            let dims = if stacked > 1 { &dims[..] } else { &dims[..2] };
+            plan.tensor(name, shape.ty, dims).unwrap();
         }
         let floats = self
             .floats
@@ -114,6 +130,7 @@ impl Random {
         match rows {
             1 if self.shape.half_norms && name.contains("norm") => TensorType::F16,
             1 => TensorType::F32,
+            _ if name.contains("ffn_gate_inp") => TensorType::F32,
             _ => TensorType::F16,
         }
     }

@@ -52,6 +52,8 @@ pub struct Shape {
     pub factors: Option<(Vec<f32>, Vec<f32>, f64, usize)>,
     pub windows: Option<Windows>,
     pub gate: Gate,
+    /// Number of experts, how many a token uses, and the bound of gates.
+    pub experts: Option<(usize, usize, f64)>,
     /// What embeddings, results of layers and logits are multiplied by.
     pub scales: (f64, f64, f64),
     /// Keys of the file that say so, and others.
@@ -90,6 +92,7 @@ impl Shape {
             factors: None,
             windows: None,
             gate: Gate::Silu,
+            experts: None,
             scales: (1.0, 1.0, 1.0),
             keys: vec![],
             numbers: vec![],
@@ -163,15 +166,29 @@ impl Random {
         let mut dice = Dice(seed);
         let (mut matrices, mut floats) = (BTreeMap::new(), BTreeMap::new());
         for layer in 0..shape.layers {
-            for (name, rows, cols) in [
+            let mut layout = vec![
                 ("attn_q", q, h),
                 ("attn_k", kv, h),
                 ("attn_v", kv, h),
                 ("attn_output", h, q),
-                ("ffn_gate", shape.ffn, h),
-                ("ffn_up", shape.ffn, h),
-                ("ffn_down", h, shape.ffn),
-            ] {
+            ];
+            if let Some((count, ..)) = shape.experts {
+                layout.extend([
+                    ("ffn_gate_exps", count * shape.ffn, h),
+                    ("ffn_up_exps", count * shape.ffn, h),
+                    ("ffn_down_exps", count * h, shape.ffn),
+                ]);
+                let router = (0..count * h).map(|_| dice.unit() * 0.2).collect();
+                let name = format!("blk.{layer}.ffn_gate_inp.weight");
+                floats.insert(name, (count, router));
+            } else {
+                layout.extend([
+                    ("ffn_gate", shape.ffn, h),
+                    ("ffn_up", shape.ffn, h),
+                    ("ffn_down", h, shape.ffn),
+                ]);
+            }
+            for (name, rows, cols) in layout {
                 let name = format!("blk.{layer}.{name}.weight");
                 let ternary = (0..rows * cols).map(|_| (dice.next() % 3) as i8 - 1);
                 let ternary = ternary.collect();

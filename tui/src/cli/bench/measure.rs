@@ -208,12 +208,13 @@ impl Bench<'_> {
         };
         let read = limit(samples.read, samples.no_read);
         let int8 = limit(samples.int8, samples.no_int8);
-        let macs = recipe.ternary_weights() as f64 / 1e9;
+        let macs = recipe.ternary_macs() as f64 / 1e9;
         let (weights, head) =
-            (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights, plan.head_read));
+            (samples.plan.as_ref()).map_or((0, 0), |plan| (plan.weights_read(1), plan.head_read));
         let streamed = |context: usize, sequences: usize| {
             let plan = samples.plan.as_ref();
             let kv = plan.map_or(0.0, |plan| kv_bytes(plan, context, wanted.generate));
+            let weights = plan.map_or(0, |plan| plan.weights_read(sequences));
             (weights + head) as f64 + sequences as f64 * kv
         };
 

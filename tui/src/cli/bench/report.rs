@@ -140,7 +140,7 @@ impl ModelFacts {
             kv_heads: recipe.kv_heads,
             head_dim: recipe.head_dim,
             vocab: recipe.vocab,
-            ternary_macs_per_token: recipe.ternary_weights(),
+            ternary_macs_per_token: recipe.ternary_macs(),
             weights_bytes: 0,
             head_format: String::new(),
             head_bytes: 0,

@@ -181,6 +181,18 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
             recipe.kv_heads
         ),
     );
+    if let Some(experts) = recipe.experts {
+        let unused = recipe.ternary_weights() - recipe.ternary_macs();
+        text += &line(
+            "",
+            &format!(
+                "{} experts, of which a token uses {}: {:.2} million weights",
+                experts.count,
+                experts.used,
+                (recipe.parameters() - unused) as f64 / 1e6
+            ),
+        );
+    }
     text += &line(
         "",
         &format!(
@@ -301,6 +313,9 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "layers": recipe.layers.len(),
         "hidden": recipe.hidden,
         "ffn": recipe.ffn,
+        "experts": recipe.experts.map(|experts| experts.count),
+        "experts_used": recipe.experts.map(|experts| experts.used),
+        "active_parameters": recipe.parameters() - recipe.ternary_weights() + recipe.ternary_macs(),
         "heads": recipe.heads,
         "kv_heads": recipe.kv_heads,
         "head_dim": recipe.head_dim,

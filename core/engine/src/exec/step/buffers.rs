@@ -8,6 +8,7 @@ use tritone_abi::{
     attend_width, head, padded_stride,
 };
 
+use super::experts::Routing;
 use super::head::EXACT_UNIT;
 use super::{ATTEND_TOKENS, SPAN_TOKENS, Slice, TILE_ROWS};
 use crate::exec::shared::{AlignedBuf, PerMember, Shared};
@@ -59,6 +60,15 @@ impl Quantized {
     /// # Safety
     /// Nobody writes them in this phase.
     pub(super) unsafe fn rows(&self, rows: usize) -> Activations<'_> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.rows_from(0, rows) }
+    }
+
+    /// `rows` rows from `first`.
+    ///
+    /// # Safety
+    /// Nobody writes them in this phase.
+    pub(super) unsafe fn rows_from(&self, first: usize, rows: usize) -> Activations<'_> {
         let (stride, groups) = (padded_stride(self.cols), self.cols / self.group);
         // SAFETY: passed on to the caller.
         unsafe {
@@ -66,9 +76,9 @@ impl Quantized {
                 tokens: rows,
                 cols: self.cols,
                 group: self.group,
-                q: self.q.read(0, rows * stride),
-                scales: self.scales.read(0, rows * groups),
-                sums: self.sums.read(0, rows * groups),
+                q: self.q.read(first * stride, rows * stride),
+                scales: self.scales.read(first * groups, rows * groups),
+                sums: self.sums.read(first * groups, rows * groups),
             }
         }
     }
@@ -165,6 +175,7 @@ pub(crate) struct Buffers {
     pub(super) k: Rows,
     pub(super) v: Rows,
     pub(super) attended: Rows,
+    /// Rows, or slots of rows where a model has experts.
     pub(super) gate: Rows,
     pub(super) up: Rows,
     /// Result of the output or down product, not yet added to `x`.
@@ -174,6 +185,7 @@ pub(crate) struct Buffers {
     pub(super) hidden_q: Vec<Quantized>,
     pub(super) attended_q: Quantized,
     pub(super) ffn_q: Quantized,
+    pub(super) routing: Option<Routing>,
     /// Normed hidden states of the rows that want logits, one after another.
     pub(super) last: Rows,
     pub(super) last_q: Option<Quantized>,
@@ -202,6 +214,7 @@ impl Buffers {
         groups: Groups,
     ) -> Option<Self> {
         let rows = capacity.rows;
+        let ffn_rows = rows.checked_mul(recipe.ffn_rows())?;
         let scratch = kernel.scratch_bytes(&scratch_need(recipe, &capacity));
         let pages = capacity.context.div_ceil(PAGE_TOKENS);
         let partial = attend_width(recipe.heads / recipe.kv_heads, recipe.head_dim, true);
@@ -231,14 +244,18 @@ impl Buffers {
             k: Rows::new(rows, recipe.kv_dim())?,
             v: Rows::new(rows, recipe.kv_dim())?,
             attended: Rows::new(rows, recipe.q_dim())?,
-            gate: Rows::new(rows, recipe.ffn)?,
-            up: Rows::new(rows, recipe.ffn)?,
+            gate: Rows::new(ffn_rows, recipe.ffn)?,
+            up: Rows::new(ffn_rows, recipe.ffn)?,
             result: Rows::new(rows, recipe.hidden)?,
             hidden_q: (0..recipe.hidden_inputs())
                 .map(|_| Quantized::new(rows, recipe.hidden, groups.hidden))
                 .collect::<Option<_>>()?,
             attended_q: Quantized::new(rows, recipe.q_dim(), groups.attended)?,
-            ffn_q: Quantized::new(rows, recipe.ffn, groups.ffn)?,
+            ffn_q: Quantized::new(ffn_rows, recipe.ffn, groups.ffn)?,
+            routing: match recipe.experts {
+                Some(shape) => Some(Routing::new(recipe, shape, rows, members, groups)?),
+                None => None,
+            },
             last: Rows::new(capacity.logit_rows, recipe.hidden)?,
             last_q,
             logits: Rows::new(capacity.logit_rows, recipe.vocab)?,
@@ -406,5 +423,6 @@ pub(crate) fn step_bytes(
     slots
         .checked_add(locals)?
         .checked_mul(4)?
-        .checked_add(exact)
+        .checked_add(exact)?
+        .checked_add(Routing::bytes(recipe, capacity, threads)?)
 }

@@ -35,6 +35,7 @@
 
 mod attention;
 mod buffers;
+mod experts;
 mod head;
 mod rows;
 #[cfg(test)]
@@ -162,6 +163,7 @@ impl Step<'_> {
             let (norm, before) = (&layer.ffn_norm, Some(layer.mixer_post_norm.as_deref()));
             match &layer.feed_forward {
                 FeedForward::Dense(part) => self.dense(m, part, norm, before)?,
+                FeedForward::Experts(part) => self.experts(m, part, norm, before)?,
             }
         }
         let wanted = b.wanted.len();
