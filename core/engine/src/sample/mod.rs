@@ -16,11 +16,13 @@
 
 mod candidate;
 mod exp;
+mod likelihood;
 mod nucleus;
 mod peaks;
 mod philox;
 mod sampler;
 mod settings;
 
+pub use likelihood::LogSoftmax;
 pub use sampler::{Choice, Sampler};
 pub use settings::{SampleError, Sampling};

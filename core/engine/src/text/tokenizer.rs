@@ -320,6 +320,15 @@ impl Tokenizer {
         self.bos
     }
 
+    /// The tokens that [`encode_document`](Self::encode_document) puts before and after a text, if
+    /// the model wants them.
+    pub fn around_document(&self) -> (Option<u32>, Option<u32>) {
+        (
+            self.bos.filter(|_| self.add_bos),
+            self.eos.filter(|_| self.add_eos),
+        )
+    }
+
     /// The token that ends a text.
     pub fn eos(&self) -> Option<u32> {
         self.eos
