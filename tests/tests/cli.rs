@@ -9,6 +9,8 @@ mod convert;
 mod directories;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/files.rs"]

@@ -9,6 +9,7 @@ use tritone_formats::I2sLayout;
 use super::bench::BenchArgs;
 use super::convert::ConvertArgs;
 use super::embed::EmbedArgs;
+use super::eval::EvalArgs;
 use super::failure::Usage;
 use super::models::ModelsArgs;
 use super::pull::PullArgs;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Write the logits of every position to a file, to compare engines.
     Logits(LogitsArgs),
+    /// Measure how well a model does: perplexity of a text, or questions with known answers.
+    Eval(Box<EvalArgs>),
     /// List kernels: found, refused, why, and how well they suit this processor.
     Kernels(KernelsArgs),
     /// Measure speed, and how much of what this machine can reach it is.

@@ -11,6 +11,7 @@ mod console;
 mod convert;
 pub(crate) mod date;
 mod embed;
+mod eval;
 mod failure;
 mod inspect;
 mod interrupt;
@@ -56,6 +57,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Inspect(args)) => inspect::run(args, common, console),
         Some(Command::Embed(args)) => embed::run(args, common, console),
         Some(Command::Logits(args)) => logits::run(args, common, console),
+        Some(Command::Eval(args)) => eval::run(args, common, console),
         Some(Command::Kernels(args)) => kernels::run(args, common, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
