@@ -25,5 +25,7 @@ mod models;
 mod program;
 #[path = "cli/pull.rs"]
 mod pull;
+#[path = "cli/safetensors.rs"]
+mod safetensors;
 #[path = "cli/split.rs"]
 mod split;

@@ -1,5 +1,6 @@
-//! Files that are there completely or not at all.
+//! Files and directories that are there completely or not at all.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,10 +25,7 @@ impl AtomicFile {
                 "not the name of a file",
             ));
         };
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(hidden);
+        let temporary = path.with_file_name(hidden(name));
         let file = File::options()
             .write(true)
             .create_new(true)
@@ -56,6 +54,72 @@ impl AtomicFile {
             return moved;
         }
         Ok(())
+    }
+}
+
+/// The name under which something lies until it is complete.
+fn hidden(name: &OsStr) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.part", std::process::id()));
+    hidden
+}
+
+/// A directory that takes its name when it is complete. Until then it lies next to it under another
+/// name, which goes away with all that is in it when this is dropped.
+pub(crate) struct AtomicDirectory {
+    path: PathBuf,
+    temporary: PathBuf,
+    done: bool,
+}
+
+impl AtomicDirectory {
+    /// Begins a directory that will be called `path`.
+    ///
+    /// # Errors
+    /// When `path` has no last name, is there already, or its directory cannot be written.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let Some(name) = path.file_name() else {
+            let what = "not the name of a directory";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        };
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let temporary = path.with_file_name(hidden(name));
+        fs::create_dir(&temporary)?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            done: false,
+        })
+    }
+
+    /// Where it lies until it is complete.
+    pub(crate) fn place(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the directory its name.
+    ///
+    /// # Errors
+    /// What the system says, or that something of the name came to be meanwhile; there is no new
+    /// directory then.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        if self.path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&self.temporary, &self.path)?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for AtomicDirectory {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = fs::remove_dir_all(&self.temporary);
+        }
     }
 }
 

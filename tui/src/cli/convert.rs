@@ -2,6 +2,7 @@
 
 mod directory;
 mod file;
+mod safetensors;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -29,12 +30,16 @@ hold a scale exactly, nothing is written unless --lossy allows the nearest one. 
 become F16, which holds them. Everything else is copied. Parts of a model that is cut into several
 files (NAME-00001-of-00003.gguf) are joined.
 
+Type safetensors writes a model directory for the transformers library: packed weights with one scale a
+matrix, config.json, the tokenizer and the chat template.
+
 Examples:
   tritone convert bonsai-4b-PQ2_0.gguf --type ptq1_0      a fifth smaller, the same answers
   tritone convert bitnet-2b4t.gguf --type tq2_0 --lossy   for llama.cpp
   tritone convert Falcon3-1B-Instruct-1.58bit --type i2_s a directory from Hugging Face
   tritone convert bonsai-8b-PQ2_0-00001-of-00003.gguf     three files become one
   tritone convert bonsai-8b-PQ2_0.gguf --split-size 500   and the other way round
+  tritone convert fine-tuned.gguf --type safetensors      a directory for the transformers library
   tritone convert from-arm.gguf --i2s-layout arm --type i2_s --out everywhere.gguf";
 
 /// `tritone convert`
@@ -45,9 +50,9 @@ pub(crate) struct ConvertArgs {
     /// safetensors, tokenizer.json); the one of --model if none is named.
     file: Option<PathBuf>,
     /// Type of the ternary weights: i2_s, tq1_0, tq2_0, q2_0, pq2_0, ptq1_0, iq1_bn, iq2_bn or
-    /// iq2_bn_r4 [default: as they are].
-    #[arg(long = "type", value_name = "TYPE", value_parser = types::ternary_type)]
-    ty: Option<TensorType>,
+    /// iq2_bn_r4 [default: as they are]; or safetensors, for a model directory.
+    #[arg(long = "type", value_name = "TYPE", value_parser = form)]
+    form: Option<Form>,
     /// File to write [default: the name of the model, with the type, in the current directory].
     #[arg(long, short = 'o', value_name = "FILE")]
     out: Option<PathBuf>,
@@ -60,6 +65,26 @@ pub(crate) struct ConvertArgs {
     /// Store the nearest scale where a type with scales of 16 bits cannot hold one exactly.
     #[arg(long)]
     lossy: bool,
+}
+
+/// Most bytes in a file of a model directory, as the transformers library has long had it.
+const SHARD: u64 = 5_000_000_000;
+
+/// What is written.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// A GGUF file with ternary weights of this type.
+    Gguf(TensorType),
+    /// A directory for the transformers library.
+    Directory,
+}
+
+fn form(name: &str) -> Result<Form, String> {
+    if name.eq_ignore_ascii_case("safetensors") {
+        return Ok(Form::Directory);
+    }
+    let ty = types::ternary_type(name).map_err(|error| format!("{error}; so can safetensors"))?;
+    Ok(Form::Gguf(ty))
 }
 
 /// Runs the command.
@@ -80,12 +105,25 @@ pub(crate) fn run(
     };
     let target = match &args.out {
         Some(path) => path.clone(),
-        None => default_target(path, args.ty),
+        None => default_target(path, args.form),
     };
     if path.is_some_and(|path| same_file(path, &target)) {
         let why = format!("'{}' would be written over itself", target.display());
         return Err(Usage(why).into());
     }
+    let layout = common.i2s_layout.unwrap_or_default();
+    let ty = match args.form {
+        None => None,
+        Some(Form::Gguf(ty)) => Some(ty),
+        Some(Form::Directory) => {
+            let target = safetensors::Target {
+                path: &target,
+                shard: args.split_size.map_or(SHARD, |mb| mb * 1_000_000),
+                console,
+            };
+            return safetensors::convert(&source, layout, &target);
+        }
+    };
     refuse_existing(&target, args.force)?;
     let rounding = match args.lossy {
         true => Rounding::Nearest,
@@ -94,17 +132,14 @@ pub(crate) fn run(
     let job = Job {
         target: &target,
         force: args.force,
-        ty: args.ty,
+        ty,
         most: args.split_size.map_or(u64::MAX, |mb| mb * 1_000_000),
         console,
         started: Instant::now(),
     };
     match path.filter(|path| path.is_dir()) {
         Some(directory) => directory::convert(directory, &job, rounding),
-        None => {
-            let layout = common.i2s_layout.unwrap_or_default();
-            file::convert(&source, layout, &job, rounding)
-        }
+        None => file::convert(&source, layout, &job, rounding),
     }
 }
 
@@ -190,17 +225,18 @@ impl Job<'_> {
     }
 }
 
-/// `model.gguf` becomes `model-tq2_0.gguf`, in the current directory, and
-/// `model-00001-of-00003.gguf` becomes `model.gguf`.
-fn default_target(path: Option<&Path>, ty: Option<TensorType>) -> PathBuf {
+/// `model.gguf` becomes `model-tq2_0.gguf` or the directory `model-safetensors`, in the current
+/// directory, and `model-00001-of-00003.gguf` becomes `model.gguf`.
+fn default_target(path: Option<&Path>, form: Option<Form>) -> PathBuf {
     let stem = path.and_then(|path| match path.is_dir() {
         true => path.file_name(),
         false => path.file_stem(),
     });
     let stem = stem.map_or("tritone-tiny".into(), |stem| stem.to_string_lossy());
     let stem = whole_name(&stem).unwrap_or(&stem);
-    match ty {
-        Some(ty) => format!("{stem}-{}.gguf", ty.name().to_lowercase()).into(),
+    match form {
+        Some(Form::Gguf(ty)) => format!("{stem}-{}.gguf", ty.name().to_lowercase()).into(),
+        Some(Form::Directory) => format!("{stem}-safetensors").into(),
         None => format!("{stem}.gguf").into(),
     }
 }

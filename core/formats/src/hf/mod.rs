@@ -14,10 +14,12 @@
 //! `round(w / mean|w|)` is taken, as transformers does on every forward pass.
 
 mod config;
+mod export;
 mod plan;
 mod tensors;
 mod tokenizer;
 
+pub use export::{HfDtype, HfExport, HfPart};
 pub use plan::{HfPlan, HfTensor};
 pub use tokenizer::HfTokenizer;
 
@@ -86,6 +88,9 @@ pub enum HfError {
         /// Why.
         source: CodecError,
     },
+    /// A model file that cannot be written as a directory.
+    #[error("it cannot be written as a model directory: {0}")]
+    Export(String),
     /// The GGUF file cannot be planned.
     #[error(transparent)]
     Write(#[from] WriteError),

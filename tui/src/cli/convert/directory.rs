@@ -31,12 +31,11 @@ struct ChatTemplate {
     chat_template: String,
 }
 
-/// Writes the model of `directory` as a GGUF file.
-pub(super) fn convert(
+/// Reads the model of `directory`, and goes on with it, its name and its size in bytes.
+pub(super) fn with_model<R>(
     directory: &Path,
-    job: &Job<'_>,
-    rounding: Rounding,
-) -> anyhow::Result<ExitCode> {
+    then: impl FnOnce(&HfModel<'_>, &str, u64) -> anyhow::Result<R>,
+) -> anyhow::Result<R> {
     let reading = || format!("cannot read '{}'", directory.display());
     let text = |name: &str| read(&directory.join(name));
     let config = text("config.json")?.with_context(|| {
@@ -69,22 +68,33 @@ pub(super) fn convert(
         shards: &shards,
     };
     let model = HfModel::new(&files).with_context(reading)?;
-    for notice in model.notices() {
-        job.console.note(&notice);
-    }
     let name = directory.file_name().unwrap_or(directory.as_os_str());
-    let name = name.to_string_lossy();
-    let ty = job.ty.unwrap_or(TensorType::I2S);
-    let plan = model.plan(&name, ty).with_context(reading)?;
-    let tensors = plan.tensors.iter().map(|tensor| {
-        let bytes: super::Bytes<'_> = Box::new(|| {
-            let bytes = model.bytes(tensor, rounding);
-            Ok(Cow::Owned(bytes.map_err(with_advice)?))
-        });
-        (tensor.name.clone(), bytes)
-    });
     let size = shards.iter().map(|shard| shard.len() as u64).sum();
-    job.write(plan.writer, (&name, size), tensors)
+    then(&model, &name.to_string_lossy(), size)
+}
+
+/// Writes the model of `directory` as a GGUF file.
+pub(super) fn convert(
+    directory: &Path,
+    job: &Job<'_>,
+    rounding: Rounding,
+) -> anyhow::Result<ExitCode> {
+    with_model(directory, |model, name, size| {
+        for notice in model.notices() {
+            job.console.note(&notice);
+        }
+        let plan = model
+            .plan(name, job.ty.unwrap_or(TensorType::I2S))
+            .with_context(|| format!("cannot read '{}'", directory.display()))?;
+        let tensors = plan.tensors.iter().map(|tensor| {
+            let bytes: super::Bytes<'_> = Box::new(|| {
+                let bytes = model.bytes(tensor, rounding);
+                Ok(Cow::Owned(bytes.map_err(with_advice)?))
+            });
+            (tensor.name.clone(), bytes)
+        });
+        job.write(plan.writer, (name, size), tensors)
+    })
 }
 
 fn with_advice(error: HfError) -> anyhow::Error {
