@@ -107,8 +107,30 @@ const FALCON3_1B: Shape = Shape {
     ..B2_4T
 };
 
+/// TriLM 3.9B (Spectra suite, Kaushal et al. 2024), as llama.cpp's TQ2_0 files have it.
+const TRILM_3_9B: Shape = Shape {
+    name: "trilm-3.9b",
+    summary: "TriLM 3.9B: 30 layers of 3072, vocabulary 50688 (1.2 GB)",
+    architecture: "llama",
+    more: More::Nothing,
+    layers: 30,
+    hidden: 3072,
+    ffn: 9216,
+    heads: 24,
+    kv_heads: 24,
+    head_dim: 128,
+    vocab: 50_688,
+    context: 2048,
+    theta: 10_000.0,
+    eps: 1e-5,
+    tied: false,
+    yarn: None,
+    ternary: TensorType::Tq2_0,
+    embedding: TensorType::Q6K,
+};
+
 /// Every shape there is.
-pub(super) const SHAPES: [Shape; 11] = [
+pub(super) const SHAPES: [Shape; 17] = [
     B2_4T,
     Shape {
         name: "2b4t-2layer",
@@ -129,6 +151,23 @@ pub(super) const SHAPES: [Shape; 11] = [
         vocab: 32_002,
         context: 2048,
         theta: 10_000.0,
+        ..B2_4T
+    },
+    Shape {
+        name: "bitnet-3b",
+        summary: "1bitLLM bitnet_b1_58-3B: 26 layers of 3200, heads of 100, vocabulary 32002 (1.0 GB)",
+        architecture: "bitnet",
+        layers: 26,
+        hidden: 3200,
+        ffn: 8640,
+        heads: 32,
+        kv_heads: 32,
+        head_dim: 100,
+        vocab: 32_002,
+        context: 2048,
+        theta: 10_000.0,
+        // Rows of 8640 are no multiple of 128: this is the type of the files that people run.
+        ternary: TensorType::Iq2BnR4,
         ..B2_4T
     },
     BONSAI_1_7B,
@@ -165,6 +204,49 @@ pub(super) const SHAPES: [Shape; 11] = [
         ..BONSAI_1_7B
     },
     FALCON3_1B,
+    Shape {
+        name: "falcon3-3b",
+        summary: "Falcon3 3B 1.58bit: 22 layers of 3072, vocabulary 131072 (2.2 GB)",
+        layers: 22,
+        hidden: 3072,
+        ffn: 9216,
+        heads: 12,
+        context: 32_768,
+        ..FALCON3_1B
+    },
+    Shape {
+        name: "falcon3-10b",
+        summary: "Falcon3 10B 1.58bit: 40 layers of 3072, vocabulary 131072 (4.0 GB)",
+        layers: 40,
+        hidden: 3072,
+        ffn: 23_040,
+        heads: 12,
+        context: 32_768,
+        ..FALCON3_1B
+    },
+    TRILM_3_9B,
+    Shape {
+        name: "trilm-830m",
+        summary: "TriLM 830M: 24 layers of 1536, vocabulary 50688 (0.3 GB)",
+        layers: 24,
+        hidden: 1536,
+        ffn: 4096,
+        heads: 24,
+        kv_heads: 24,
+        head_dim: 64,
+        ..TRILM_3_9B
+    },
+    Shape {
+        name: "trilm-99m",
+        summary: "TriLM 99M: 16 layers of 512, vocabulary 50688 (0.1 GB)",
+        layers: 16,
+        hidden: 512,
+        ffn: 1280,
+        heads: 8,
+        kv_heads: 8,
+        head_dim: 64,
+        ..TRILM_3_9B
+    },
     Shape {
         name: "falcon3-7b",
         summary: "Falcon3 7B 1.58bit: 28 layers of 3072, vocabulary 131072 (3.2 GB)",
@@ -410,6 +492,23 @@ mod tests {
             let matrices = in_layers.filter(|t| matches!(t.content, Content::Ternary(_)));
             let weights: usize = matrices.map(|t| t.rows * t.columns).sum();
             assert_eq!(weights, layer, "{name}");
+        }
+    }
+
+    #[test]
+    fn shapes_have_the_published_numbers_of_parameters() {
+        // In millions, of all tensors.
+        for (name, millions) in [
+            ("trilm-99m", 100),
+            ("trilm-830m", 835),
+            ("trilm-3.9b", 3992),
+            ("bitnet-3b", 3324),
+            ("falcon3-3b", 3227),
+            ("falcon3-10b", 10_305),
+        ] {
+            let shape = SHAPES.iter().find(|shape| shape.name == name).unwrap();
+            let weights: usize = shape.tensors().iter().map(|t| t.rows * t.columns).sum();
+            assert_eq!(weights / 1_000_000, millions, "{name}");
         }
     }
 
