@@ -190,7 +190,11 @@ impl Random {
             }
             for (name, rows, cols) in layout {
                 let name = format!("blk.{layer}.{name}.weight");
-                let ternary = (0..rows * cols).map(|_| (dice.next() % 3) as i8 - 1);
+                let ternary = (0..rows * cols).map(|_| match shape.ty {
+                    // Weights of one bit are never zero.
+                    TensorType::Q1_0 => (dice.next() % 2 * 2) as i8 - 1,
+                    _ => (dice.next() % 3) as i8 - 1,
+                });
                 let ternary = ternary.collect();
                 let mut scale = || f16((1.0 + dice.unit() * 0.5) / (cols as f32 * 0.6).sqrt());
                 let scales = match shape.group {
