@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
-use tritone_engine::{Model, ModelSource, Recipe};
+use tritone_engine::{Model, ModelSource, Recipe, open_gguf};
 use tritone_formats::{GgufFile, TensorType};
 
 use super::scan::Entry;
@@ -51,20 +51,31 @@ impl Facts {
 }
 
 /// Reads the header of the model.
+#[expect(
+    clippy::redundant_closure,
+    reason = "the function by itself is not general enough over lifetimes"
+)]
 pub(crate) fn facts(entry: &Entry) -> Facts {
     if entry.is_directory {
         return directory(&entry.path);
     }
+    let source = ModelSource::File(entry.path.clone());
     let read = || {
+        if entry.files > 1 {
+            // Headers of all parts; their data is mapped and not touched.
+            return open_gguf(&source)
+                .map(|file| of_header(&file))
+                .map_err(|error| error.to_string());
+        }
         let mut file = File::open(&entry.path).map_err(|error| error.to_string())?;
         let len = file.metadata().map_err(|error| error.to_string())?.len();
-        with_header(&mut file, len, |file| of_header(file, entry.files > 1))
+        with_header(&mut file, len, |file| of_header(file))
     };
     let mut facts = read().unwrap_or_else(Facts::unknown);
     // Opening looks at the tokenizer, which takes a while; the usual kind is known to be supported.
-    if let (Runs::Yes, false) = (&facts.runs, entry.files > 1)
+    if facts.runs == Runs::Yes
         && needs_a_closer_look(&entry.path)
-        && let Err(error) = Model::open(&ModelSource::File(entry.path.clone()))
+        && let Err(error) = Model::open(&source)
     {
         facts.runs = Runs::No(error.to_string());
     }
@@ -112,9 +123,8 @@ pub(crate) fn with_header<T>(
     }
 }
 
-/// What a header tells. Of a model in several files, the first one has all metadata and some of the
-/// tensors.
-pub(crate) fn of_header(file: &GgufFile<&[u8]>, is_part: bool) -> Facts {
+/// What a header tells.
+pub(crate) fn of_header<B: AsRef<[u8]>>(file: &GgufFile<B>) -> Facts {
     let mut types: BTreeMap<&str, (u64, TensorType)> = BTreeMap::new();
     let mut parameters = 0_u64;
     for tensor in file.tensors() {
@@ -131,12 +141,12 @@ pub(crate) fn of_header(file: &GgufFile<&[u8]>, is_part: bool) -> Facts {
     Facts {
         architecture: architecture.map(|name| name.chars().take(40).collect()),
         ty: ty.map_or_else(|| "-".to_owned(), |ty| ty.name().to_owned()),
-        parameters: (!is_part).then_some(parameters),
-        runs: runs(file, ty, is_part),
+        parameters: Some(parameters),
+        runs: runs(file, ty),
     }
 }
 
-fn runs(file: &GgufFile<&[u8]>, ty: Option<TensorType>, is_part: bool) -> Runs {
+fn runs<B: AsRef<[u8]>>(file: &GgufFile<B>, ty: Option<TensorType>) -> Runs {
     // Ternary types of bitnet.cpp that depend on how it was built.
     let unreadable = |ty: TensorType| ["TL1", "TL2"].contains(&ty.name());
     match ty {
@@ -149,10 +159,6 @@ fn runs(file: &GgufFile<&[u8]>, ty: Option<TensorType>, is_part: bool) -> Runs {
     }
     match Recipe::from_gguf(file) {
         Err(why) => Runs::No(why),
-        Ok(_) if is_part => Runs::No(
-            "it is in several files; `llama-gguf-split --merge` of llama.cpp makes one of them"
-                .to_owned(),
-        ),
         Ok(_) => Runs::Yes,
     }
 }

@@ -400,7 +400,7 @@ impl Checks {
             }
             Ok(None) => return refuse(format!("the header of '{}' does not end", self.path)),
             Ok(Some(_)) if is_part || self.force => {}
-            Ok(Some(header)) => match of_header(&header, false).runs {
+            Ok(Some(header)) => match of_header(&header).runs {
                 Runs::Yes | Runs::AfterConvert => {}
                 Runs::NotTernary => {
                     return refuse(format!(
