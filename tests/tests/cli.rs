@@ -17,6 +17,8 @@ mod failures;
 mod files;
 #[path = "cli/hub.rs"]
 mod hub;
+#[path = "cli/inspect.rs"]
+mod inspect;
 #[path = "cli/kernels.rs"]
 mod kernels;
 #[path = "cli/models.rs"]

@@ -306,6 +306,12 @@ pub(crate) struct InspectArgs {
     /// List the tensors, too.
     #[arg(long)]
     pub(crate) tensors: bool,
+    /// Read all weights: the share of zeros, and scales that are zero or no numbers.
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Do not measure this machine for the speed to expect, which takes half a second.
+    #[arg(long)]
+    pub(crate) no_speed: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -121,13 +121,13 @@ pub(super) fn last_level_bytes(machine: &Machine) -> u64 {
 }
 
 /// Int8 multiply-adds on registers.
-pub(super) struct Int8Peak {
+pub(crate) struct Int8Peak {
     rounds: u64,
 }
 
 impl Int8Peak {
     /// Finds how many rounds take about `time` on one thread.
-    pub(super) fn calibrate(kernel: &dyn Kernel, time: Duration) -> Result<Self, KernelError> {
+    pub(crate) fn calibrate(kernel: &dyn Kernel, time: Duration) -> Result<Self, KernelError> {
         let mut rounds = 1 << 10;
         loop {
             let started = Instant::now();
@@ -143,7 +143,7 @@ impl Int8Peak {
     }
 
     /// Multiply-adds a second of `threads` threads together.
-    pub(super) fn measure(
+    pub(crate) fn measure(
         &self,
         kernel: &dyn Kernel,
         threads: usize,

@@ -3,7 +3,11 @@
 //! Metadata and tensors are shown for every sound GGUF file; a model that cannot be run here is
 //! shown with the reason.
 
+mod deep;
 mod metadata;
+mod quality;
+mod recipe;
+mod speed;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -16,10 +20,14 @@ use tritone_engine::{
     open_gguf, packs,
 };
 use tritone_formats::{GgufFile, TensorView};
+use tritone_profile::Head;
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
 use super::setup::{Planned, Setup, named_source};
+use deep::Deep;
+use quality::Finding;
+use speed::{NoSpeed, Speed};
 
 type Gguf = GgufFile<ModelBytes>;
 
@@ -29,6 +37,17 @@ struct Runnable {
     context: usize,
     planned: Planned,
     packs: Vec<PackStatus>,
+}
+
+/// What is found out about a file.
+struct Report<'a> {
+    name: &'a str,
+    file: &'a Gguf,
+    setup: &'a Setup,
+    runnable: &'a Result<Runnable, LoadError>,
+    findings: Vec<Finding>,
+    deep: Option<Deep>,
+    speed: Option<Result<Speed, NoSpeed>>,
 }
 
 /// Runs the command.
@@ -63,11 +82,22 @@ pub(crate) fn run(
         notes.extend(runnable.planned.note.clone());
         notes.extend(runnable.model.notices().iter().cloned());
     }
+    let deep = args.deep.then(|| Deep::read(&file, console));
+    let speed = runnable.as_ref().ok().filter(|_| !args.no_speed);
+    let report = Report {
+        findings: findings(&file, &runnable, &setup, deep.as_ref()),
+        speed: speed.and_then(|runnable| speed_of(runnable, &setup)),
+        name: &name,
+        file: &file,
+        setup: &setup,
+        runnable: &runnable,
+        deep,
+    };
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", object(&name, &file, &setup, &runnable, &notes))?;
+        writeln!(out, "{:#}", object(&report, &notes))?;
     } else {
-        let text = text(&name, &file, &setup, &runnable, args.tensors);
+        let text = text(&report, args.tensors);
         out.write_all(visible(&text).as_bytes())?;
         out.flush()?;
         for note in &notes {
@@ -75,6 +105,44 @@ pub(crate) fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What deserves a second look.
+fn findings(
+    file: &Gguf,
+    runnable: &Result<Runnable, LoadError>,
+    setup: &Setup,
+    deep: Option<&Deep>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Ok(runnable) = runnable {
+        let recipe = runnable.model.recipe();
+        findings.extend(quality::of_file(file, recipe));
+        findings.extend(quality::of_context(runnable.context, recipe));
+        if let Some(plan) = &runnable.planned.plan {
+            let kernel = setup.choose(&runnable.model).kernel;
+            let forms = setup.forms_with(Head::Q6);
+            let other = setup.plan_for(&runnable.model, &*kernel, forms, plan.capacity);
+            findings.extend(quality::of_plan(plan, other.plan.as_ref()));
+        }
+    }
+    findings.extend(deep.iter().flat_map(|deep| deep.findings()));
+    findings
+}
+
+/// How fast the model can be expected to be; `None` when there is no plan.
+fn speed_of(runnable: &Runnable, setup: &Setup) -> Option<Result<Speed, NoSpeed>> {
+    let plan = runnable.planned.plan.as_ref()?;
+    let kernel = setup.choose(&runnable.model).kernel;
+    let recipe = runnable.model.recipe();
+    let machine = (&setup.machine, setup.threads);
+    Some(Speed::measure(
+        plan,
+        recipe,
+        runnable.context,
+        &*kernel,
+        machine,
+    ))
 }
 
 /// Tensors and bytes of every tensor type.
@@ -92,14 +160,24 @@ fn line(label: &str, value: &str) -> String {
     format!("{label:<12}{value}\n")
 }
 
+/// Lines with a label in front of the first one.
+fn lines(label: &str, values: &[String]) -> String {
+    let mut text = String::new();
+    for (i, value) in values.iter().enumerate() {
+        text += &line(if i == 0 { label } else { "" }, value);
+    }
+    text
+}
+
 /// The report for people.
-fn text(
-    name: &str,
-    file: &Gguf,
-    setup: &Setup,
-    runnable: &Result<Runnable, LoadError>,
-    tensors: bool,
-) -> String {
+fn text(report: &Report<'_>, tensors: bool) -> String {
+    let Report {
+        name,
+        file,
+        setup,
+        runnable,
+        ..
+    } = report;
     let mut size = human_bytes(file.file_len());
     let parts = file.parts().count();
     if parts > 1 {
@@ -126,6 +204,16 @@ fn text(
         Ok(runnable) => text += &recipe_text(runnable, setup),
         Err(error) => text += &line("model", &format!("cannot be run: {error}")),
     }
+    match &report.speed {
+        Some(Ok(speed)) => text += &lines("speed", &speed.lines()),
+        Some(Err(why)) => text += &line("speed", &format!("not estimated: {why}")),
+        None => {}
+    }
+    if let Some(deep) = &report.deep {
+        text += &lines("weights", &deep.lines());
+    }
+    let findings = report.findings.iter().map(|finding| finding.text.clone());
+    text += &lines("look at", &findings.collect::<Vec<_>>());
     text.push_str("\nMetadata\n");
     let width = keys
         .iter()
@@ -200,6 +288,7 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
             recipe.vocab, recipe.trained_context
         ),
     );
+    text += &line("recipe", &recipe::words(recipe));
     let kernel = &setup.choose(&runnable.model).kernel;
     let kernel = &kernel.facts().name;
     text += &line(
@@ -239,13 +328,14 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
 }
 
 /// The report for programs.
-fn object(
-    name: &str,
-    file: &Gguf,
-    setup: &Setup,
-    runnable: &Result<Runnable, LoadError>,
-    notes: &[String],
-) -> Value {
+fn object(report: &Report<'_>, notes: &[String]) -> Value {
+    let Report {
+        name,
+        file,
+        setup,
+        runnable,
+        ..
+    } = report;
     let keys: serde_json::Map<String, Value> = file
         .metadata()
         .map(|(key, value)| (key.to_owned(), metadata::json(&value)))
@@ -260,6 +350,7 @@ fn object(
             "bytes": tensor.byte_range().len(),
         })
     };
+    let finding = |finding: &Finding| json!({ "what": finding.what, "text": finding.text });
     let (model, cannot_run) = match runnable {
         Ok(runnable) => (Some(model_json(runnable, setup)), None),
         Err(error) => (None, Some(error.to_string())),
@@ -274,6 +365,10 @@ fn object(
         "tensors": file.tensors().map(tensor).collect::<Vec<_>>(),
         "model": model,
         "cannot_run": cannot_run,
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "weights": report.deep.as_ref().map(Deep::json),
+        "speed": report.speed.as_ref().and_then(|speed| Some(speed.as_ref().ok()?.json())),
+        "no_speed": report.speed.as_ref().and_then(|speed| Some(speed.as_ref().err()?.to_string())),
         "notices": notes,
     })
 }
