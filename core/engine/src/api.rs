@@ -192,6 +192,11 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Go on after an end-of-turn token (for measurements).
     pub ignore_eos: bool,
+    /// Whether the model is to think before it answers, where its chat template asks; `None` as the
+    /// makers of the model advise.
+    pub thinking: Option<bool>,
+    /// Go on with the last message of a chat, the beginning of an answer, instead of answering it.
+    pub continue_last: bool,
     /// Begin with the keys and values that earlier requests left, and leave some; `false` for a
     /// measurement, which would take the place of a conversation.
     pub keep: bool,
@@ -207,6 +212,8 @@ impl Request {
             max_tokens: None,
             stop: Vec::new(),
             ignore_eos: false,
+            thinking: None,
+            continue_last: false,
             keep: true,
         }
     }

@@ -50,6 +50,8 @@ pub struct ModelInfo {
     pub hidden: usize,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// Whether its chat template asks if the model is to think ([`Request::thinking`]).
+    pub asks_for_thinking: bool,
     /// What was replaced or assumed, for the user to know.
     pub notices: Vec<String>,
     /// What the model takes in memory.
@@ -171,6 +173,7 @@ impl Engine {
             layers: recipe.layers.len(),
             hidden: recipe.hidden,
             file_bytes: model.file_bytes(),
+            asks_for_thinking: model.template.asks_for_thinking(),
             notices,
             plan: runner.plan().clone(),
             load: runner.report().clone(),
@@ -272,7 +275,7 @@ impl Engine {
     pub fn generate(&self, request: Request) -> Result<Generation, GenerateError> {
         let submitted = Instant::now();
         let model = &self.0.model;
-        let tokens = model.encode(&request.input)?;
+        let tokens = model.encode_request(&request)?;
         let (prompt, context) = (tokens.len(), self.0.info.context);
         if prompt >= context {
             return Err(GenerateError::PromptTooLong { prompt, context });

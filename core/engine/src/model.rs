@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tritone_formats::{GgufError, GgufFile, I2sLayout};
 
-use crate::api::{Input, ModelSource};
+use crate::api::{Input, ModelSource, Request};
 use crate::error::{GenerateError, LoadError};
 use crate::files::{Stretch, open_gguf};
 use crate::map::ModelBytes;
@@ -138,9 +138,34 @@ impl Model {
     /// When the template refuses the conversation, the input is empty, or a token id lies outside
     /// the vocabulary.
     pub fn encode(&self, input: &Input) -> Result<Vec<u32>, GenerateError> {
+        self.encode_with(input, &RenderOptions::default())
+    }
+
+    /// As [`encode`](Self::encode), with what a request says about the chat.
+    ///
+    /// # Errors
+    /// Also when the last message is to be gone on with and the template changes it.
+    pub fn encode_request(&self, request: &Request) -> Result<Vec<u32>, GenerateError> {
+        let options = RenderOptions {
+            thinking: request.thinking,
+            continue_last: request.continue_last,
+            ..RenderOptions::default()
+        };
+        self.encode_with(&request.input, &options)
+    }
+
+    fn encode_with(
+        &self,
+        input: &Input,
+        options: &RenderOptions<'_>,
+    ) -> Result<Vec<u32>, GenerateError> {
         let tokens = match input {
             Input::Chat(messages) => {
-                let rendered = self.template.render(messages, &RenderOptions::default())?;
+                let options = RenderOptions {
+                    thinking: options.thinking.or_else(|| self.usual_thinking()),
+                    ..*options
+                };
+                let rendered = self.template.render(messages, &options)?;
                 self.tokenizer.encode_rendered(&rendered)?
             }
             Input::Text(text) => self.tokenizer.encode_document(text)?,
@@ -158,6 +183,16 @@ impl Model {
             });
         }
         Ok(tokens)
+    }
+}
+
+impl Model {
+    /// Whether the makers of the model advise that it thinks; `None` leaves it to the template. The
+    /// smaller Bonsai models are meant to answer at once, though their templates let them think.
+    fn usual_thinking(&self) -> Option<bool> {
+        let name = self.recipe.name.to_ascii_lowercase();
+        let at_once = self.recipe.architecture == "qwen3" && name.contains("bonsai");
+        at_once.then_some(false)
     }
 }
 

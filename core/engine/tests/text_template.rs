@@ -186,7 +186,7 @@ fn private_use_characters_of_users_survive() {
     );
     let all: String = ('\u{F0000}'..='\u{10FFFD}').collect();
     let err = render(&own_source(), &user(&all)).unwrap_err();
-    assert_eq!(err, TextError::NoStandIn { needed: 1 });
+    assert_eq!(err, TextError::NoStandIn { needed: 2 });
 }
 
 #[test]
@@ -198,6 +198,7 @@ fn the_options_reach_the_template() {
     let options = RenderOptions {
         add_generation_prompt: false,
         date: Some("26 Jul 2024"),
+        ..RenderOptions::default()
     };
     let text = |options| template.render(&user("a"), &options).unwrap().text();
     assert_eq!(text(options), "a|False|26 Jul 2024|True|<|end_of_text|>");

@@ -182,6 +182,22 @@ fn one_seed_one_answer_on_every_kernel_and_thread_count() {
 }
 
 #[test]
+fn an_answer_can_be_begun() {
+    let begun = ["run", "--prefill", "The capital of Peru", QUESTION];
+    assert_eq!(run(&begun).ok(), " is Lima.\n");
+    // Nothing asks the embedded model whether to think.
+    let thinking = run(&["run", "--no-think", QUESTION]);
+    assert_eq!(thinking.out, format!("{ANSWER}\n"));
+    assert!(
+        thinking.err.contains("--no-think changes nothing"),
+        "{}",
+        thinking.err
+    );
+    run(&["run", "--think", "--no-think", QUESTION]).fails(2, &["--no-think"]);
+    run(&["run", "--raw", "--prefill", "x", QUESTION]).fails(2, &["--prefill"]);
+}
+
+#[test]
 fn sampling_flags_reach_the_sampler() {
     let text = |more: &[&str]| {
         let args: Vec<_> = ["run", "--json"]

@@ -25,6 +25,7 @@ pub(super) fn begin(state: &mut State) -> Vec<Effect> {
     request.sampling = state.sampling.clone();
     request.sampling.seed = state.sampling.seed.wrapping_add(state.repeats);
     request.max_tokens = state.setting.max_tokens;
+    request.thinking = state.thinking;
     state
         .transcript
         .push(Kind::Answer(AnswerState::Running), "");

@@ -18,6 +18,8 @@ pub struct ModelCard {
     pub context: usize,
     /// Bytes of the model file.
     pub file_bytes: u64,
+    /// Whether its chat template asks if it is to think.
+    pub asks_for_thinking: bool,
     /// What was replaced, lowered or refused; shown to the user.
     pub notices: Vec<String>,
     /// How long loading took, in a sentence; empty if that is not known.

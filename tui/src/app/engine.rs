@@ -70,6 +70,7 @@ impl Backend for EngineBackend {
             parameters: info.parameters,
             context: info.context,
             file_bytes: info.file_bytes,
+            asks_for_thinking: info.asks_for_thinking,
             notices: info.notices.clone(),
             ready: String::new(),
         }

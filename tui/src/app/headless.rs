@@ -164,6 +164,7 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
             parameters: 5_250_000,
             context: 1024,
             file_bytes: 2 << 20,
+            asks_for_thinking: true,
             notices: notices.iter().map(|&notice| notice.to_owned()).collect(),
             ready: String::new(),
         },

@@ -131,6 +131,8 @@ pub(crate) struct State {
     pub(crate) help: Option<usize>,
     pub(crate) system: Option<String>,
     pub(crate) sampling: Sampling,
+    /// Whether the model is to think before it answers, if somebody said so.
+    pub(crate) thinking: Option<bool>,
     pub(crate) run: Option<Run>,
     pub(crate) race: Option<Race>,
     /// A race is to begin after the answer.
@@ -189,6 +191,7 @@ impl State {
             help: None,
             system,
             sampling,
+            thinking: None,
             run: None,
             race: None,
             race_wanted: false,

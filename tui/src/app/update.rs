@@ -193,6 +193,7 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::Race => return race::wanted(state),
         Action::Temperature => temperature(state, argument),
         Action::Seed => seed(state, argument),
+        Action::Think => think(state, argument),
         Action::Copy => return copy(state),
         Action::Stats => return vec![Effect::AskStatus],
         Action::PageUp => scroll(state, -page(state)),
@@ -409,6 +410,27 @@ fn seed(state: &mut State, argument: &str) {
         _ if argument.is_empty() => state.remark(format!("the seed is {}", state.sampling.seed)),
         _ => state.remark("a seed is a whole number, such as /seed 42"),
     }
+}
+
+fn think(state: &mut State, argument: &str) {
+    if state.model().is_some_and(|model| !model.asks_for_thinking) {
+        state.remark("this model cannot be told whether to think");
+        return;
+    }
+    match argument {
+        "on" => state.thinking = Some(true),
+        "off" => state.thinking = Some(false),
+        "" => {}
+        _ => {
+            state.remark("it is /think on or /think off");
+            return;
+        }
+    }
+    state.remark(match state.thinking {
+        Some(true) => "the model thinks before it answers",
+        Some(false) => "the model answers at once",
+        None => "the model thinks or not, as its makers advise",
+    });
 }
 
 fn copy(state: &mut State) -> Vec<Effect> {

@@ -278,6 +278,21 @@ pub(crate) struct RunArgs {
     /// Continue the text as it stands, without the model's chat template.
     #[arg(long)]
     pub(crate) raw: bool,
+    /// Let the model think before it answers, if its chat template asks; left out, as the makers of
+    /// the model advise.
+    #[arg(long, conflicts_with_all = ["raw", "no_think"])]
+    pub(crate) think: bool,
+    /// Let the model answer at once.
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) no_think: bool,
+    /// Beginning of the answer, which the model goes on with; what it adds is printed.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "raw",
+        allow_hyphen_values = true
+    )]
+    pub(crate) prefill: Option<String>,
     /// Most tokens of the answer; left out, what fits the context.
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) max_tokens: Option<usize>,

@@ -43,6 +43,12 @@ pub(crate) fn run(
         max_tokens: args.max_tokens,
         stop: args.stop.clone(),
         ignore_eos: args.ignore_eos,
+        thinking: match (args.think, args.no_think) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        continue_last: args.prefill.is_some(),
         keep: true,
     };
     let seed = request.sampling.seed;
@@ -57,6 +63,15 @@ pub(crate) fn run(
         console.note(notice);
     }
     let engine = &ready.engine;
+    let switch = request
+        .thinking
+        .filter(|_| !engine.info().asks_for_thinking);
+    if let Some(is_on) = switch {
+        let flag = if is_on { "--think" } else { "--no-think" };
+        console.note(&format!(
+            "{flag} changes nothing: the model's chat template does not ask whether to think"
+        ));
+    }
 
     let mut answer = Answer::new(!args.json);
     let finished = answer.take(engine, request, &interrupt, &mut line)?;
@@ -147,12 +162,10 @@ fn input(args: &RunArgs, prompt: String) -> Input {
     }
     let message = |role, content| Message { role, content };
     let system = args.system.clone().map(|text| message(Role::System, text));
-    Input::Chat(
-        system
-            .into_iter()
-            .chain([message(Role::User, prompt)])
-            .collect(),
-    )
+    let prefill = args.prefill.clone();
+    let begun = prefill.map(|text| message(Role::Assistant, text));
+    let messages = system.into_iter().chain([message(Role::User, prompt)]);
+    Input::Chat(messages.chain(begun).collect())
 }
 
 /// The text of an answer while it comes.

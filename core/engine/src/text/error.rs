@@ -128,6 +128,11 @@ pub enum TextError {
         /// The limit for these messages.
         limit: usize,
     },
+    /// An answer was to go on with the last message, and cannot.
+    #[error(
+        "the last message cannot be gone on with: there is none, or the chat template changes it"
+    )]
+    NothingToContinue,
     /// The built-in template needs a control token that the vocabulary lacks.
     #[error("the built-in chat template needs the control token `{token}`, which the file lacks")]
     TemplateToken {

@@ -57,7 +57,7 @@ static BY_TOKENS: [Layout; 4] = [
         source: "\
             {{ bos_token }}{% set ns = namespace(system='') %}\
             {% for message in messages %}{% if message.role == 'system' %}\
-            {% set ns.system = message.content | trim ~ '\\n\\n' %}{% else %}\
+            {% set ns.system = message.content ~ '\\n\\n' %}{% else %}\
             <start_of_turn>{{ 'model' if message.role == 'assistant' else 'user' }}{{ '\\n' }}\
             {{ ns.system }}{{ message.content | trim }}<end_of_turn>{{ '\\n' }}\
             {% set ns.system = '' %}{% endif %}{% endfor %}\

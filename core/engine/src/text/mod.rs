@@ -24,6 +24,7 @@ mod split;
 mod stop;
 mod stream;
 mod template;
+mod tojson;
 mod tokenizer;
 mod tokens;
 mod vocabulary;

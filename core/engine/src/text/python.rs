@@ -21,6 +21,17 @@ pub(super) fn method(
     }
 }
 
+/// What Python takes for white space: four separators more than Unicode.
+pub(super) fn is_space(char: char) -> bool {
+    char.is_whitespace() || matches!(char, '\x1c'..='\x1f')
+}
+
+/// The filter `trim`.
+pub(super) fn trim(text: &str, set: Option<&str>) -> String {
+    let strip = |char: char| set.map_or(is_space(char), |set| set.contains(char));
+    text.trim_matches(strip).to_owned()
+}
+
 fn string_method(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -31,7 +42,7 @@ fn string_method(
     match method {
         "strip" | "lstrip" | "rstrip" => {
             let (set,): (Option<&str>,) = from_args(args)?;
-            let strip = |char: char| set.map_or(char.is_whitespace(), |set| set.contains(char));
+            let strip = |char: char| set.map_or(is_space(char), |set| set.contains(char));
             Ok(Value::from(match method {
                 "strip" => text.trim_matches(strip),
                 "lstrip" => text.trim_start_matches(strip),
@@ -59,16 +70,59 @@ fn string_method(
             let at = text.find(part).map(|at| text[..at].chars().count());
             Ok(at.map_or(Value::from(-1), Value::from))
         }
+        "rfind" => {
+            let (part,): (&str,) = from_args(args)?;
+            let at = text.rfind(part).map(|at| text[..at].chars().count());
+            Ok(at.map_or(Value::from(-1), Value::from))
+        }
+        "count" => {
+            let (part,): (&str,) = from_args(args)?;
+            Ok(text.matches(part).count().into())
+        }
+        "isdigit" => Ok((!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())).into()),
+        "rsplit" => {
+            let (part, most): (&str, Option<i64>) = from_args(args)?;
+            let most = most.and_then(|most| usize::try_from(most).ok());
+            let most = most.map_or(usize::MAX, |most| most.saturating_add(1));
+            if part.is_empty() {
+                let what = "rsplit: the separator is empty";
+                return Err(Error::new(ErrorKind::InvalidOperation, what));
+            }
+            state.consume_fuel(text.len() as u64)?;
+            let mut parts: Vec<_> = text.rsplitn(most, part).map(Value::from).collect();
+            parts.reverse();
+            Ok(parts.into())
+        }
         "join" => {
             let (items,): (Value,) = from_args(args)?;
             state.apply_filter("join", &[items, value.clone()])
         }
         "splitlines" => filter(state, "lines", value, args),
-        "split" | "replace" | "upper" | "lower" | "title" | "capitalize" => {
+        "title" => {
+            let () = from_args(args)?;
+            state.consume_fuel(text.len() as u64)?;
+            Ok(title(text).into())
+        }
+        "split" | "replace" | "upper" | "lower" | "capitalize" => {
             filter(state, method, value, args)
         }
         _ => Err(ErrorKind::UnknownMethod.into()),
     }
+}
+
+/// Every word with one capital; a word is a run of letters.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for char in text.chars() {
+        if inside {
+            out.extend(char.to_lowercase());
+        } else {
+            out.extend(char.to_uppercase());
+        }
+        inside = char.is_alphabetic();
+    }
+    out
 }
 
 fn map_method(

@@ -41,13 +41,29 @@ impl Shield {
             .chain(source.chars())
             .filter(|char| STAND_INS.contains(char))
             .collect();
-        let openings: BTreeSet<&str> = controls.map(|text| head(text, 2)).collect();
+        // A template that cut such a literal in two could leave the beginning of a control token, which
+        // a message would complete. Of a whole tag (`</think>`, where there is `</s>`) two characters
+        // may be the same: templates cut at tags, not in them.
+        let openings = |count| {
+            controls
+                .clone()
+                .map(move |text| head(text, count))
+                .collect()
+        };
+        let (two, three): (BTreeSet<&str>, BTreeSet<&str>) = (openings(2), openings(3));
+        let is_like_control = |text: &str| {
+            let (openings, most) = match text.ends_with('>') {
+                true => (&three, 3),
+                false => (&two, 2),
+            };
+            (1..=most).any(|count| openings.contains(head(text, count)))
+        };
         let literals: BTreeSet<&str> = source
             .char_indices()
             .filter(|(_, char)| first.contains(char))
             .map(|(at, _)| literal_at(&source[at..]))
             .filter(|literal| literal.chars().nth(1).is_some())
-            .filter(|text| !openings.contains(head(text, 2)) && !openings.contains(head(text, 1)))
+            .filter(|text| !is_like_control(text))
             .take(MAX_LITERALS)
             .collect();
         let first = first.into_iter().collect();
@@ -69,18 +85,17 @@ impl Shield {
                 .flat_map(str::chars)
                 .filter(|char| STAND_INS.contains(char)),
         );
-        let pairs: Vec<(char, char)> = STAND_INS
-            .filter(|char| !taken.contains(char))
-            .zip(self.first.iter().copied())
-            .collect();
-        if pairs.len() < self.first.len() {
-            return Err(TextError::NoStandIn {
-                needed: self.first.len(),
-            });
-        }
+        let mut free = STAND_INS.filter(|char| !taken.contains(char));
+        let pairs: Vec<(char, char)> = free.by_ref().zip(self.first.iter().copied()).collect();
+        let mark = free.next().filter(|_| pairs.len() == self.first.len());
+        // One more, to mark a place with.
+        let mark = mark.ok_or(TextError::NoStandIn {
+            needed: self.first.len() + 1,
+        })?;
         Ok(Raised {
             shield: self,
             pairs,
+            mark,
         })
     }
 }
@@ -109,9 +124,15 @@ pub(super) struct Raised<'a> {
     shield: &'a Shield,
     /// (stand-in, what it stands for), sorted by both.
     pairs: Vec<(char, char)>,
+    mark: char,
 }
 
 impl Raised<'_> {
+    /// A character that is in no content, no control token and not in the template.
+    pub(super) fn mark(&self) -> char {
+        self.mark
+    }
+
     /// `content` with its dangerous characters replaced.
     pub(super) fn cover<'t>(&self, content: &'t str) -> Cow<'t, str> {
         let first = |char| {

@@ -1,13 +1,15 @@
 use super::{TextError, Tokenizer};
 
 /// Tokens that end an answer in some model family, whatever the file declares.
-const STOP_NAMES: [&str; 6] = [
+const STOP_NAMES: [&str; 7] = [
     "<|eot_id|>",
     "<|im_end|>",
     "<|end_of_text|>",
     "<|endoftext|>",
     "</s>",
     "<end_of_turn>",
+    // Where a Falcon 3 model would write the next question itself.
+    "<|user|>",
 ];
 
 /// Whether a token of this name ends an answer.

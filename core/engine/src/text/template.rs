@@ -6,7 +6,7 @@ use minijinja::{Environment, Error, ErrorKind};
 
 use super::layouts;
 use super::shield::Shield;
-use super::{Rendered, TextError, Tokenizer, python};
+use super::{Rendered, TextError, Tokenizer, python, tojson};
 
 /// The name under which the template is compiled; without an extension nothing is escaped.
 const NAME: &str = "chat_template";
@@ -73,6 +73,12 @@ pub struct RenderOptions<'a> {
     /// What `strftime_now` returns. Without it templates find that function missing, and use a
     /// fixed date or none: the prompt then depends on the messages alone.
     pub date: Option<&'a str>,
+    /// Whether the model is to think before it answers, for templates that ask (`enable_thinking`).
+    /// `None` leaves it to the template.
+    pub thinking: Option<bool>,
+    /// End inside the last message, for the model to go on with it; there is then no generation
+    /// prompt. White space at its end is kept where the template keeps it.
+    pub continue_last: bool,
 }
 
 impl Default for RenderOptions<'_> {
@@ -80,6 +86,8 @@ impl Default for RenderOptions<'_> {
         Self {
             add_generation_prompt: true,
             date: None,
+            thinking: None,
+            continue_last: false,
         }
     }
 }
@@ -94,6 +102,7 @@ pub struct ChatTemplate {
     shield: Shield,
     bos: String,
     eos: String,
+    asks_for_thinking: bool,
 }
 
 impl ChatTemplate {
@@ -148,6 +157,8 @@ impl ChatTemplate {
         environment.set_syntax(syntax.map_err(|err| syntax_error(&err))?);
         environment.set_recursion_limit(100);
         environment.set_unknown_method_callback(python::method);
+        environment.add_filter("tojson", tojson::filter);
+        environment.add_filter("trim", python::trim);
         environment.add_function(
             "raise_exception",
             |message: String| -> Result<Value, Error> {
@@ -155,7 +166,7 @@ impl ChatTemplate {
             },
         );
         environment
-            .add_template_owned(NAME, source.to_owned())
+            .add_template_owned(NAME, without_generation(source))
             .map_err(|err| syntax_error(&err))?;
         let name = |id: Option<u32>| {
             id.and_then(|id| tokenizer.token_text(id))
@@ -166,8 +177,14 @@ impl ChatTemplate {
             environment,
             bos: name(tokenizer.bos()),
             eos: name(tokenizer.eos()),
+            asks_for_thinking: source.contains("enable_thinking"),
         };
         Ok((template, notices))
+    }
+
+    /// Whether the template lays chats out differently with [`RenderOptions::thinking`].
+    pub fn asks_for_thinking(&self) -> bool {
+        self.asks_for_thinking
     }
 
     /// Lays `messages` out as the model's prompt.
@@ -175,7 +192,8 @@ impl ChatTemplate {
     /// # Errors
     ///
     /// If the template refuses the messages (many do for a chat that does not alternate), fails,
-    /// or goes beyond a limit.
+    /// or goes beyond a limit; and if the last message is to be gone on with and does not come out
+    /// of the template as it is.
     pub fn render(
         &self,
         messages: &[Message],
@@ -195,26 +213,42 @@ impl ChatTemplate {
         let raised = self
             .shield
             .raise(messages.iter().map(|message| message.content.as_str()))?;
-        let list: Value = messages
-            .iter()
-            .map(|message| {
-                let content = Value::from(raised.cover(&message.content).into_owned());
+        let last = match options.continue_last {
+            true => Some(
+                messages
+                    .len()
+                    .checked_sub(1)
+                    .ok_or(TextError::NothingToContinue)?,
+            ),
+            false => None,
+        };
+        let list: Value = (0..)
+            .zip(messages)
+            .map(|(at, message)| {
+                let mut content = raised.cover(&message.content).into_owned();
+                if last == Some(at) {
+                    // The space shows whether the template trims.
+                    content.extend([raised.mark(), ' ']);
+                }
+                let content = Value::from(content);
                 let role = Value::from(message.role.as_str());
                 Value::from_pairs([("role", role), ("content", content)])
             })
             .collect();
         let none = Value::from(());
-        let context = Value::from_pairs([
+        let thinking = options
+            .thinking
+            .map(|is_on| ("enable_thinking", Value::from(is_on)));
+        let with_prompt = options.add_generation_prompt && !options.continue_last;
+        let values = [
             ("messages", list),
-            (
-                "add_generation_prompt",
-                Value::from(options.add_generation_prompt),
-            ),
+            ("add_generation_prompt", Value::from(with_prompt)),
             ("bos_token", Value::from(self.bos.as_str())),
             ("eos_token", Value::from(self.eos.as_str())),
             ("tools", none.clone()),
             ("documents", none),
-        ]);
+        ];
+        let context = Value::from_pairs(values.into_iter().chain(thinking));
 
         let mut out = Limited {
             bytes: Vec::new(),
@@ -232,10 +266,59 @@ impl ChatTemplate {
             ErrorKind::OutOfFuel => TextError::TemplateFuel { fuel },
             _ => TextError::TemplateFailed(describe(&err)),
         })?;
-        let text = String::from_utf8(out.bytes)
+        let mut text = String::from_utf8(out.bytes)
             .map_err(|_| TextError::TemplateFailed("its output is not UTF-8".into()))?;
+        if let Some(message) = last.and_then(|last| messages.get(last)) {
+            let written = raised.cover(&message.content);
+            text = cut(&text, raised.mark(), &written).ok_or(TextError::NothingToContinue)?;
+        }
         Ok(raised.finish(text))
     }
+}
+
+/// A prompt up to the last `mark`, that is, up to the end of the message that it was put behind; `None`
+/// if there is no such place or the message is not in front of it.
+fn cut(text: &str, mark: char, message: &str) -> Option<String> {
+    let at = text.rfind(mark)?;
+    let kept = match text[at..].strip_prefix([mark]) {
+        Some(rest) if rest.starts_with(' ') => &text[..at],
+        // The template trims messages, so what the message ended with is gone in others too.
+        _ => text[..at].trim_end_matches(python::is_space),
+    };
+    text.contains(message.trim_matches(python::is_space))
+        .then(|| kept.replace(mark, ""))
+}
+
+/// The template without the marks around what the model is trained to write, `{% generation %}`; they
+/// have no effect on a prompt but for the scope of variables.
+fn without_generation(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let (before, tag) = rest.split_at(at + 2);
+        out.push_str(before);
+        rest = tag;
+        let is_sign = |char| matches!(char, '-' | '+');
+        let name = tag.trim_start_matches(is_sign).trim_start();
+        for (mark, instead) in [("endgeneration", "endwith"), ("generation", "with")] {
+            let Some(after) = name.strip_prefix(mark) else {
+                continue;
+            };
+            if after
+                .trim_start()
+                .trim_start_matches(is_sign)
+                .starts_with("%}")
+            {
+                let skipped = tag.len() - name.len();
+                out.push_str(&tag[..skipped]);
+                out.push_str(instead);
+                rest = after;
+            }
+            break;
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Collects at most `limit` bytes.

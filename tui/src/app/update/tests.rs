@@ -262,6 +262,32 @@ fn commands_change_the_next_request() {
 }
 
 #[test]
+fn thinking_is_switched_where_the_model_asks() {
+    let mut session = session();
+    session.say("hi");
+    assert_eq!(session.take_request().thinking, None);
+    session
+        .finish(1, FinishReason::EndOfTurn)
+        .say("/think off")
+        .say("hi");
+    assert_eq!(session.take_request().thinking, Some(false));
+    session
+        .finish(2, FinishReason::EndOfTurn)
+        .say("/think on")
+        .say("/think maybe")
+        .say("hi");
+    assert_eq!(session.take_request().thinking, Some(true));
+    let Load::Ready(model) = &mut session.state.load else {
+        panic!("no model")
+    };
+    model.asks_for_thinking = false;
+    session.finish(3, FinishReason::EndOfTurn).say("/think off");
+    assert_eq!(session.state.thinking, Some(true));
+    let flash = session.state.flash.as_ref().map(|(text, _)| text.as_str());
+    assert_eq!(flash, Some("this model cannot be told whether to think"));
+}
+
+#[test]
 fn impossible_settings_are_refused() {
     let mut session = session();
     let before = session.state.sampling.clone();

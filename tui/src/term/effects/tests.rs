@@ -43,6 +43,7 @@ impl Backend for Fake {
             parameters: 1,
             context: 10,
             file_bytes: 1,
+            asks_for_thinking: false,
             notices: Vec::new(),
             ready: String::new(),
         }
