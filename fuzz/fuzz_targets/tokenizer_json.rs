@@ -1,0 +1,11 @@
+//! `tokenizer.json` and `tokenizer_config.json` from the fuzzer: refused, or keys of a GGUF file of which
+//! the engine makes a tokenizer that works, or says why not.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../core/engine/tests/text_support/directory.rs"]
+mod directory;
+
+fuzz_target!(|input: &[u8]| directory::exercise(input));
