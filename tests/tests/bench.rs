@@ -110,6 +110,53 @@ fn a_synthetic_model_is_inspected_and_answers() {
 }
 
 #[test]
+fn small_models_of_every_layout_run_and_are_measured() {
+    let directory = TempDir::new().unwrap();
+    let good = |args: &[&str]| good(directory.path(), args);
+    for shape in ["tiny-gemma3", "tiny-minicpm", "tiny-maple"] {
+        let file = format!("{shape}.gguf");
+        good(&["synth", "--shape", shape, "--layers", "3", "--out", &file]);
+        let args = [
+            "run",
+            "--model",
+            &file,
+            "--raw",
+            "--max-tokens",
+            "4",
+            "--ignore-eos",
+            "--json",
+        ];
+        let answer = |kernel: &str| {
+            let args = [
+                &args[..],
+                &["--kernel", kernel, "Hello there, this is a longer text"],
+            ];
+            let answer: Value = serde_json::from_str(&good(&args.concat())).unwrap();
+            assert_eq!(answer["usage"]["completion_tokens"], 4, "{shape}");
+            answer["text"].clone()
+        };
+        assert_eq!(answer("scalar"), answer("auto"), "{shape}");
+        let vector = good(&["embed", "--model", &file, "a text"]);
+        assert_eq!(vector.trim().split(' ').count(), 256, "{shape}");
+    }
+    let model: Value =
+        serde_json::from_str(&good(&["inspect", "--json", "tiny-maple.gguf"])).unwrap();
+    let recipe = &model["model"];
+    assert_eq!(
+        (&recipe["experts"], &recipe["experts_used"]),
+        (&16.into(), &4.into())
+    );
+    let all = recipe["parameters"].as_u64().unwrap();
+    let unused = 3 * 12 * 3 * 256 * 256;
+    assert_eq!(recipe["active_parameters"], all - unused);
+    let shown = good(&["inspect", "tiny-maple.gguf"]);
+    assert!(
+        shown.contains("16 experts, of which a token uses 4"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_vocabulary_is_filled_up_and_keeps_its_special_tokens() {
     let directory = TempDir::new().unwrap();
     synth(directory.path(), "small.gguf", &[]);
