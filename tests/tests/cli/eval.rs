@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Run, run};
+use crate::program::{Run, command, run};
 
 /// The built-in model has read dialogs about such things.
 const TEXT: &str = "User: What is the capital of Peru?\nAssistant: The capital of Peru is Lima.\n\
@@ -36,7 +37,11 @@ fn result(mut object: Value) -> Value {
 /// Tokens and rows of logits that `tritone logits` writes.
 fn logits(directory: &TempDir, args: &[&str]) -> (Vec<u32>, Vec<Vec<f32>>) {
     let out = directory.path().join("logits.safetensors");
-    run(&[&["logits", "--out", out.to_str().unwrap()], args].concat()).ok();
+    let mut all = vec!["logits", "--out", out.to_str().unwrap()];
+    all.extend(args);
+    // As `eval` has it; `logits` keeps keys and values in binary32 if nothing is said.
+    all.extend(["--kv", "f16"]);
+    run(&all).ok();
     let bytes = fs::read(out).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| {
@@ -205,7 +210,7 @@ fn two_models_are_compared_by_all_they_say() {
     // Against logits that were written before: the text is theirs.
     let out = directory.path().join("base.safetensors");
     let base = out.to_str().unwrap();
-    run(&["logits", "--prompt", TEXT, "--out", base]).ok();
+    run(&["logits", "--prompt", TEXT, "--out", base, "--kv", "f16"]).ok();
     let (tokens, p) = logits(&directory, &["--prompt", TEXT]);
     let (_, q) = logits(&directory, &["--prompt", TEXT, "--head", "q4"]);
     let object = eval(&["--head", "q4", "--against", base]).json();
@@ -387,4 +392,37 @@ fn answers_are_compared_as_asked_whatever_is_asked_beside_them() {
     );
     let empty = write(&directory, "empty.jsonl", "\n\n");
     eval(&[&empty]).fails(4, &["no questions"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_answered() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let directory = TempDir::new().unwrap();
+    let line = |i: u32| json!({"id": i, "prompt": "Count from 1 to 20.", "answer": "no"});
+    let lines: Vec<_> = (0..300).map(|i| line(i).to_string()).collect();
+    let file = write(&directory, "many.jsonl", &lines.join("\n"));
+    let out = directory.path().join("results.jsonl");
+    let args = ["eval", "--json", &file, "--out", out.to_str().unwrap()];
+    let mut command = command(&args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = child.spawn().unwrap();
+    let lines = || fs::read_to_string(&out).map_or(0, |text| text.lines().count());
+    while lines() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["complete"], false);
+    let kept = results(&out).len() - 1;
+    assert_eq!(object["written"]["count"], kept);
+    assert!((2..300).contains(&kept), "{kept}");
+    // What is there is not asked again.
+    fs::write(&file, format!("{}\n{}\n", line(0), line(1))).unwrap();
+    let object = eval(&[&file, "--out", out.to_str().unwrap()]).json();
+    assert_eq!(object["from_earlier_runs"], 2);
+    assert_eq!(object["complete"], true);
 }

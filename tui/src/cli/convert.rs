@@ -34,12 +34,12 @@ Type safetensors writes a model directory for the transformers library: packed w
 matrix, config.json, the tokenizer and the chat template.
 
 Examples:
-  tritone convert bonsai-4b-PQ2_0.gguf --type ptq1_0      a fifth smaller, the same answers
-  tritone convert bitnet-2b4t.gguf --type tq2_0 --lossy   for llama.cpp
-  tritone convert Falcon3-1B-Instruct-1.58bit --type i2_s a directory from Hugging Face
-  tritone convert bonsai-8b-PQ2_0-00001-of-00003.gguf     three files become one
-  tritone convert bonsai-8b-PQ2_0.gguf --split-size 500   and the other way round
-  tritone convert fine-tuned.gguf --type safetensors      a directory for the transformers library
+  tritone convert bonsai-4b-PQ2_0.gguf --type ptq1_0        a fifth smaller, the same answers
+  tritone convert bitnet-2b4t.gguf --type tq2_0 --lossy     for llama.cpp
+  tritone convert Falcon3-1B-Instruct-1.58bit --type i2_s   a directory from Hugging Face
+  tritone convert bonsai-8b-PQ2_0-00001-of-00003.gguf       three files become one
+  tritone convert bonsai-8b-PQ2_0.gguf --split-size 500     and the other way round
+  tritone convert fine-tuned.gguf --type safetensors        a directory for the transformers library
   tritone convert from-arm.gguf --i2s-layout arm --type i2_s --out everywhere.gguf";
 
 /// `tritone convert`

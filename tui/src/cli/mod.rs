@@ -12,6 +12,8 @@ mod convert;
 pub(crate) mod date;
 mod embed;
 mod eval;
+#[cfg(test)]
+mod examples;
 mod failure;
 mod inspect;
 mod interrupt;

@@ -52,8 +52,8 @@ pub(crate) struct EvalArgs {
     /// Form of the head to compare with: f16, q8, q6, q4 or q4+exact.
     #[arg(long, value_name = "TYPE")]
     pub(super) against_head: Option<Head>,
-    /// Form of the cached keys and values to compare with: f16 or q8.
-    #[arg(long, value_name = "TYPE", value_parser = ["f16", "q8"])]
+    /// Form of the cached keys and values to compare with: f16, q8 or f32.
+    #[arg(long, value_name = "TYPE", value_parser = ["f16", "q8", "f32"])]
     pub(super) against_kv: Option<String>,
     /// How an answer is compared with the expected ones.
     #[arg(long = "match", value_name = "HOW", default_value = "normal")]

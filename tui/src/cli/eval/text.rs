@@ -152,6 +152,7 @@ fn other_forms(args: &EvalArgs, setup: &Setup) -> Forms {
     if let Some(kv) = &args.against_kv {
         forms.kv = match kv.as_str() {
             "q8" => KvFormat::Q8,
+            "f32" => KvFormat::F32,
             _ => KvFormat::F16,
         };
     }
