@@ -118,6 +118,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         shape: minicpm,
         stored: &[one(Tq1_0), one(Tq2_0), one(I2S)],
     },
+    Family {
+        models: "Maple 20B-A1B (experts)",
+        shape: maple,
+        stored: &[groups(Tq1_0, 256), groups(Tq2_0, 256)],
+    },
 ];
 
 fn bitnet() -> Shape {
@@ -167,6 +172,22 @@ fn gemma3() -> Shape {
         half_norms: true,
         tied: true,
         ..Shape::new("gemma3")
+    }
+}
+
+fn maple() -> Shape {
+    Shape {
+        ffn: 256,
+        layers: 3,
+        head_norms: true,
+        windows: Some(Windows {
+            size: 7,
+            period: 2,
+            theta: 1e4,
+            others: false,
+        }),
+        experts: Some((40, 4, 0.75)),
+        ..Shape::new("maple")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything a caller can do with a file, for the fuzz target and the tests that replay its corpus.
 
 use tritone_formats::codec::CodecError;
+use tritone_formats::hf::HfExport;
 use tritone_formats::{Array, GgufError, GgufFile, GgufPart, StrArray, Value};
 
 /// Parses `bytes` and touches every metadata value and tensor, asserting what a checked file
@@ -48,7 +49,20 @@ pub(crate) fn exercise(bytes: &[u8]) -> Result<(), GgufError> {
         spans.windows(2).all(|pair| pair[0].end <= pair[1].start),
         "tensors overlap"
     );
+    export(&file);
     Ok(())
+}
+
+/// The file as a model directory, if it can be one.
+fn export(file: &GgufFile<&[u8]>) {
+    let Ok(export) = HfExport::new(file) else {
+        return;
+    };
+    for part in &export.tensors {
+        if let Ok(bytes) = part.bytes(file) {
+            assert_eq!(Some(bytes.len()), part.byte_len(), "{part:?}");
+        }
+    }
 }
 
 /// The first half of `bytes`, as a file that goes on.
