@@ -5,6 +5,8 @@
 mod answers;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/direct.rs"]
+mod direct;
 #[path = "cli/directories.rs"]
 mod directories;
 #[path = "cli/embed.rs"]

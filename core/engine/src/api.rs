@@ -3,6 +3,7 @@
 //! A [`Request`] goes in, a [`Generation`] comes out: a stream of [`Event`]s and a way to cancel.
 //! Everything here is plain data, so that the terminal, the command line and a server share it.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,13 @@ pub use crate::text::{Message, Role};
 pub enum ModelSource {
     /// A GGUF file; it is memory-mapped.
     File(PathBuf),
+    /// A GGUF file that is open and has no path, or none that stays; it is memory-mapped.
+    Open {
+        /// Name for people.
+        name: String,
+        /// The file, open for reading.
+        file: Arc<File>,
+    },
     /// A GGUF file linked into the program.
     Embedded {
         /// Name for people.
@@ -36,6 +44,7 @@ impl ModelSource {
     pub fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
+            Self::Open { name, .. } => name.clone(),
             Self::Embedded { name, .. } => (*name).to_owned(),
         }
     }

@@ -24,7 +24,7 @@ pub fn open_gguf(source: &ModelSource) -> Result<GgufFile<ModelBytes>, LoadError
     })?;
     match (split, source) {
         (Some(split), ModelSource::File(path)) => join(file, path, split),
-        (None, _) | (_, ModelSource::Embedded { .. }) => Ok(file),
+        (None, _) | (_, ModelSource::Open { .. } | ModelSource::Embedded { .. }) => Ok(file),
     }
 }
 

@@ -21,8 +21,8 @@ pub struct ModelBytes(Bytes);
 
 #[derive(Debug)]
 enum Bytes {
-    /// A mapped file, and where it is.
-    Mapped(FileMap, FileId, PathBuf),
+    /// A mapped file, and where it is, if anywhere.
+    Mapped(FileMap, FileId, Option<PathBuf>),
     /// Bytes linked into the program.
     Static(&'static [u8]),
 }
@@ -49,16 +49,23 @@ impl ModelBytes {
                     path: path.clone(),
                     source,
                 })?;
-                Ok(Self(Bytes::Mapped(map, id, path.clone())))
+                Ok(Self(Bytes::Mapped(map, id, Some(path.clone()))))
+            }
+            ModelSource::Open { name, file } => {
+                let (map, id) = map(file).map_err(|source| LoadError::Open {
+                    path: name.into(),
+                    source,
+                })?;
+                Ok(Self(Bytes::Mapped(map, id, None)))
             }
             ModelSource::Embedded { bytes, .. } => Ok(Self(Bytes::Static(bytes))),
         }
     }
 
-    /// Which file it is, and where; `None` when it is none.
+    /// Which file it is, and where; `None` when it is none, or nowhere.
     pub(crate) fn file(&self) -> Option<(FileId, &Path)> {
         match &self.0 {
-            Bytes::Mapped(_, id, path) => Some((*id, path)),
+            Bytes::Mapped(_, id, path) => Some((*id, path.as_deref()?)),
             Bytes::Static(_) => None,
         }
     }
@@ -151,8 +158,12 @@ impl FileId {
 
 /// Opens and maps a regular file.
 fn open(path: &Path) -> io::Result<(FileMap, FileId)> {
+    map(&File::open(path)?)
+}
+
+/// Maps a regular file.
+fn map(file: &File) -> io::Result<(FileMap, FileId)> {
     let refuse = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    let file = File::open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return refuse("not a regular file");
@@ -160,7 +171,7 @@ fn open(path: &Path) -> io::Result<(FileMap, FileId)> {
     if meta.len() == 0 {
         return refuse("the file is empty");
     }
-    Ok((FileMap::new(&file)?, FileId::of(&meta)))
+    Ok((FileMap::new(file)?, FileId::of(&meta)))
 }
 
 /// A file, mapped for reading.

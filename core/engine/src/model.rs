@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use std::sync::OnceLock;
 
-use tritone_formats::{GgufError, GgufFile, I2sLayout};
+use tritone_formats::{GgufError, GgufFile, I2sLayout, TensorView};
 
 use crate::api::{Input, ModelSource, Request};
 use crate::error::{GenerateError, LoadError};
@@ -58,6 +58,9 @@ impl Model {
             model: name.clone(),
             what,
         })?;
+        if let Some(what) = not_ternary(&file, &recipe) {
+            return Err(LoadError::Recipe { model: name, what });
+        }
         let (tokenizer, mut notices) = tokenizer(&file, &recipe).map_err(|e| e.into_load(&name))?;
         if tokenizer.vocab_size() > recipe.vocab {
             let what = format!(
@@ -73,6 +76,10 @@ impl Model {
         let (template, more) =
             ChatTemplate::new(template, &recipe.architecture, &tokenizer).map_err(text)?;
         notices.extend(more);
+        // What the program that made the file had to say; a few short lines.
+        let kept: Option<Vec<&str>> = file.value("tritone.notices").map_err(format)?;
+        let kept = kept.into_iter().flatten().take(8);
+        notices.extend(kept.map(|notice| notice.chars().take(400).collect()));
         let stops = StopSet::new(&tokenizer);
         let first = file.parts().next().and_then(|part| part.owner().file());
         let path = first.map(|(_, path)| path.to_owned());
@@ -194,6 +201,19 @@ impl Model {
         let at_once = self.recipe.architecture == "qwen3" && name.contains("bonsai");
         at_once.then_some(false)
     }
+}
+
+/// Says which matrix is stored in floats, if one is: it may be ternary all the same.
+fn not_ternary(file: &GgufFile<ModelBytes>, recipe: &Recipe) -> Option<String> {
+    let stored = |name: String| file.tensor(&name);
+    let floats = |tensor: &TensorView<'_>| tensor.ty().is_supported() && !tensor.ty().is_ternary();
+    let tensor = recipe.ternary_tensors().filter_map(stored).find(floats)?;
+    Some(format!(
+        "tensor '{}' is {}, and only ternary types are run; where the values are ternary all the same, \
+         `tritone convert` makes a file of them that runs, and says which value is not",
+        tensor.name(),
+        tensor.ty()
+    ))
 }
 
 /// FNV-1a over length, header and samples of the data of every file. The pages of the samples are

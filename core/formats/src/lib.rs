@@ -6,8 +6,8 @@
 //!
 //! - [`GgufFile`] checks a whole file once and then answers questions about metadata and tensors
 //!   without copying: values and tensors are views into the caller's bytes.
-//! - [`codec`] turns rows of one tensor type into `f32` and back; [`codec::I2s`] is the ternary type
-//!   of BitNet files and unpacks to *canonical* ternary rows, four columns to a byte.
+//! - [`codec`] turns rows of one tensor type into `f32` and back; [`codec::Ternary`] is any
+//!   ternary type and unpacks to *canonical* ternary rows, four columns to a byte.
 //! - [`hf`] plans a GGUF file out of a directory of the transformers library.
 //! - [`write::GgufWriter`] writes files in one pass, without holding tensor data.
 //!

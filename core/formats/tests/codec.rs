@@ -1,7 +1,9 @@
 //! Codecs against per-element formulas written down from the formats' descriptions.
 
 use proptest::prelude::*;
-use tritone_formats::codec::{CodecError, I2s, decode_row, encode_i2s, encode_row};
+use tritone_formats::codec::{
+    CodecError, Rounding, Scales, Ternary, decode_row, encode_row, encode_ternary,
+};
 use tritone_formats::{SizeError, TensorType};
 
 const BLOCKED: [TensorType; 3] = [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q6K];
@@ -272,7 +274,7 @@ proptest! {
         rows in 1_usize..5,
         blocks in 1_usize..4,
         seed in prop::collection::vec(-1_i8..=1, 4 * 3 * 128),
-        scale in -4.0_f32..4.0,
+        scale in 0.0_f32..4.0,
         damage in prop::option::of(any::<prop::sample::Index>()),
     ) {
         let columns = blocks * 128;
@@ -293,8 +295,9 @@ proptest! {
         if let Some(i) = damaged {
             bytes[i / 128 * 32 + i % 32] |= 3 << [6, 4, 2, 0][i % 128 / 32];
         }
-        let view = I2s::new(&bytes, rows, columns).unwrap();
-        prop_assert_eq!((view.rows(), view.columns(), view.scale()), (rows, columns, scale));
+        let view = i2s(&bytes, rows, columns).unwrap();
+        prop_assert_eq!((view.rows(), view.columns()), (rows, columns));
+        prop_assert_eq!(view.scales(), Ok(Scales::Tensor(scale)));
         for row in 0..rows {
             let mut canonical = vec![0xaa; columns / 4];
             let mut values = vec![9.0; columns];
@@ -317,13 +320,27 @@ proptest! {
     }
 }
 
+fn i2s(bytes: &[u8], rows: usize, columns: usize) -> Result<Ternary<'_>, CodecError> {
+    Ternary::new(TensorType::I2S, bytes, rows, columns)
+}
+
+fn encode_i2s(
+    ternary: &[i8],
+    rows: usize,
+    columns: usize,
+    scale: f32,
+) -> Result<Vec<u8>, CodecError> {
+    let (ty, scales) = (TensorType::I2S, Scales::Tensor(scale));
+    encode_ternary(ty, ternary, (rows, columns), &scales, Rounding::Exact)
+}
+
 #[test]
 fn ternary_tensors_are_checked() {
     let good = encode_i2s(&[1; 256], 2, 128, 0.5).unwrap();
-    assert!(I2s::new(&good[1..], 2, 128).is_err());
-    assert!(I2s::new(&good, 2, 127).is_err());
-    assert!(I2s::new(&good, usize::MAX, 128).is_err());
-    let view = I2s::new(&good, 2, 128).unwrap();
+    assert!(i2s(&good[1..], 2, 128).is_err());
+    assert!(i2s(&good, 2, 127).is_err());
+    assert!(i2s(&good, usize::MAX, 128).is_err());
+    let view = i2s(&good, 2, 128).unwrap();
     assert!(matches!(
         view.canonical_row(2, &mut [0; 32]),
         Err(CodecError::NoSuchRow { row: 2, rows: 2 })
@@ -333,12 +350,16 @@ fn ternary_tensors_are_checked() {
 
     let mut infinite = good.clone();
     infinite[64..68].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    assert_eq!(
-        I2s::new(&infinite, 2, 128).unwrap_err(),
-        CodecError::BadScale {
-            scale: f32::INFINITY
-        }
-    );
+    let wrong = i2s(&infinite, 2, 128).unwrap();
+    let scale = f32::INFINITY;
+    assert_eq!(wrong.scales(), Err(CodecError::BadScale { scale }));
+    assert_eq!(wrong.row_scales(1), Err(CodecError::BadScale { scale }));
+    for (scale, sound) in [(0.0, true), (-0.0, true), (-0.5, false), (f32::NAN, false)] {
+        let mut other = good.clone();
+        other[64..68].copy_from_slice(&f32::to_le_bytes(scale));
+        let read = i2s(&other, 2, 128).unwrap().scales();
+        assert_eq!(read.is_ok(), sound, "{scale}");
+    }
 
     let mut ternary = [0_i8; 256];
     ternary[200] = 2;

@@ -122,7 +122,7 @@ fn number_36_is_told_apart_by_size() {
     let old = file.tensor("a").unwrap();
     assert_eq!(old.ty().name(), "IQ4_NL_4_4");
     assert!(matches!(
-        old.i2s(),
+        old.ternary(),
         Err(GgufError::Unsupported { id: 36, .. })
     ));
     // Neither size fits exactly: I2_S with a gap behind it.
@@ -287,13 +287,13 @@ fn codec_errors_name_the_tensor() {
     let query = file.tensor("blk.0.attn_q.weight").unwrap();
     let mut canonical = [0; 32];
     query
-        .i2s()
+        .ternary()
         .unwrap()
         .canonical_row(0, &mut canonical)
         .unwrap();
     let unused = CodecError::UnusedCode { row: 1, column: 37 };
     assert_eq!(
-        query.i2s().unwrap().canonical_row(1, &mut canonical),
+        query.ternary().unwrap().canonical_row(1, &mut canonical),
         Err(unused.clone())
     );
     let expected = GgufError::Codec {
@@ -311,7 +311,7 @@ fn codec_errors_name_the_tensor() {
         file.tensor("q8").unwrap().row_bytes(1).is_err(),
         "there is one row"
     );
-    assert!(file.tensor("q8").unwrap().i2s().is_err());
+    assert!(file.tensor("q8").unwrap().ternary().is_err());
 }
 
 /// One sound scalar key named `k`.

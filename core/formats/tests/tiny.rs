@@ -93,11 +93,11 @@ fn ternary_weights_equal_the_packed_safetensors() {
                 u32::from(u16::from_le_bytes(scale.data().try_into().unwrap())) << 16,
             );
 
-            let ternary = tensor.i2s().unwrap();
+            let ternary = tensor.ternary().unwrap();
             let (rows, columns) = (ternary.rows(), ternary.columns());
             assert_eq!(packed.shape(), [rows / 4, columns], "{theirs}");
             assert!(
-                (ternary.scale() / scale - 1.0).abs() < 1.0 / 128.0,
+                (ternary.row_scales(0).unwrap()[0] / scale - 1.0).abs() < 1.0 / 128.0,
                 "{theirs}"
             );
 

@@ -4,7 +4,6 @@ mod directory;
 mod file;
 mod safetensors;
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,14 +18,17 @@ use tritone_formats::write::GgufWriter;
 use super::args::CommonArgs;
 use super::atomic::AtomicFile;
 use super::console::Console;
+use super::directory as places;
 use super::failure::{CANCELLED, Usage};
 use super::interrupt::Interrupt;
-use super::output::{Meter, check_space, refuse_existing};
+use super::output::{Bytes, Meter, check_space, refuse_existing, write_tensors};
 use super::{setup, types};
 
 const EXAMPLES: &str = "\
 Weights and scales stay what they are, so that the model computes the same; where the new type cannot
-hold a scale exactly, nothing is written unless --lossy allows the nearest one. Ternary embeddings
+hold a scale exactly, nothing is written unless --lossy allows the nearest one. Floats that lie on a
+ternary grid already, as some models are published, become ternary; without --type they and the
+weights of directories get the type that holds them exactly. Ternary embeddings
 become F16, which holds them. Everything else is copied. Parts of a model that is cut into several
 files (NAME-00001-of-00003.gguf) are joined.
 
@@ -65,6 +67,11 @@ pub(crate) struct ConvertArgs {
     /// Store the nearest scale where a type with scales of 16 bits cannot hold one exactly.
     #[arg(long)]
     lossy: bool,
+    /// Round weights that are floats, and lie on no ternary grid, to ternary ones: `absmean` takes
+    /// round(w / mean|w|) with one scale a matrix. Right for master weights of models that were
+    /// trained so, the ruin of all others.
+    #[arg(long, value_name = "HOW")]
+    ternarise: Option<Ternarise>,
 }
 
 /// Most bytes in a file of a model directory, as the transformers library has long had it.
@@ -101,8 +108,10 @@ pub(crate) fn run(
     }
     let path = match &source {
         ModelSource::File(path) => Some(path.as_path()),
-        ModelSource::Embedded { .. } => None,
+        ModelSource::Open { .. } | ModelSource::Embedded { .. } => None,
     };
+    let place = path.and_then(places::of);
+    let path = place.as_deref().or(path);
     let target = match &args.out {
         Some(path) => path.clone(),
         None => default_target(path, args.form),
@@ -125,30 +134,37 @@ pub(crate) fn run(
         }
     };
     refuse_existing(&target, args.force)?;
-    let rounding = match args.lossy {
-        true => Rounding::Nearest,
-        false => Rounding::Exact,
-    };
     let job = Job {
         target: &target,
+        rounding: match args.lossy {
+            true => Rounding::Nearest,
+            false => Rounding::Exact,
+        },
+        ternarise: args.ternarise,
         force: args.force,
         ty,
         most: args.split_size.map_or(u64::MAX, |mb| mb * 1_000_000),
         console,
         started: Instant::now(),
     };
-    match path.filter(|path| path.is_dir()) {
-        Some(directory) => directory::convert(directory, &job, rounding),
-        None => file::convert(&source, layout, &job, rounding),
+    match &place {
+        Some(place) => directory::convert(place, &job),
+        None => file::convert(&source, layout, &job),
     }
 }
 
-/// Makes the bytes of a tensor.
-type Bytes<'a> = Box<dyn FnOnce() -> anyhow::Result<Cow<'a, [u8]>> + 'a>;
+/// How floats become ternary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Ternarise {
+    /// By the mean of their magnitudes, as BitNet does it in training.
+    Absmean,
+}
 
 /// What is written, and where to.
 struct Job<'a> {
     target: &'a Path,
+    rounding: Rounding,
+    ternarise: Option<Ternarise>,
     force: bool,
     ty: Option<TensorType>,
     /// Bytes of weights in a file.
@@ -175,22 +191,23 @@ impl Job<'_> {
         check_space(self.target, size)?;
         let interrupt = Interrupt::listen()?;
         let mut meter = Meter::new(self.console, size);
-        let mut files = Vec::new();
+        let (mut before, mut files) = (0, Vec::new());
         for (part, target) in parts.into_iter().zip(&targets) {
             refuse_existing(target, self.force)?;
             let writing = || format!("cannot write '{}'", target.display());
             let out = AtomicFile::create(target).with_context(writing)?;
-            let tensors = tensors.by_ref().take(part.tensor_names().len());
-            let mut body = part.begin(out).with_context(writing)?;
-            for (tensor, bytes) in tensors {
-                let bytes = bytes().with_context(|| format!("cannot convert '{name}'"))?;
-                body.write(&tensor, &bytes).with_context(writing)?;
-                meter.advance(bytes.len() as u64);
-                if interrupt.is_pressed() {
-                    return Ok(ExitCode::from(CANCELLED));
-                }
-            }
-            files.push(body.finish().with_context(writing)?);
+            let mut last = 0;
+            let mut written = |done: u64| {
+                last = done;
+                meter.show(before + done);
+                !interrupt.is_pressed()
+            };
+            let out = write_tensors(part, out, &mut tensors, &mut written);
+            let Some(out) = out.with_context(|| format!("cannot convert '{name}'"))? else {
+                return Ok(ExitCode::from(CANCELLED));
+            };
+            before += last;
+            files.push(out);
         }
         for (out, target) in files.into_iter().zip(&targets) {
             refuse_existing(target, self.force)?;

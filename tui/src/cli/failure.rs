@@ -69,7 +69,7 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
 }
 
 /// The error and its causes in one line; causes that an outer message already quotes are left out.
-fn message(error: &anyhow::Error) -> String {
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();

@@ -32,7 +32,7 @@ pub(crate) fn run(
     let setup = Setup::new(common)?;
     let input = input(args)?;
     let interrupt = Interrupt::listen()?;
-    let model = Arc::new(setup.open()?);
+    let model = Arc::new(setup.open_and_say(console, &interrupt)?);
     let tokens = model.encode(&input)?;
     let trained = model.recipe().trained_context;
     if common.ctx.is_some() && tokens.len() > setup.profile().context {

@@ -10,6 +10,7 @@ mod chat;
 mod console;
 mod convert;
 pub(crate) mod date;
+mod directory;
 mod embed;
 mod eval;
 #[cfg(test)]

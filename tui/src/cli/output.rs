@@ -1,9 +1,14 @@
 //! Model files that are written: checks before, progress meanwhile.
 
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use tritone_engine::human_bytes;
+use tritone_formats::write::GgufWriter;
 
 use super::console::{Console, Progress};
 
@@ -41,6 +46,31 @@ pub(super) fn check_space(target: &Path, size: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Makes the bytes of a tensor.
+pub(super) type Bytes<'a> = Box<dyn FnOnce() -> anyhow::Result<Cow<'a, [u8]>> + 'a>;
+
+/// Writes a file as planned, with as many of `tensors` as it has. `written` gets the bytes of tensors so
+/// far and returns `false` to stop; the result is then `None`.
+pub(super) fn write_tensors<'b, W: Write>(
+    plan: GgufWriter,
+    out: W,
+    tensors: &mut dyn Iterator<Item = (String, Bytes<'b>)>,
+    written: &mut dyn FnMut(u64) -> bool,
+) -> anyhow::Result<Option<W>> {
+    let count = plan.tensor_names().len();
+    let mut body = plan.begin(out)?;
+    let mut done = 0;
+    for (tensor, bytes) in tensors.take(count) {
+        let bytes = bytes().with_context(|| format!("cannot convert '{tensor}'"))?;
+        body.write(&tensor, &bytes)?;
+        done += bytes.len() as u64;
+        if !written(done) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.finish()?))
+}
+
 /// How far the file has come.
 pub(super) struct Meter {
     line: Progress,
@@ -62,7 +92,12 @@ impl Meter {
 
     /// So many bytes more are done.
     pub(super) fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
+        self.show(self.done + bytes);
+    }
+
+    /// So many bytes are done by now.
+    pub(super) fn show(&mut self, done: u64) {
+        self.done = done;
         let (started, done, total) = (self.started, self.done, self.total.max(1));
         self.line.show(|| {
             let rate = done as f64 / started.elapsed().as_secs_f64().max(1e-3);

@@ -20,7 +20,9 @@ use tritone_profile::{
 };
 
 use super::args::CommonArgs;
-use super::console::visible;
+use super::console::{Console, visible};
+use super::directory::{self, cache::Converted};
+use super::interrupt::Interrupt;
 use crate::app::backend::{ChoiceCard, Races};
 use crate::cli::date;
 use crate::cli::models::resolve;
@@ -129,12 +131,74 @@ impl Setup {
         self.resolved.profile()
     }
 
-    /// Opens the model without loading its weights.
+    /// Where the model is opened from: the file itself, or the one that a directory was converted to,
+    /// and what there is to say about that.
     ///
     /// # Errors
-    /// When the file is missing, damaged, or not a model this program runs.
-    pub(crate) fn open(&self) -> Result<Model, LoadError> {
-        Model::open_as(&self.source, self.i2s_layout)
+    /// When a directory holds no model this program runs, or `progress` ended its conversion.
+    pub(crate) fn resolve(
+        &self,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Converted, LoadError> {
+        if let ModelSource::File(path) = &self.source
+            && let Some(place) = directory::of(path)
+        {
+            return directory::cache::open(&place, self.models_cache().as_deref(), progress);
+        }
+        Ok(Converted {
+            source: self.source.clone(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// Opens the model without loading its weights; the second value is what there is to say.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or not a model this program runs, or `progress` ended the
+    /// conversion of a directory.
+    pub(crate) fn open(
+        &self,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<(Model, Vec<String>), LoadError> {
+        let Converted { source, notes } = self.resolve(progress)?;
+        // A layout belongs to files that others have made.
+        let own = matches!(&self.source, ModelSource::File(path) if directory::of(path).is_some());
+        let layout = match own {
+            true => I2sLayout::Canonical,
+            false => self.i2s_layout,
+        };
+        Ok((Model::open_as(&source, layout)?, notes))
+    }
+
+    /// [`open`](Self::open) with a line on `console` while it takes time, and what there is to say said.
+    ///
+    /// # Errors
+    /// As for `open`.
+    pub(crate) fn open_and_say(
+        &self,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Result<Model, LoadError> {
+        let mut line = console.progress();
+        let (model, notes) = self.open(&mut |progress| {
+            line.loading(&progress);
+            !interrupt.is_pressed()
+        })?;
+        line.clear();
+        for note in &notes {
+            console.note(note);
+        }
+        Ok(model)
+    }
+
+    /// Where converted directories are kept.
+    fn models_cache(&self) -> Option<PathBuf> {
+        let dir = match self.profile().pack_cache.as_str() {
+            "off" => None,
+            "auto" => store::directory(&process_environment),
+            dir => Some(dir.into()),
+        };
+        Some(dir?.join("models"))
     }
 
     /// The kernel for `model`: the one that was named, else the fastest one of a race with this model on
@@ -372,9 +436,11 @@ impl Setup {
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Ready, LoadError> {
         let begin = Instant::now();
-        let model = Arc::new(self.open()?);
+        let (model, mut notes) = self.open(progress)?;
+        let model = Arc::new(model);
         let open = begin.elapsed();
-        let (options, mut notes) = self.options(&model, 1);
+        let (options, more) = self.options(&model, 1);
+        notes.extend(more);
         let engine = Engine::start(model, &options, progress)?;
         notes.extend(engine.info().notices.iter().cloned());
         Ok(Ready {
@@ -599,7 +665,7 @@ mod tests {
             ..CommonArgs::default()
         };
         let mut machine = setup(0, &asked);
-        let model = machine.open().unwrap();
+        let (model, _) = machine.open(&mut |_| true).unwrap();
         let small = Capacity::new(1024, 1, 64);
         let large = Capacity::new(1 << 18, 1, 64);
         let needed = machine.plan(&model, large).plan.unwrap().total();
@@ -674,7 +740,7 @@ mod tests {
                 ..CommonArgs::default()
             })
             .unwrap();
-            setup.context(&setup.open().unwrap())
+            setup.context(&setup.open(&mut |_| true).unwrap().0)
         };
         assert_eq!(context(None), 1024);
         assert_eq!(context(Some(2000)), 2000);

@@ -17,14 +17,14 @@
 //! say. Encoders refuse values that the type cannot hold.
 
 mod float;
-mod i2s;
+mod grid;
 mod kquants;
 mod q6k;
 mod quants;
 mod ternary;
 
-pub use i2s::{I2s, encode_i2s};
-pub use ternary::{Rounding, Scales, Span, Ternary, encode_ternary, ternary_values};
+pub use grid::{Grid, OffGrid, absmean, ternary_grid};
+pub use ternary::{Rounding, Scales, Span, Ternary, encode_ternary, lossless_type, ternary_values};
 
 use crate::types::{SizeError, TensorType};
 
@@ -65,12 +65,6 @@ pub enum CodecError {
         row: usize,
         /// How many there are.
         rows: usize,
-    },
-    /// The tensor is not of type I2_S.
-    #[error("ternary weights of type I2_S expected, but the type is {ty}")]
-    NotI2s {
-        /// Its type.
-        ty: TensorType,
     },
     /// The tensor is not of a ternary type.
     #[error("ternary weights expected, but the type is {ty}")]
@@ -120,8 +114,8 @@ pub enum CodecError {
         /// The column.
         column: usize,
     },
-    /// A ternary scale that is infinite or not a number.
-    #[error("the scale of the ternary weights is {scale}; it must be finite")]
+    /// A ternary scale that is infinite, negative or not a number.
+    #[error("a scale of the ternary weights is {scale}; it must be finite and not negative")]
     BadScale {
         /// The scale found.
         scale: f32,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::index::text;
 use super::layout::TensorEntry;
-use crate::codec::{self, CodecError, I2s, Ternary};
+use crate::codec::{self, CodecError, Ternary};
 use crate::error::{GgufError, shown};
 use crate::types::TensorType;
 
@@ -111,19 +111,6 @@ impl<'a> TensorView<'a> {
                 rows: self.rows(),
             })
         })
-    }
-
-    /// The tensor as ternary rows with one scale.
-    ///
-    /// # Errors
-    ///
-    /// When the type is not I2_S, or the scale is not finite.
-    pub fn i2s(&self) -> Result<I2s<'a>, GgufError> {
-        let bytes = self.bytes()?;
-        if self.ty() != TensorType::I2S {
-            return Err(self.codec(CodecError::NotI2s { ty: self.ty() }));
-        }
-        I2s::new(bytes, self.rows(), self.columns()).map_err(|source| self.codec(source))
     }
 
     /// The tensor as ternary rows with scales, whatever form they are stored in.

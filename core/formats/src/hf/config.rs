@@ -85,10 +85,20 @@ pub(super) enum Stored {
     Divide,
     /// Master weights.
     Online,
+    /// Floats that are ternary already.
+    Grid,
 }
 
-/// YaRN: factor and first context.
-pub(super) type Yarn = (f64, u32);
+/// How rotary angles were changed for longer contexts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum RopeScaling {
+    /// Not at all.
+    None,
+    /// Divided.
+    Linear { factor: f64 },
+    /// YaRN.
+    Yarn { factor: f64, original: u32 },
+}
 
 /// The configuration of a model that is supported.
 #[derive(Debug)]
@@ -105,8 +115,7 @@ pub(super) struct Config {
     pub(super) context: u32,
     pub(super) eps: f64,
     pub(super) theta: f64,
-    pub(super) linear: Option<f64>,
-    pub(super) yarn: Option<Yarn>,
+    pub(super) scaling: RopeScaling,
     pub(super) tied: bool,
     pub(super) sub_norms: bool,
     pub(super) head_norms: bool,
@@ -167,28 +176,30 @@ impl Config {
         };
         let rope = raw.rope_parameters.or(raw.rope_scaling).unwrap_or_default();
         let factor = rope.factor.unwrap_or(1.0);
-        let (linear, yarn) = match rope.rope_type.as_deref() {
-            None | Some("default") => (None, None),
-            Some("linear") => (Some(factor), None),
+        let scaling = match rope.rope_type.as_deref() {
+            None | Some("default") => RopeScaling::None,
+            Some("linear") => RopeScaling::Linear { factor },
             Some("yarn") => {
-                let first = rope.original_max_position_embeddings;
-                (
-                    None,
-                    Some((factor, first.unwrap_or(raw.max_position_embeddings))),
-                )
+                let original = rope.original_max_position_embeddings;
+                RopeScaling::Yarn {
+                    factor,
+                    original: original.unwrap_or(raw.max_position_embeddings),
+                }
             }
             Some(other) => {
                 let other = other.escape_default();
                 return refuse(format!("rope_type '{other}' is not supported"));
             }
         };
-        let Some(quantization) = raw.quantization_config else {
-            return refuse(
-                "there is no quantization_config; only ternary models are run".to_owned(),
-            );
+        let quantization = raw.quantization_config.as_ref();
+        let stored = match quantization {
+            Some(quantization) => stored(quantization)?,
+            // The first reproductions of BitNet are master weights and do not say so.
+            None if class == "BitnetForCausalLM" => Stored::Online,
+            None => Stored::Grid,
         };
-        let stored = stored(&quantization)?;
-        if quantization.use_rms_norm {
+        let own_norms = quantization.filter(|quantization| quantization.use_rms_norm);
+        if let Some(quantization) = own_norms {
             // transformers has its own default for this epsilon.
             let eps = quantization.rms_norm_eps.unwrap_or(1e-6);
             if eps != raw.rms_norm_eps || sub_norms {
@@ -211,12 +222,11 @@ impl Config {
             context: raw.max_position_embeddings,
             eps: raw.rms_norm_eps,
             theta: rope.rope_theta.or(raw.rope_theta).unwrap_or(10_000.0),
-            linear,
-            yarn,
+            scaling,
             tied: raw.tie_word_embeddings,
             sub_norms,
             head_norms: architecture == "qwen3",
-            input_norms: quantization.use_rms_norm,
+            input_norms: own_norms.is_some(),
             permuted: architecture == "llama",
             stored,
             bos: first(raw.bos_token_id),

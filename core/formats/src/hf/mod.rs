@@ -8,10 +8,11 @@
 //! | `generation_config.json` | more tokens that end an answer |
 //! | chat template | in `tokenizer_config.json`, `chat_template.jinja` or `chat_template.json` |
 //!
-//! Ternary weights come in three ways. *Packed*: bytes of four codes, the first quarter of the rows
+//! Ternary weights come in four ways. *Packed*: bytes of four codes, the first quarter of the rows
 //! in the lowest bits, with `weight_scale`, by which is multiplied (`linear_class` `autobitlinear`)
 //! or divided (`bitlinear`, and if nothing is said). *Online*: master weights, of which
-//! `round(w / mean|w|)` is taken, as transformers does on every forward pass.
+//! `round(w / mean|w|)` is taken, as transformers does on every forward pass. *Unpacked*: floats that lie
+//! on a ternary grid already, where there is no `quantization_config`.
 
 mod config;
 mod export;
@@ -23,10 +24,10 @@ pub use export::{HfDtype, HfExport, HfPart};
 pub use plan::{HfPlan, HfTensor};
 pub use tokenizer::HfTokenizer;
 
-use config::Config;
+use config::{Config, Stored};
 use tensors::Tensors;
 
-use crate::codec::CodecError;
+use crate::codec::{CodecError, OffGrid};
 use crate::write::WriteError;
 
 /// The files of a directory. Only `config` and `shards` have to be there.
@@ -80,6 +81,27 @@ pub enum HfError {
         /// What is wrong.
         what: String,
     },
+    /// Weights that are floats and not ternary ones.
+    #[error("tensor '{name}': {source}")]
+    OffGrid {
+        /// Its name in the directory.
+        name: String,
+        /// The first value that shows it.
+        source: OffGrid,
+    },
+    /// Ternary weights with scales that no type holds exactly.
+    #[error("tensor '{name}': no type holds its scales ({scales}) exactly in rows of {columns}")]
+    NoType {
+        /// Its name in the directory.
+        name: String,
+        /// How far a scale reaches.
+        scales: String,
+        /// Its row length.
+        columns: usize,
+    },
+    /// The caller asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// A tensor that does not fit into the wanted type.
     #[error("tensor '{name}': {source}")]
     Codec {
@@ -119,6 +141,13 @@ impl<'a> HfModel<'a> {
             tensors,
             tokenizer,
         })
+    }
+
+    /// Takes floats for master weights, though nothing says that they are.
+    pub fn ternarise(&mut self) {
+        if self.config.stored == Stored::Grid {
+            self.config.stored = Stored::Online;
+        }
     }
 
     /// What the user should know.

@@ -1,10 +1,11 @@
 //! What a GGUF file of a directory holds.
 
+use super::config::{RopeScaling, Stored};
 use super::tensors::fault;
 use super::{HfError, HfModel};
-use crate::codec::{CodecError, Rounding, Scales, encode_ternary};
+use crate::codec::{CodecError, Rounding, Scales, encode_ternary, lossless_type};
 use crate::types::TensorType;
-use crate::write::GgufWriter;
+use crate::write::{GgufWriter, Strings};
 
 /// Where a tensor comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,21 +41,73 @@ pub struct HfPlan {
 }
 
 impl HfModel<'_> {
-    /// Plans a GGUF file whose ternary matrices have the type `ty`.
+    /// Plans a GGUF file whose ternary matrices have the type `ty`, or else each the one that holds it
+    /// exactly. For that, weights that are floats are looked through; `watch` gets the bytes of
+    /// them so far, and returns `false` to stop.
     ///
     /// # Errors
     ///
-    /// When a tensor is missing, or has another shape or type than `config.json` says.
-    pub fn plan(&self, name: &str, ty: TensorType) -> Result<HfPlan, HfError> {
+    /// When a tensor is missing, or has another shape or type than `config.json` says, or no type holds
+    /// it exactly; [`HfError::Stopped`] when `watch` said so.
+    pub fn plan(
+        &self,
+        name: &str,
+        ty: Option<TensorType>,
+        watch: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<HfPlan, HfError> {
         let mut writer = GgufWriter::new();
         self.describe(name, &mut writer)?;
         self.tokenizer.plan(&mut writer)?;
-        let tensors = self.tensors_of(ty)?;
+        if !self.notices().is_empty() {
+            writer.metadata("tritone.notices", Strings(&self.notices()))?;
+        }
+        let mut tensors = self.tensors_of(ty.unwrap_or(TensorType::I2S))?;
+        if ty.is_none() {
+            self.choose_types(&mut tensors, watch)?;
+        }
         for tensor in &tensors {
             let dims: Vec<usize> = tensor.shape.iter().rev().copied().collect();
             writer.tensor(&tensor.name, tensor.ty, &dims)?;
         }
         Ok(HfPlan { writer, tensors })
+    }
+
+    /// Gives every ternary tensor the type that holds it exactly.
+    fn choose_types(
+        &self,
+        tensors: &mut [HfTensor],
+        watch: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<(), HfError> {
+        let mut seen = 0;
+        for tensor in tensors {
+            let (Source::Ternary { .. }, &[rows, columns]) = (&tensor.source, &tensor.shape[..])
+            else {
+                continue;
+            };
+            let scales = match self.config.stored {
+                Stored::Grid => {
+                    if !watch(seen) {
+                        return Err(HfError::Stopped);
+                    }
+                    seen += self.tensors.size(&format!("{}.weight", tensor.from));
+                    let stored = self.config.stored;
+                    self.tensors
+                        .ternary(&tensor.from, (rows, columns), stored)?
+                        .1
+                }
+                Stored::Divide | Stored::Multiply | Stored::Online => Scales::Tensor(1.0),
+            };
+            tensor.ty = lossless_type(&scales, columns).ok_or_else(|| HfError::NoType {
+                name: tensor.from.clone(),
+                scales: match &scales {
+                    Scales::Tensor(_) => "one for the tensor".to_owned(),
+                    Scales::Row(_) => "one for every row".to_owned(),
+                    Scales::Group { columns, .. } => format!("one for {columns} columns"),
+                },
+                columns,
+            })?;
+        }
+        Ok(())
     }
 
     fn describe(&self, name: &str, writer: &mut GgufWriter) -> Result<(), HfError> {
@@ -81,14 +134,17 @@ impl HfModel<'_> {
         writer.metadata(&eps, c.eps as f32)?;
         writer.metadata(&format!("{arch}.rope.freq_base"), c.theta as f32)?;
         let key = |key: &str| format!("{arch}.rope.scaling.{key}");
-        if let Some(factor) = c.linear {
-            writer.metadata(&key("type"), "linear")?;
-            writer.metadata(&key("factor"), factor as f32)?;
-        }
-        if let Some((factor, first)) = c.yarn {
-            writer.metadata(&key("type"), "yarn")?;
-            writer.metadata(&key("factor"), factor as f32)?;
-            writer.metadata(&key("original_context_length"), first)?;
+        match c.scaling {
+            RopeScaling::None => {}
+            RopeScaling::Linear { factor } => {
+                writer.metadata(&key("type"), "linear")?;
+                writer.metadata(&key("factor"), factor as f32)?;
+            }
+            RopeScaling::Yarn { factor, original } => {
+                writer.metadata(&key("type"), "yarn")?;
+                writer.metadata(&key("factor"), factor as f32)?;
+                writer.metadata(&key("original_context_length"), original)?;
+            }
         }
         Ok(())
     }
@@ -193,9 +249,18 @@ impl HfModel<'_> {
                     return Err(fault(from, "is no matrix"));
                 };
                 let dims = (rows, columns);
-                let (mut ternary, scales) = self.tensors.ternary(from, dims, self.config.stored)?;
+                let (mut ternary, mut scales) =
+                    self.tensors.ternary(from, dims, self.config.stored)?;
                 if let Some(head_dim) = permuted {
                     ternary = interleaved(&ternary, columns, head_dim);
+                    scales = match scales {
+                        Scales::Tensor(scale) => Scales::Tensor(scale),
+                        Scales::Row(scales) => Scales::Row(interleaved(&scales, 1, head_dim)),
+                        Scales::Group { columns: n, values } => Scales::Group {
+                            columns: n,
+                            values: interleaved(&values, columns / n, head_dim),
+                        },
+                    };
                 }
                 self.encode(tensor, &ternary, dims, &scales, rounding)
             }
@@ -220,9 +285,9 @@ impl HfModel<'_> {
 
 /// Rows of every head in the order of GGUF files of arch `llama`: of the two halves that are rotated
 /// together, one row of each in turn.
-fn interleaved(ternary: &[i8], columns: usize, head_dim: usize) -> Vec<i8> {
+fn interleaved<T: Copy>(rows: &[T], columns: usize, head_dim: usize) -> Vec<T> {
     let half = head_dim / 2;
-    let heads = ternary.chunks_exact(head_dim * columns);
+    let heads = rows.chunks_exact(head_dim * columns);
     heads
         .flat_map(|head| {
             let row = move |i: usize| &head[i * columns..][..columns];

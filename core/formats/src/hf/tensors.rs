@@ -6,7 +6,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::HfError;
 use super::config::Stored;
-use crate::codec::{Scales, decode_row};
+use crate::codec::{Grid, Scales, absmean, decode_row, ternary_grid};
 use crate::types::TensorType;
 
 /// A view of every tensor.
@@ -14,9 +14,6 @@ use crate::types::TensorType;
 pub(super) struct Tensors<'a> {
     by_name: HashMap<String, TensorView<'a>>,
 }
-
-/// Ternary weights, row by row, and their scale.
-pub(super) type Ternary = (Vec<i8>, Scales);
 
 pub(super) fn fault(name: &str, what: impl Into<String>) -> HfError {
     HfError::Tensor {
@@ -84,19 +81,34 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// Bytes of a tensor; 0 if it is not there.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        self.by_name
+            .get(name)
+            .map_or(0, |view| view.data().len() as u64)
+    }
+
     /// The ternary weights of the projection `name`, which has `rows` outputs of `columns` inputs.
     pub(super) fn ternary(
         &self,
         name: &str,
         (rows, columns): (usize, usize),
         stored: Stored,
-    ) -> Result<Ternary, HfError> {
+    ) -> Result<Grid, HfError> {
         if self.by_name.contains_key(&format!("{name}.bias")) {
             return Err(fault(&format!("{name}.bias"), "biases are not supported"));
         }
         let weight = format!("{name}.weight");
-        if stored == Stored::Online {
-            return Ok(online(&self.values(&weight, &[rows, columns])?));
+        match stored {
+            Stored::Online => return Ok(absmean(&self.values(&weight, &[rows, columns])?)),
+            Stored::Grid => {
+                let grid = ternary_grid(&self.values(&weight, &[rows, columns])?, columns);
+                return grid.map_err(|source| HfError::OffGrid {
+                    name: weight,
+                    source,
+                });
+            }
+            Stored::Divide | Stored::Multiply => {}
         }
         // Four rows a byte; transformers fills up the last ones.
         let quarter = rows.div_ceil(4);
@@ -125,24 +137,17 @@ impl<'a> Tensors<'a> {
             _ => &[1],
         };
         let scale = self.values(&scale_name, shape)?[0];
+        if scale <= 0.0 {
+            let what = format!("is {scale}; a scale is larger than zero");
+            return Err(fault(&scale_name, what));
+        }
         let scale = match stored {
             Stored::Divide => 1.0 / scale,
-            Stored::Multiply | Stored::Online => scale,
+            Stored::Multiply | Stored::Online | Stored::Grid => scale,
         };
         if !scale.is_finite() {
-            return Err(fault(&scale_name, "a scale of zero cannot be divided by"));
+            return Err(fault(&scale_name, "is too small to be divided by"));
         }
         Ok((ternary, Scales::Tensor(scale)))
     }
-}
-
-/// `round(w / mean|w|)`, at most one step, as transformers computes it.
-fn online(weights: &[f32]) -> Ternary {
-    let sum: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
-    let mean = (sum / weights.len().max(1) as f64) as f32;
-    let inverse = 1.0 / mean.max(1e-5);
-    let ternary = weights
-        .iter()
-        .map(|w| (w * inverse).round_ties_even().clamp(-1.0, 1.0) as i8);
-    (ternary.collect(), Scales::Tensor(1.0 / inverse))
 }

@@ -94,7 +94,7 @@ fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::
         console.note(note);
     }
     let interrupt = Interrupt::listen()?;
-    let model = Arc::new(setup.open()?);
+    let model = Arc::new(setup.open_and_say(console, &interrupt)?);
     for notice in model.notices() {
         console.note(notice);
     }

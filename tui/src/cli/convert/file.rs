@@ -4,26 +4,29 @@ use std::borrow::Cow;
 
 use anyhow::Context as _;
 use tritone_engine::{ModelBytes, ModelSource, open_gguf};
-use tritone_formats::codec::{self, CodecError, Rounding, Scales};
+use tritone_formats::codec::{self, CodecError, Grid, Scales};
 use tritone_formats::write::GgufWriter;
 use tritone_formats::{GgufFile, I2sLayout, TensorType, TensorView};
 
 use super::Job;
+use crate::cli::output::Bytes;
 
 /// Writes the tensors of `source` with ternary weights of another type.
 pub(super) fn convert(
     source: &ModelSource,
     layout: I2sLayout,
     job: &Job<'_>,
-    rounding: Rounding,
 ) -> anyhow::Result<std::process::ExitCode> {
     let name = source.name();
     let reading = || format!("cannot read '{name}'");
     let mut file = open_gguf(source)?;
     file.set_i2s_layout(layout).with_context(reading)?;
-    let plan = plan(&file, job.ty).with_context(reading)?;
-    let tensors = file.tensors().map(|tensor| {
-        let bytes: super::Bytes<'_> = Box::new(move || bytes(&tensor, job.ty, rounding));
+    let types = file.tensors().map(|tensor| new_type(&tensor, job));
+    let types: anyhow::Result<Vec<_>> = types.collect();
+    let types = types.with_context(reading)?;
+    let plan = plan(&file, &types, job.ty).with_context(reading)?;
+    let tensors = file.tensors().zip(types).map(|(tensor, ty)| {
+        let bytes: Bytes<'_> = Box::new(move || bytes(&tensor, ty, job));
         (tensor.name().to_owned(), bytes)
     });
     job.write(plan, (&name, file.file_len()), tensors)
@@ -32,13 +35,13 @@ pub(super) fn convert(
 /// The bytes of a tensor in the new file.
 fn bytes<'a>(
     tensor: &TensorView<'a>,
-    ty: Option<TensorType>,
-    rounding: Rounding,
+    ty: TensorType,
+    job: &Job<'_>,
 ) -> anyhow::Result<Cow<'a, [u8]>> {
-    match new_type(tensor, ty) {
+    match ty {
         ty if ty == tensor.ty() => Ok(Cow::Borrowed(tensor.bytes()?)),
         TensorType::F16 => halves(tensor).map(Cow::Owned),
-        ty => ternary(tensor, ty, rounding)
+        ty => ternary(tensor, ty, job)
             .with_context(|| format!("tensor '{}' cannot become {ty}", tensor.name()))
             .map(Cow::Owned),
     }
@@ -46,16 +49,51 @@ fn bytes<'a>(
 
 /// What becomes of a tensor's type: the matrices of the layers take the new one, ternary tables
 /// become halves, the rest stays. Without a new one all stays, but for layouts that nothing in a
-/// file could tell.
-fn new_type(tensor: &TensorView<'_>, ty: Option<TensorType>) -> TensorType {
-    match (ty, tensor.ty()) {
+/// file could tell, and for floats, which get the type that holds them exactly.
+fn new_type(tensor: &TensorView<'_>, job: &Job<'_>) -> anyhow::Result<TensorType> {
+    let old = tensor.ty();
+    let matrix = is_matrix(tensor.name());
+    Ok(match (job.ty, old) {
         (None, TensorType::I2sArm | TensorType::I2sRows4) => TensorType::I2S,
-        (Some(new), old) if old.is_ternary() => match tensor.name().starts_with("blk.") {
-            true => new,
-            false => TensorType::F16,
-        },
+        (Some(new), old) if matrix && (old.is_ternary() || is_float(old)) => new,
+        (Some(_), old) if old.is_ternary() => TensorType::F16,
+        (None, old) if matrix && is_float(old) => {
+            let (_, scales) = floats(tensor, job)?;
+            let ty = codec::lossless_type(&scales, tensor.columns());
+            ty.with_context(|| {
+                let name = tensor.name();
+                format!(
+                    "no type holds the scales of '{name}' exactly; --type with --lossy rounds them"
+                )
+            })?
+        }
         (_, old) => old,
-    }
+    })
+}
+
+fn is_float(ty: TensorType) -> bool {
+    [TensorType::F32, TensorType::F16, TensorType::Bf16].contains(&ty)
+}
+
+/// Whether a tensor is a ternary matrix of a layer, going by its name.
+fn is_matrix(name: &str) -> bool {
+    let inner = name
+        .strip_prefix("blk.")
+        .and_then(|name| name.strip_suffix(".weight"));
+    inner
+        .and_then(|inner| inner.split_once('.'))
+        .is_some_and(|(_, inner)| {
+            [
+                "attn_q",
+                "attn_k",
+                "attn_v",
+                "attn_output",
+                "ffn_gate",
+                "ffn_up",
+                "ffn_down",
+            ]
+            .contains(&inner)
+        })
 }
 
 /// llama.cpp's and bitnet.cpp's number for a file whose weights mostly have this type.
@@ -69,29 +107,62 @@ fn file_type(ty: TensorType) -> Option<u32> {
     }
 }
 
-fn plan(file: &GgufFile<ModelBytes>, ty: Option<TensorType>) -> anyhow::Result<GgufWriter> {
+fn plan(
+    file: &GgufFile<ModelBytes>,
+    types: &[TensorType],
+    ty: Option<TensorType>,
+) -> anyhow::Result<GgufWriter> {
     let mut plan = GgufWriter::new();
+    let changed = |(tensor, ty): (TensorView<'_>, &TensorType)| tensor.ty() != *ty;
+    let changed = file.tensors().zip(types).any(changed);
     for (key, value) in file.metadata() {
         // What the new file says about itself, or what is wrong for it.
-        let own = key == "general.alignment" || (key == "general.file_type" && ty.is_some());
+        let own = key == "general.alignment" || (key == "general.file_type" && changed);
         if !own && !key.starts_with("split.") {
             plan.metadata(key, value)?;
         }
     }
-    if let Some(number) = ty.and_then(file_type) {
+    if changed && let Some(number) = ty.and_then(file_type) {
         plan.metadata("general.file_type", number)?;
     }
-    let mut ternary = 0;
-    for tensor in file.tensors() {
-        let ty = new_type(&tensor, ty);
-        plan.tensor(tensor.name(), ty, tensor.dims())?;
-        ternary += usize::from(tensor.ty().is_ternary());
+    for (tensor, ty) in file.tensors().zip(types) {
+        plan.tensor(tensor.name(), *ty, tensor.dims())?;
     }
-    anyhow::ensure!(ternary > 0, "it has no ternary weights");
+    anyhow::ensure!(
+        types.iter().any(|ty| ty.is_ternary()),
+        "it has no ternary weights"
+    );
     Ok(plan)
 }
 
-fn ternary(tensor: &TensorView<'_>, ty: TensorType, rounding: Rounding) -> anyhow::Result<Vec<u8>> {
+/// The weights and scales of a matrix of floats.
+fn floats(tensor: &TensorView<'_>, job: &Job<'_>) -> anyhow::Result<Grid> {
+    let (rows, columns) = (tensor.rows(), tensor.columns());
+    let mut values = vec![0.0; rows * columns];
+    for (row, out) in values.chunks_exact_mut(columns).enumerate() {
+        tensor.decode_row(row, out)?;
+    }
+    let name = tensor.name();
+    if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+        anyhow::bail!("tensor '{name}' holds {} at {at}", values[at]);
+    }
+    match job.ternarise {
+        Some(super::Ternarise::Absmean) => Ok(codec::absmean(&values)),
+        None => codec::ternary_grid(&values, columns).with_context(|| {
+            format!(
+                "tensor '{name}' is {} and not ternary; --ternarise absmean rounds master weights of \
+                 models that were trained so, and ruins others",
+                tensor.ty()
+            )
+        }),
+    }
+}
+
+/// The weights and scales of a matrix of any type.
+fn weights(tensor: &TensorView<'_>, job: &Job<'_>) -> anyhow::Result<Grid> {
+    if is_float(tensor.ty()) {
+        return floats(tensor, job);
+    }
     let source = tensor.ternary()?;
     let (rows, columns) = (source.rows(), source.columns());
     let mut ternary = Vec::with_capacity(rows * columns);
@@ -100,9 +171,13 @@ fn ternary(tensor: &TensorView<'_>, ty: TensorType, rounding: Rounding) -> anyho
         source.canonical_row(row, &mut codes)?;
         ternary.extend(codec::ternary_values(&codes));
     }
-    let scales = source.scales()?;
-    let shape = (rows, columns);
-    let encoded = codec::encode_ternary(ty, &ternary, shape, &scales, rounding);
+    Ok((ternary, source.scales()?))
+}
+
+fn ternary(tensor: &TensorView<'_>, ty: TensorType, job: &Job<'_>) -> anyhow::Result<Vec<u8>> {
+    let (ternary, scales) = weights(tensor, job)?;
+    let shape = (tensor.rows(), tensor.columns());
+    let encoded = codec::encode_ternary(ty, &ternary, shape, &scales, job.rounding);
     encoded.map_err(|error| match error {
         CodecError::InexactScale { .. } => {
             anyhow::Error::new(error).context("--lossy allows the nearest scale")

@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use tritone_engine::{ModelBytes, ModelSource, human_bytes, open_gguf};
 use tritone_formats::codec::Rounding;
-use tritone_formats::hf::{HfExport, HfModel, HfPart};
-use tritone_formats::{GgufFile, I2sLayout, TensorType};
+use tritone_formats::hf::{HfError, HfExport, HfPart};
+use tritone_formats::{GgufFile, I2sLayout};
 
-use super::directory;
 use crate::cli::atomic::AtomicDirectory;
 use crate::cli::console::Console;
+use crate::cli::directory::{self, Directory, with_advice};
 use crate::cli::failure::{CANCELLED, Usage};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Meter, check_space};
@@ -65,9 +65,10 @@ pub(super) fn convert(
     let writing = || format!("cannot write '{}'", target.path.display());
     let out = AtomicDirectory::create(target.path).with_context(writing)?;
     let from = match source {
-        ModelSource::File(path) if path.is_dir() => Some(path.as_path()),
-        _ => None,
+        ModelSource::File(path) => directory::of(path),
+        ModelSource::Open { .. } | ModelSource::Embedded { .. } => None,
     };
+    let from = from.as_deref();
     let between = out.place().join(BETWEEN);
     let opened = match from {
         Some(directory) => {
@@ -125,30 +126,33 @@ pub(super) fn convert(
 
 /// Writes a directory as a GGUF file of a type that keeps every scale; whether it was not cancelled.
 fn gather(
-    directory: &Path,
+    place: &Path,
     into: &Path,
     console: &Console,
     interrupt: &Interrupt,
 ) -> anyhow::Result<bool> {
-    directory::with_model(directory, |model: &HfModel<'_>, name: &str, _| {
-        let plan = model
-            .plan(name, TensorType::I2S)
-            .or_else(|_| model.plan(name, TensorType::Iq2Bn))?;
-        check_space(into, plan.writer.file_len().saturating_mul(2))?;
-        let mut meter = Meter::new(console, plan.writer.file_len());
-        let out = BufWriter::with_capacity(1 << 20, File::create(into)?);
-        let mut body = plan.writer.begin(out)?;
-        for tensor in &plan.tensors {
-            if interrupt.is_pressed() {
-                return Ok(false);
-            }
-            let bytes = model.bytes(tensor, Rounding::Exact)?;
-            body.write(&tensor.name, &bytes)?;
-            meter.advance(bytes.len() as u64);
+    let directory = Directory::read(place)?;
+    let shards = directory.shards();
+    let model = directory.model(&shards)?;
+    let plan = model.plan(&directory.name(), None, &mut |_| !interrupt.is_pressed());
+    let plan = match plan {
+        Err(HfError::Stopped) => return Ok(false),
+        plan => plan.map_err(with_advice)?,
+    };
+    check_space(into, plan.writer.file_len().saturating_mul(2))?;
+    let mut meter = Meter::new(console, plan.writer.file_len());
+    let out = BufWriter::with_capacity(1 << 20, File::create(into)?);
+    let mut body = plan.writer.begin(out)?;
+    for tensor in &plan.tensors {
+        if interrupt.is_pressed() {
+            return Ok(false);
         }
-        body.finish()?.flush()?;
-        Ok(true)
-    })
+        let bytes = model.bytes(tensor, Rounding::Exact)?;
+        body.write(&tensor.name, &bytes)?;
+        meter.advance(bytes.len() as u64);
+    }
+    body.finish()?.flush()?;
+    Ok(true)
 }
 
 /// Writes all tensors, as one file or several with an index. Their bytes; `None` if it was cancelled.

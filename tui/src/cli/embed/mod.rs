@@ -31,7 +31,7 @@ pub(crate) fn run(
     let setup = Setup::new(common)?;
     let interrupt = Interrupt::listen()?;
     let texts = texts::texts(args)?;
-    let model = Arc::new(setup.open()?);
+    let model = Arc::new(setup.open_and_say(console, &interrupt)?);
     let sequences = sequences(&setup, &model, texts.len().min(args.parallel.into()));
     let (options, more) = setup.options(&model, sequences);
     let mut line = console.progress();

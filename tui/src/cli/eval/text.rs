@@ -39,7 +39,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     let setup = Setup::new(common)?;
     let interrupt = Interrupt::listen()?;
-    let model = Arc::new(setup.open()?);
+    let model = Arc::new(setup.open_and_say(console, &interrupt)?);
     let mut notes = setup.notes.clone();
     notes.extend(model.notices().iter().cloned());
     let logits = match &args.against {

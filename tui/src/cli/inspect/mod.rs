@@ -24,6 +24,7 @@ use tritone_profile::Head;
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
+use super::interrupt::Interrupt;
 use super::setup::{Planned, Setup, named_source};
 use deep::Deep;
 use quality::Finding;
@@ -60,9 +61,18 @@ pub(crate) fn run(
     if let Some(path) = &args.file {
         setup.source = named_source(Some(path), &mut setup.notes)?;
     }
+    let interrupt = Interrupt::listen()?;
+    let mut line = console.progress();
+    let converted = setup.resolve(&mut |progress| {
+        line.loading(&progress);
+        !interrupt.is_pressed()
+    })?;
+    drop(line);
+    setup.source = converted.source;
+    setup.notes.extend(converted.notes);
     // The header, whatever model is in it. Tensor data is mapped and not touched.
     let (name, file) = (setup.source.name(), open_gguf(&setup.source)?);
-    let runnable = setup.open().map(|model| {
+    let runnable = setup.open(&mut |_| true).map(|(model, _)| {
         let context = setup.context(&model);
         let chunk = setup.profile().prefill_chunk;
         let planned = setup.plan(&model, Capacity::new(context, 1, chunk));

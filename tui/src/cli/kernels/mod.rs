@@ -46,8 +46,8 @@ fn chosen(common: &CommonArgs) -> String {
         Ok(setup) => setup,
         Err(error) => return format!("no kernel is chosen: {error}"),
     };
-    match setup.open() {
-        Ok(model) => {
+    match setup.open(&mut |_| true) {
+        Ok((model, _)) => {
             let why = setup.choose(&model).explanation();
             format!("with {}: {why}", model.recipe().name)
         }

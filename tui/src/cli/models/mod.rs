@@ -127,7 +127,7 @@ fn built_in() -> anyhow::Result<Listed> {
         repo: None,
         path: match source {
             ModelSource::File(path) => Some(path),
-            ModelSource::Embedded { .. } => None,
+            ModelSource::Open { .. } | ModelSource::Embedded { .. } => None,
         },
         files: 1,
         bytes: model.file_bytes(),

@@ -4,7 +4,7 @@ use half::f16;
 
 use super::digits::byte;
 use super::unpack::Form;
-use super::{MAX_BLOCK, Scales, Span};
+use super::{MAX_BLOCK, Scales, Span, sound_scale};
 use crate::codec::CodecError;
 use crate::types::{SizeError, TensorType};
 
@@ -17,12 +17,32 @@ pub enum Rounding {
     Nearest,
 }
 
+/// The type that holds rows of `columns` ternary weights with these scales exactly, and that most programs
+/// know; `None` if there is none.
+pub fn lossless_type(scales: &Scales, columns: usize) -> Option<TensorType> {
+    let ty = match scales {
+        Scales::Tensor(_) if columns.is_multiple_of(128) => TensorType::I2S,
+        Scales::Tensor(_) | Scales::Row(_) => TensorType::Iq2Bn,
+        Scales::Group { columns, values } => {
+            let exact = |scale: &f32| f16::from_f32(*scale).to_f32() == *scale;
+            let ty = match columns {
+                256 => TensorType::Tq2_0,
+                128 => TensorType::Pq2_0,
+                64 => TensorType::Q2_0,
+                _ => return None,
+            };
+            values.iter().all(exact).then_some(ty)?
+        }
+    };
+    ty.tensor_bytes(&[columns]).ok().map(|_| ty)
+}
+
 /// Encodes a whole tensor: `ternary` holds `rows` rows of `columns` values −1, 0 or +1.
 ///
 /// # Errors
 ///
 /// When the type is not ternary, the shape does not suit it, `ternary` has another length than the
-/// shape asks for, a value is not ternary (or zero, for Q1_0), a scale is not finite or differs
+/// shape asks for, a value is not ternary (or zero, for Q1_0), a scale is negative, not finite or differs
 /// where the type has one, or, unless `rounding` allows it, a scale is not stored exactly.
 pub fn encode_ternary(
     ty: TensorType,
@@ -116,7 +136,7 @@ impl Writer<'_> {
     fn one(&self, row: usize, first: usize, n: usize) -> Result<f32, CodecError> {
         let at = |column| self.scales.at(self.columns, row, column);
         let scale = at(first).ok_or_else(|| self.varies(row, first))?;
-        if !scale.is_finite() {
+        if !sound_scale(scale) {
             return Err(CodecError::BadScale { scale });
         }
         // Finer scales than one for 32 columns are not known in any form.

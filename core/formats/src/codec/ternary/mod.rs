@@ -2,7 +2,7 @@
 //!
 //! | type | elements | bytes | layout |
 //! |---|---|---|---|
-//! | I2_S | tensor | n / 4 + 32 | [`I2s`](super::I2s); two variants of other builds |
+//! | I2_S | tensor | n / 4 + 32 | 32 bytes with 4 elements 32 apart, f32 scale behind all; two variants of other builds |
 //! | TQ2_0 | 256 | 66 | two runs of 32 bytes with 4 elements 32 apart, f16 scale |
 //! | TQ1_0 | 256 | 54 | 48 bytes of five and 4 bytes of four base-3 digits, f16 scale |
 //! | Q2_0; PQ2_0 | 64; 128 | 18; 34 | f16 scale, four neighbours in a byte |
@@ -17,15 +17,16 @@
 
 mod digits;
 mod encode;
+mod i2s;
 mod scales;
 mod unpack;
 
-pub use encode::{Rounding, encode_ternary};
+pub use encode::{Rounding, encode_ternary, lossless_type};
 pub use scales::Scales;
 
 use super::CodecError;
-use super::i2s::canonical_blocks;
 use crate::types::TensorType;
+use i2s::canonical_blocks;
 use unpack::Form;
 
 /// The values of canonical codes ([`Ternary::canonical_row`]), four a byte: −1, 0 and +1.
@@ -33,6 +34,11 @@ pub fn ternary_values(codes: &[u8]) -> impl Iterator<Item = i8> {
     codes.iter().flat_map(|byte| {
         [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(|code| code as i8 - 1)
     })
+}
+
+/// Whether `scale` can be one: no program writes a negative one, so that it is damage.
+fn sound_scale(scale: f32) -> bool {
+    scale.is_finite() && scale >= 0.0
 }
 
 /// Most elements in a block.
@@ -153,7 +159,7 @@ impl<'a> Ternary<'a> {
     ///
     /// # Errors
     ///
-    /// When there is no such row, or a scale is infinite or not a number.
+    /// When there is no such row, or a scale is infinite, negative or not a number.
     pub fn row_scales(&self, row: usize) -> Result<Vec<f32>, CodecError> {
         self.check(row, 0, 0)?;
         let scales: Vec<f32> = match self.span() {
@@ -163,7 +169,7 @@ impl<'a> Ternary<'a> {
             Span::Row => vec![self.form.row_scale(self.bytes, self.columns, row)],
             Span::Tensor => vec![self.form.tensor_scale(self.bytes)],
         };
-        match scales.iter().find(|scale| !scale.is_finite()) {
+        match scales.iter().find(|scale| !sound_scale(**scale)) {
             None => Ok(scales),
             Some(&scale) => Err(CodecError::BadScale { scale }),
         }
@@ -174,7 +180,7 @@ impl<'a> Ternary<'a> {
     ///
     /// # Errors
     ///
-    /// When a scale is infinite or not a number.
+    /// When a scale is infinite, negative or not a number.
     pub fn scales(&self) -> Result<Scales, CodecError> {
         scales::read(self)
     }

@@ -116,7 +116,7 @@ fn measure(
         console.note(note);
     }
     let interrupt = Interrupt::listen()?;
-    let model = setup.open()?;
+    let model = setup.open_and_say(console, &interrupt)?;
     let most = threads.iter().copied().max().unwrap_or(1);
     setup.threads = most;
     let kernels = kernels_named(names, &setup, &model, console)?;

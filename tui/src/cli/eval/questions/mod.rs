@@ -46,7 +46,7 @@ pub(super) fn run(
     let lines = read(path)?;
     let setup = Setup::new(common)?;
     let interrupt = Interrupt::listen()?;
-    let model = Arc::new(setup.open()?);
+    let model = Arc::new(setup.open_and_say(console, &interrupt)?);
     let mut notes = setup.notes.clone();
     let settings = settings(args, &setup, &model);
     let (results, known) = Results::open(args.out.as_deref(), &settings)?;
