@@ -213,7 +213,7 @@ fn a_model_has_a_name() {
         2,
         &["more than one", "bitnet-b1.58-2b-4t-i2_s, small-model-i2_s"],
     );
-    named("none").fails(3, &["none", "No such file"]);
+    named("none").fails(3, &["no file 'none'", "tritone models", "No such file"]);
     named("./pocket:1b").fails(3, &["No such file"]);
     // A file goes before a name.
     home.write("work/pocket:1b", halves());

@@ -530,7 +530,7 @@ fn the_token_goes_to_the_server_it_is_for() {
     ];
     let run = finish(place.command(&open).env("HF_TOKEN", "hf_secret"));
     assert!(run.err.contains("your token is not sent"), "{}", run.err);
-    run.fails(1, &["no-such-host.invalid"]);
+    run.fails(1, &["no-such-host.invalid", "online"]);
 }
 
 #[test]

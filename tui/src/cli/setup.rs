@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tritone_abi::{Kernel, KvFormat};
 use tritone_engine::{
     Capacity, Engine, EngineOptions, Forms, LoadError, LoadProgress, LoadedFrom, MemoryPlan, Model,
-    ModelSource, PackCache, PartReport, human_bytes,
+    ModelBytes, ModelSource, PackCache, PartReport, human_bytes,
 };
 use tritone_formats::I2sLayout;
 use tritone_loader::{Options, Registry, Search};
@@ -535,13 +535,22 @@ pub(crate) fn named_source(
     path: Option<&Path>,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<ModelSource> {
-    if let Some(name) = path.and_then(resolve::name)
-        && let Some(found) = resolve::resolve(name, &process_environment)?
-    {
-        notes.extend(found.note);
-        return Ok(found.source);
-    }
-    Ok(source(path))
+    let source = source(path);
+    let Some(name) = path.and_then(resolve::name) else {
+        return Ok(source);
+    };
+    let Some(found) = resolve::resolve(name, &process_environment)? else {
+        // Opening says what is wrong with the path.
+        if let Err(error) = ModelBytes::open(&source) {
+            let name = visible(name);
+            return Err(anyhow::Error::new(error).context(format!(
+                "there is no file '{name}', and no model of this name (`tritone models` lists them)"
+            )));
+        }
+        return Ok(source);
+    };
+    notes.extend(found.note);
+    Ok(found.source)
 }
 
 fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {

@@ -293,14 +293,19 @@ fn is_loopback(uri: &Uri) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
+fn unknown_host(host: &str) -> String {
+    format!("the address of {host} is not known: is this machine online?")
+}
+
 /// What a failure of the line means.
 pub(crate) fn failure(uri: &Uri, error: &Error) -> HttpError {
     let host = uri.host().unwrap_or_default();
     match error {
-        Error::HostNotFound => HttpError::new(
-            Fault::Offline,
-            format!("the address of {host} is not known: is this machine online?"),
-        ),
+        Error::HostNotFound => HttpError::new(Fault::Offline, unknown_host(host)),
+        // What the C library says comes without a kind of its own.
+        Error::Io(io) if io.to_string().contains("lookup address") => {
+            HttpError::new(Fault::Offline, unknown_host(host))
+        }
         Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect)
         | Error::ConnectionFailed => {
             HttpError::new(Fault::Offline, format!("{host} cannot be reached: {error}"))
@@ -349,6 +354,18 @@ mod tests {
             "ftp://b/c",
         ] {
             assert_eq!(to(place), None, "{place}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn redirects_lead_to_web_servers_only(place in ".{0,60}", tail in "[a-z:/.@#?%0-9]{0,30}") {
+            for place in [place, tail] {
+                if let Ok(next) = follow(&uri("https://a.co/x/y"), &place) {
+                    proptest::prop_assert!(matches!(next.scheme_str(), Some("http" | "https")));
+                    proptest::prop_assert!(next.host().is_some());
+                }
+            }
         }
     }
 

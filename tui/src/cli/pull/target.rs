@@ -202,4 +202,24 @@ mod tests {
             assert_eq!(parsed(text), None, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_leads_out_of_the_store(text in ".{0,40}", odd in "[ab./@:~%-]{0,24}") {
+            let base = std::path::Path::new("/store");
+            for text in [text, odd] {
+                let below = |path: &str| {
+                    let joined = base.join(path);
+                    let plain = |part| matches!(part, std::path::Component::Normal(_));
+                    joined.strip_prefix(base).is_ok_and(|rest| rest.components().all(plain))
+                };
+                proptest::prop_assert!(!is_safe(&text) || below(&text));
+                if let Ok(target) = Target::parse(&text) {
+                    proptest::prop_assert!(below(&target.repo), "{}", target.repo);
+                    proptest::prop_assert!(target.file.is_none_or(|file| below(&file)));
+                    proptest::prop_assert!(below(&target.revision));
+                }
+            }
+        }
+    }
 }
