@@ -25,6 +25,7 @@ mod error;
 mod exec;
 mod files;
 mod forms;
+mod kept;
 mod map;
 mod model;
 mod pace;
@@ -53,6 +54,8 @@ pub use forms::{Forms, Head, kv_name};
 pub use map::ModelBytes;
 pub use model::Model;
 pub use plan::{Capacity, MemoryPlan, human_bytes};
-pub use recipe::{Experts, FeedForwardKind, LayerKind, MixerKind, Recipe, Rope, RopeScaling};
+pub use recipe::{
+    Experts, FeedForwardKind, Hadamard, LayerKind, MixerKind, Recipe, Recurrent, Rope, RopeScaling,
+};
 pub use runner::{Runner, RunnerOptions};
 pub use weights::packs;

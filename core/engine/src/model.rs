@@ -80,6 +80,7 @@ impl Model {
         let kept: Option<Vec<&str>> = file.value("tritone.notices").map_err(format)?;
         let kept = kept.into_iter().flatten().take(8);
         notices.extend(kept.map(|notice| notice.chars().take(400).collect()));
+        notices.extend(recipe.notices.iter().cloned());
         let stops = StopSet::new(&tokenizer);
         let first = file.parts().next().and_then(|part| part.owner().file());
         let path = first.map(|(_, path)| path.to_owned());

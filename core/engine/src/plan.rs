@@ -22,6 +22,8 @@ pub struct Capacity {
     pub logit_rows: usize,
     /// Pages of the KV cache.
     pub kv_pages: usize,
+    /// Recurrent states, where a model has them: one for every sequence, and copies to go back to.
+    pub states: usize,
 }
 
 impl Capacity {
@@ -39,6 +41,7 @@ impl Capacity {
             rows: prefill_chunk.clamp(1, context).saturating_add(batch - 1),
             logit_rows: batch,
             kv_pages: pages(context).saturating_add(pages(context.min(512)) * (batch - 1)),
+            states: batch.saturating_add(1),
         }
     }
 
@@ -46,9 +49,10 @@ impl Capacity {
     #[must_use]
     pub fn with_context(&self, context: usize) -> Self {
         let chunk = self.rows.saturating_sub(self.batch - 1);
-        let logit_rows = self.logit_rows;
+        let (logit_rows, states) = (self.logit_rows, self.states);
         Self {
             logit_rows,
+            states,
             ..Self::new(context, self.batch, chunk)
         }
     }
@@ -69,6 +73,8 @@ pub struct MemoryPlan {
     pub head_read: u64,
     /// KV cache.
     pub kv: u64,
+    /// Recurrent states; 0 where a model has none.
+    pub states: u64,
     /// Working memory of a step: activations, logits, tables, kernel scratch.
     pub scratch: u64,
     /// The program itself: code, tokenizer, threads. An allowance, not a measurement.
@@ -113,12 +119,14 @@ impl MemoryPlan {
         let mut plan = Self {
             weights: (places.bytes() as u64)
                 .checked_add(scale_bytes(recipe))?
+                .checked_add(recipe.float_bytes())?
                 .checked_add(routers.checked_mul(router)?)?,
             experts: places.expert_bytes() as u64,
             experts_used: recipe.experts.map_or((1, 1), |e| (e.used, e.count)),
             head: forms.head.bytes(recipe.vocab, recipe.hidden)?,
             head_read: forms.head.token_bytes(recipe.vocab, recipe.hidden)?,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
+            states: recipe.state_bytes().checked_mul(capacity.states as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity, forms)?,
             program: PROGRAM,
             capacity,
@@ -146,7 +154,7 @@ impl MemoryPlan {
     /// All parts together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.weights + self.head + self.kv + self.scratch + self.program
+        self.weights + self.head + self.kv + self.states + self.scratch + self.program
     }
 
     /// Bytes of weights that a step reads for one token each of `sequences` sequences: all, but for
@@ -228,13 +236,21 @@ impl fmt::Display for MemoryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "weights {}, head {} ({}), KV cache {} ({}, {} tokens), scratch {}, program {}: {}",
+            "weights {}, head {} ({}), KV cache {} ({}, {} tokens), {}scratch {}, program {}: {}",
             human_bytes(self.weights),
             human_bytes(self.head),
             self.forms.head,
             human_bytes(self.kv),
             kv_name(self.forms.kv),
             self.capacity.kv_pages * PAGE_TOKENS,
+            match self.states {
+                0 => String::new(),
+                states => format!(
+                    "states {} (of {} sequences), ",
+                    human_bytes(states),
+                    self.capacity.states
+                ),
+            },
             human_bytes(self.scratch),
             human_bytes(self.program),
             human_bytes(self.total()),

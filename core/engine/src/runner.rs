@@ -8,7 +8,7 @@ use crate::api::{LoadProgress, LoadReport, PackCache};
 use crate::error::{LoadError, StepError};
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
-use crate::exec::{KvCache, KvShape, Pages, RopeTables};
+use crate::exec::{KvCache, KvShape, Pages, RopeTables, States};
 use crate::forms::Forms;
 use crate::map::not_locked;
 use crate::model::Model;
@@ -117,12 +117,17 @@ impl Runner {
             format: forms.kv,
         };
         let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
+        let states = |shape| States::new(recipe, shape, capacity.states).ok_or_else(too_big);
+        let cache = cache.with_states(recipe.recurrent.map(states).transpose()?);
         let rope = RopeTables::new(recipe, capacity.context).ok_or_else(too_big)?;
         let buffers = Buffers::new(recipe, &**kernel, capacity, threads, forms, weights.groups)
             .ok_or_else(too_big)?;
         let team = Team::new(threads).map_err(LoadError::Thread)?;
         if mlock && let Err(error) = weights.lock(&model).and_then(|()| cache.lock()) {
-            notices.push(not_locked(&error, plan.weights + plan.head + plan.kv));
+            notices.push(not_locked(
+                &error,
+                plan.weights + plan.head + plan.kv + plan.states,
+            ));
         }
         Ok(Self {
             model,
@@ -358,8 +363,17 @@ impl Runner {
         Ok(())
     }
 
+    /// Takes the recurrent state of a sequence, if there is one, for that at `position`. What is
+    /// computed from there means nothing; for measurements.
+    pub fn assume_position(&mut self, pages: &Pages, position: usize) {
+        self.cache.set_state_position(pages, position);
+    }
+
     /// Runs one batch: afterwards the keys and values of all its tokens are in the cache, and
     /// [`logits`](Self::logits) holds one row for every wanted position, in order.
+    ///
+    /// A recurrent state cannot go back: a slice begins at 0, or where the last one of its sequence
+    /// ended.
     ///
     /// # Errors
     /// When the batch does not fit the capacity or its pages, or the kernel fails.
@@ -384,6 +398,10 @@ impl Runner {
         self.team
             .run(&|member| step.run(member))
             .map_err(|_| StepError::Panicked)?;
+        for slice in batch {
+            let end = slice.start + slice.tokens.len();
+            self.cache.set_state_position(slice.pages, end);
+        }
         self.buffers
             .take_failure()
             .map_or(Ok(()), |error| Err(StepError::Kernel(error)))
@@ -423,6 +441,12 @@ impl Runner {
             }
             if !self.cache.owns(slice.pages) {
                 return Err(StepError::Batch("pages of another cache"));
+            }
+            let state = self.cache.state_position(slice.pages);
+            if slice.start > 0 && state.is_some_and(|position| position != slice.start) {
+                return Err(StepError::Batch(
+                    "a recurrent state is at another position than its slice",
+                ));
             }
             if batch[..i]
                 .iter()

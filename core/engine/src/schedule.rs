@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
 use crate::embed::Pool;
 use crate::error::{GenerateError, StepError};
-use crate::exec::Pages;
 use crate::exec::step::{Slice, Want};
+use crate::kept::{Memory, Prefixes};
 use crate::model::Model;
 use crate::pace::Pace;
 use crate::runner::Runner;
@@ -45,7 +45,7 @@ pub(crate) struct Job {
 /// A job with pages.
 struct Active {
     job: Job,
-    pages: Pages,
+    memory: Memory,
     /// Positions in the cache.
     computed: usize,
     stream: TokenStream,
@@ -123,19 +123,12 @@ impl Active {
     }
 }
 
-/// Pages of a finished sequence and the tokens in them.
-struct Kept {
-    tokens: Vec<u32>,
-    pages: Pages,
-}
-
 /// Queue, batch and kept prefixes over a runner.
 pub(crate) struct Scheduler {
     runner: Runner,
     queue: VecDeque<Job>,
     active: Vec<Active>,
-    /// Oldest first.
-    kept: Vec<Kept>,
+    kept: Prefixes,
     prefill_chunk: usize,
     pace: Pace,
 }
@@ -143,13 +136,17 @@ pub(crate) struct Scheduler {
 /// Finished sequences whose pages are kept, beyond the size of a batch.
 const KEPT_EXTRA: usize = 2;
 
+/// Tokens before the end of a prompt where its recurrent state is copied: templates end a prompt with
+/// some that the next prompt of the conversation has not.
+const COPY_BEFORE: usize = 8;
+
 impl Scheduler {
     pub(crate) fn new(runner: Runner, prefill_chunk: usize, target: Option<Duration>) -> Self {
         Self {
+            kept: Prefixes::new(runner.capacity().batch + KEPT_EXTRA),
             runner,
             queue: VecDeque::new(),
             active: Vec::new(),
-            kept: Vec::new(),
             prefill_chunk: prefill_chunk.max(1),
             pace: Pace::new(target),
         }
@@ -186,6 +183,7 @@ impl Scheduler {
         if self.active.is_empty() {
             return Ok(());
         }
+        self.copy_states();
         let started = Instant::now();
         let plan = self.plan();
         let batch: Vec<Slice<'_>> = plan
@@ -196,14 +194,14 @@ impl Scheduler {
                 Slice {
                     tokens,
                     start: a.computed,
-                    pages: &a.pages,
+                    pages: &a.memory.pages,
                     want: *want,
                 }
             })
             .collect();
         if let Err(error) = self.runner.step(&batch) {
             for active in self.active.drain(..) {
-                self.runner.cache().release(active.pages);
+                active.memory.release(self.runner.cache());
                 let _ = active.job.events.send(Event::Failed(error.into()));
             }
             return if error == StepError::Panicked {
@@ -266,7 +264,8 @@ impl Scheduler {
         let mut chunk = self.pace.chunk(self.decoding(), self.prefill_chunk);
         for (i, active) in self.active.iter().enumerate() {
             let left = active.job.tokens.len() - active.computed;
-            let count = if left == 1 { 1 } else { left.min(chunk) };
+            let most = chunk.min(self.before_copy(active));
+            let count = if left == 1 { 1 } else { left.min(most) };
             if count == 0 {
                 continue;
             }
@@ -281,6 +280,34 @@ impl Scheduler {
             plan.push((i, count, want));
         }
         plan
+    }
+
+    /// Where the state of a sequence is copied, if it is.
+    fn copy_at(&self, active: &Active) -> Option<usize> {
+        let recurrent = self.runner.model().recipe().recurrent.is_some();
+        let at = active.job.prompt.checked_sub(COPY_BEFORE)?;
+        (recurrent && active.job.keep && at > 0).then_some(at)
+    }
+
+    /// Tokens until the state of a sequence is to be copied, if it still is.
+    fn before_copy(&self, active: &Active) -> usize {
+        let at = self.copy_at(active).filter(|at| *at > active.computed);
+        at.map_or(usize::MAX, |at| at - active.computed)
+    }
+
+    /// Copies the states of sequences that are where a later one may have to go back to.
+    fn copy_states(&mut self) {
+        for i in 0..self.active.len() {
+            let active = &self.active[i];
+            if self.copy_at(active) != Some(active.computed) {
+                continue;
+            }
+            let cache = self.runner.cache();
+            if self.active[i].memory.snapshot.is_none() {
+                self.kept.make_room_for_copy(cache);
+            }
+            self.active[i].memory.copy_state(cache);
+        }
     }
 
     fn drop_cancelled(&mut self) {
@@ -311,7 +338,9 @@ impl Scheduler {
                 return;
             };
             let positions = job.prompt + job.budget;
-            let Some((pages, cached)) = self.pages_for(positions) else {
+            let cache = self.runner.cache();
+            let begun = self.kept.begin(cache, &job.tokens, positions, job.keep);
+            let Some((memory, cached)) = begun else {
                 return;
             };
             let Some(job) = self.queue.pop_front() else {
@@ -327,7 +356,7 @@ impl Scheduler {
             let stream = TokenStream::after(&self.runner.model().tokenizer, last);
             self.active.push(Active {
                 job,
-                pages,
+                memory,
                 computed: cached,
                 stream,
                 timings,
@@ -336,60 +365,16 @@ impl Scheduler {
         }
     }
 
-    /// Pages for the first job of the queue, and how many of its tokens are already in them.
-    fn pages_for(&mut self, positions: usize) -> Option<(Pages, usize)> {
-        let job = self.queue.front()?;
-        let prompt = &job.tokens;
-        // The last token of a prompt is always computed: its logits are wanted.
-        let most = prompt.len() - 1;
-        let common = |kept: &Kept| {
-            kept.tokens
-                .iter()
-                .zip(&prompt[..most])
-                .take_while(|(a, b)| a == b)
-                .count()
-        };
-        let usable = if job.keep { self.kept.len() } else { 0 };
-        let best = (0..usable).max_by_key(|i| common(&self.kept[*i]));
-        let (mut pages, cached) = match best.map(|i| (i, common(&self.kept[i]))) {
-            Some((i, cached)) if cached > 0 => (self.kept.remove(i).pages, cached),
-            _ => (Pages::default(), 0),
-        };
-        self.runner.cache().truncate(&mut pages, positions);
-        loop {
-            if self.runner.cache().reserve(&mut pages, positions) {
-                return Some((pages, cached));
-            }
-            if self.kept.is_empty() {
-                // Not yet: running sequences hold the rest. What was found stays kept.
-                let tokens = prompt[..cached].to_vec();
-                self.keep(tokens, pages);
-                return None;
-            }
-            let oldest = self.kept.remove(0);
-            self.runner.cache().release(oldest.pages);
-        }
-    }
-
-    fn keep(&mut self, tokens: Vec<u32>, mut pages: Pages) {
-        self.runner.cache().truncate(&mut pages, tokens.len());
-        if pages.count() > 0 {
-            self.kept.push(Kept { tokens, pages });
-        }
-        if self.kept.len() > self.runner.capacity().batch + KEPT_EXTRA {
-            let oldest = self.kept.remove(0);
-            self.runner.cache().release(oldest.pages);
-        }
-    }
-
     fn finish(&mut self, i: usize, end: End) {
         let mut active = self.active.remove(i);
         active.job.tokens.truncate(active.computed);
-        let pages = std::mem::take(&mut active.pages);
+        let memory = std::mem::take(&mut active.memory);
+        let cache = self.runner.cache();
         if active.job.keep {
-            self.keep(std::mem::take(&mut active.job.tokens), pages);
+            let tokens = std::mem::take(&mut active.job.tokens);
+            self.kept.put(cache, tokens, memory);
         } else {
-            self.runner.cache().release(pages);
+            memory.release(cache);
         }
         let event = match end {
             End::Embedded => {

@@ -8,7 +8,7 @@ mod reference;
 use std::sync::Arc;
 
 use common::{kernels, logits};
-use reference::{Gate, Random, Shape, VOCAB, Windows};
+use reference::{Folded, Gate, Hybrid, Random, Shape, VOCAB, Windows};
 use tritone_abi::KvFormat;
 use tritone_engine::{Capacity, Forms, Head, Model, ModelSource, Runner, RunnerOptions};
 use tritone_formats::TensorType;
@@ -131,6 +131,27 @@ fn gemma3() -> Shape {
         half_norms: true,
         tied: true,
         ..Shape::new("gemma3")
+    }
+}
+
+/// Ternary Bonsai 27B and Bonsai 2, without their folded weights.
+fn qwen35() -> Shape {
+    Shape {
+        layers: 4,
+        theta: 1e7,
+        head_norms: true,
+        hybrid: Some(Hybrid {
+            interval: 2,
+            listed: false,
+            key_heads: 2,
+            value_heads: 6,
+            dim: 64,
+            taps: 4,
+            rotated: 16,
+        }),
+        ty: TensorType::Pq2_0,
+        group: 128,
+        ..Shape::new("qwen35")
     }
 }
 
@@ -311,4 +332,51 @@ fn scales_of_rows_and_groups() {
             ..qwen3()
         });
     }
+}
+
+#[test]
+fn hybrids_of_attention_and_recurrent_layers() {
+    check(qwen35());
+    let mut listed = qwen35();
+    listed.hybrid.as_mut().unwrap().listed = true;
+    check(Shape {
+        ty: TensorType::I2S,
+        group: 0,
+        tied: true,
+        ..listed
+    });
+}
+
+#[test]
+fn folded_weights() {
+    let folded = Folded {
+        block: 128,
+        explicit: true,
+        grouped: true,
+        tables: true,
+    };
+    for (folded, tied) in [
+        (folded.clone(), false),
+        (folded.clone(), true),
+        (
+            Folded {
+                block: 64,
+                explicit: false,
+                grouped: false,
+                tables: false,
+            },
+            false,
+        ),
+    ] {
+        check(Shape {
+            folded: Some(folded),
+            tied,
+            ..qwen35()
+        });
+    }
+    // The contract is no part of an architecture.
+    check(Shape {
+        folded: Some(folded),
+        ..qwen3()
+    });
 }

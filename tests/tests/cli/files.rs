@@ -39,7 +39,7 @@ fn inspect_shows_metadata_tensors_and_the_memory_plan() {
     assert_eq!(bytes(down), elements / 4 + 32);
     let memory = &object["model"]["memory"];
     let part = |name: &str| memory[name].as_u64().unwrap();
-    let sum: u64 = ["weights", "head", "kv", "scratch", "program"]
+    let sum: u64 = ["weights", "head", "kv", "states", "scratch", "program"]
         .map(part)
         .iter()
         .sum();

@@ -103,6 +103,7 @@ fn capacity(tokens: usize, chunk: usize) -> Capacity {
         rows,
         logit_rows: rows,
         kv_pages: tokens.div_ceil(PAGE_TOKENS),
+        states: 1,
     }
 }
 

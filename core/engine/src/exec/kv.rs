@@ -11,6 +11,7 @@ use tritone_abi::numerics::quantize_row;
 use tritone_abi::{KernelError, KvFormat, KvPage, PAGE_TOKENS};
 
 use super::shared::Shared;
+use super::state::{Snapshot, States};
 
 /// Sizes of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +47,11 @@ impl KvShape {
     }
 }
 
-/// Pages of one sequence, in order of position: from [`Runner::reserve`](crate::Runner::reserve),
+/// Pages of one sequence, in order of position, and the slot of its recurrent state, if the model
+/// has one: from [`Runner::reserve`](crate::Runner::reserve),
 /// back through [`Runner::release`](crate::Runner::release).
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Pages(Vec<u32>);
+pub struct Pages(Vec<u32>, Option<u32>);
 
 impl Pages {
     /// Positions these pages hold.
@@ -64,9 +66,9 @@ impl Pages {
         self.0.len()
     }
 
-    /// Whether a page is in both.
+    /// Whether a page, or the state, is in both.
     pub(crate) fn shares(&self, other: &Self) -> bool {
-        self.0.iter().any(|page| other.0.contains(page))
+        self.0.iter().any(|page| other.0.contains(page)) || (self.1.is_some() && self.1 == other.1)
     }
 }
 
@@ -77,6 +79,8 @@ pub(crate) struct KvCache {
     shape: KvShape,
     pages: usize,
     free: Vec<u32>,
+    /// Recurrent states, where the model has some.
+    states: Option<States>,
 }
 
 impl KvCache {
@@ -94,7 +98,57 @@ impl KvCache {
             shape,
             pages,
             free,
+            states: None,
         })
+    }
+
+    /// The cache with recurrent states beside its pages.
+    pub(crate) fn with_states(self, states: Option<States>) -> Self {
+        Self { states, ..self }
+    }
+
+    /// The slot of the state of a sequence.
+    pub(crate) fn state(&self, pages: &Pages) -> Option<(&States, u32)> {
+        self.states.as_ref().zip(pages.1)
+    }
+
+    /// Positions that the recurrent state of a sequence has seen; `None` where there is none.
+    pub(crate) fn state_position(&self, pages: &Pages) -> Option<usize> {
+        let (states, slot) = self.state(pages)?;
+        Some(states.position(slot))
+    }
+
+    /// Says how many positions the recurrent state of a sequence has seen, if it has one.
+    pub(crate) fn set_state_position(&mut self, pages: &Pages, position: usize) {
+        if let (Some(states), Some(slot)) = (&mut self.states, pages.1) {
+            states.set_position(slot, position);
+        }
+    }
+
+    /// Whether a sequence can begin: recurrent states have a free slot.
+    pub(crate) fn has_state(&self) -> bool {
+        self.states.as_ref().is_none_or(|states| states.free() > 0)
+    }
+
+    /// A copy of the recurrent state of a sequence, if there is room for one.
+    pub(crate) fn snapshot(&mut self, pages: &Pages) -> Option<Snapshot> {
+        self.states.as_mut()?.snapshot(pages.1?)
+    }
+
+    /// Gives a copy up.
+    pub(crate) fn forget(&mut self, snapshot: Snapshot) {
+        if let Some(states) = &mut self.states {
+            states.give_back(snapshot.into_slot());
+        }
+    }
+
+    /// The sequence goes on from `snapshot` instead of its own state.
+    pub(crate) fn restore(&mut self, pages: &mut Pages, snapshot: Snapshot) {
+        if let Some(states) = &mut self.states
+            && let Some(old) = pages.1.replace(snapshot.into_slot())
+        {
+            states.give_back(old);
+        }
     }
 
     /// Sizes.
@@ -105,7 +159,8 @@ impl KvCache {
 
     /// Keeps all pages in memory.
     pub(crate) fn lock(&self) -> std::io::Result<()> {
-        self.cells.lock()
+        self.cells.lock()?;
+        self.states.as_ref().map_or(Ok(()), States::lock)
     }
 
     /// Pages there are.
@@ -120,14 +175,18 @@ impl KvCache {
         self.free.len()
     }
 
-    /// Grows `pages` to hold `positions`; `false` (and nothing taken) when too few are free.
+    /// Grows `pages` to hold `positions`, with a recurrent state where the model has them; `false`
+    /// (and nothing taken) when too few are free.
     #[must_use]
     pub(crate) fn reserve(&mut self, pages: &mut Pages, positions: usize) -> bool {
         let missing = positions
             .div_ceil(PAGE_TOKENS)
             .saturating_sub(pages.0.len());
-        if missing > self.free.len() {
+        if missing > self.free.len() || (pages.1.is_none() && !self.has_state()) {
             return false;
+        }
+        if pages.1.is_none() {
+            pages.1 = self.states.as_mut().and_then(States::take);
         }
         pages
             .0
@@ -144,11 +203,18 @@ impl KvCache {
     /// Gives all pages back.
     pub(crate) fn release(&mut self, mut pages: Pages) {
         self.truncate(&mut pages, 0);
+        if let (Some(states), Some(slot)) = (&mut self.states, pages.1) {
+            states.give_back(slot);
+        }
     }
 
-    /// Whether all pages lie inside this cache.
+    /// Whether all pages lie inside this cache, and the state.
     pub(crate) fn owns(&self, pages: &Pages) -> bool {
-        pages.0.iter().all(|page| (*page as usize) < self.pages)
+        let state = match &self.states {
+            None => pages.1.is_none(),
+            Some(states) => pages.1.is_some_and(|slot| states.owns(slot)),
+        };
+        state && pages.0.iter().all(|page| (*page as usize) < self.pages)
     }
 
     fn start(&self, page: u32, layer: usize, kv_head: usize) -> usize {
@@ -347,7 +413,7 @@ mod tests {
             cache.cells.get_mut()[start..start + cells].to_vec()
         };
         let (first, other) = (page(&mut cache, a.0[1]), page(&mut cache, b.0[0]));
-        cache.repeat_page(&Pages(vec![a.0[1]]), &a);
+        cache.repeat_page(&Pages(vec![a.0[1]], None), &a);
         for at in &a.0 {
             assert!(page(&mut cache, *at) == first);
         }

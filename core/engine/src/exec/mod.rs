@@ -11,15 +11,20 @@
 )]
 
 mod barrier;
+pub(crate) mod delta;
+mod hadamard;
 mod kv;
 mod rope;
 mod shared;
+mod state;
 pub(crate) mod step;
 mod sync;
 pub(crate) mod team;
 
+pub(crate) use hadamard::Transform;
 pub(crate) use kv::KvCache;
 pub use kv::{KvShape, Pages};
 pub(crate) use rope::RopeTables;
 pub(crate) use shared::AlignedBuf;
+pub(crate) use state::{Snapshot, States};
 pub(crate) use step::step_bytes;

@@ -19,6 +19,10 @@ pub(super) struct Family {
     /// Whether layers without a window are rotated where others have one.
     pub(super) rotates_all: bool,
     pub(super) experts: bool,
+    /// Layers of gated DeltaNet among those with attention, whose result has a gate (Qwen3-Next).
+    pub(super) hybrid: bool,
+    /// Name of the norm in front of the feed-forward part.
+    pub(super) ffn_norm: &'static str,
     /// Models of this architecture, for people.
     pub(super) models: &'static str,
 }
@@ -35,6 +39,8 @@ const PLAIN: Family = Family {
     windows: Windows::Never,
     rotates_all: true,
     experts: false,
+    hybrid: false,
+    ffn_norm: "ffn_norm",
     models: "",
 };
 
@@ -101,6 +107,14 @@ pub(super) static FAMILIES: &[Family] = &[
         models: "DeepGrove Maple",
         ..PLAIN
     },
+    Family {
+        name: "qwen35",
+        head_norms: true,
+        hybrid: true,
+        ffn_norm: "post_attention_norm",
+        models: "Ternary Bonsai 27B, Bonsai 2",
+        ..PLAIN
+    },
 ];
 
 /// The family of an architecture.
@@ -110,6 +124,16 @@ pub(super) static FAMILIES: &[Family] = &[
 pub(super) fn find(architecture: &str) -> Result<&'static Family, String> {
     let family = FAMILIES.iter().find(|family| family.name == architecture);
     family.ok_or_else(|| {
+        let other = match architecture {
+            "clip" => "a vision projector (mmproj), which turns pictures into input for a model",
+            "dspark" => "a draft model, which guesses tokens for another one",
+            _ => "",
+        };
+        if !other.is_empty() {
+            return format!(
+                "architecture '{architecture}' is {other}; give the file of the language model itself"
+            );
+        }
         let known: Vec<_> = FAMILIES
             .iter()
             .map(|family| format!("'{}' ({})", family.name, family.models))

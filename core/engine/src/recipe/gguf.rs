@@ -5,7 +5,10 @@ use tritone_formats::codec::Span;
 
 use crate::embed::Pooling;
 
-use super::{FeedForwardKind, LayerKind, MixerKind, Recipe, experts, family, rope};
+use super::{
+    FeedForwardKind, Hadamard, LayerKind, MixerKind, Recipe, Recurrent, experts, family, recurrent,
+    rope,
+};
 
 impl Recipe {
     /// Reads the recipe of a GGUF file.
@@ -27,7 +30,27 @@ impl Recipe {
         let optional = |key: &str| -> Result<Option<usize>, String> {
             file.value(&format!("{architecture}.{key}")).map_err(text)
         };
-        let layers = size("block_count", 1024)?;
+        let mut notices = Vec::new();
+        let blocks = size("block_count", 1024)?;
+        let ahead = optional("nextn_predict_layers")?.unwrap_or(0);
+        let layers = blocks.checked_sub(ahead).filter(|layers| *layers > 0);
+        let layers = layers.ok_or_else(|| {
+            format!("{architecture}.nextn_predict_layers is {ahead} of {blocks} layers")
+        })?;
+        if ahead > 0 {
+            notices.push(format!(
+                "{ahead} of {blocks} layers only guess tokens ahead (MTP); they are left out, which \
+                 changes no answer"
+            ));
+        }
+        let mixers = match family.hybrid {
+            true => recurrent::mixers(file, architecture, layers)?,
+            false => vec![MixerKind::Attention; layers],
+        };
+        let recurrent = match mixers.contains(&MixerKind::Recurrent) {
+            true => Some(Recurrent::from_gguf(file, architecture)?),
+            false => None,
+        };
         let hidden = size("embedding_length", 131_072)?;
         let (ffn, experts) = match family.experts {
             false => (size("feed_forward_length", 131_072)?, None),
@@ -78,16 +101,16 @@ impl Recipe {
             .unwrap_or(architecture);
         let mut recipe = Self {
             name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
-            layers: vec![
-                LayerKind {
-                    mixer: MixerKind::Attention,
+            layers: mixers
+                .into_iter()
+                .map(|mixer| LayerKind {
+                    mixer,
                     feed_forward: match experts {
                         Some(_) => FeedForwardKind::Experts,
                         None => FeedForwardKind::Dense,
                     },
-                };
-                layers
-            ],
+                })
+                .collect(),
             hidden,
             ffn,
             experts,
@@ -110,11 +133,17 @@ impl Recipe {
             post_norms: family.post_norms,
             input_norms,
             pooling: pooling(file, architecture, input_norms)?,
+            gated_attention: family.hybrid,
+            ffn_norm: family.ffn_norm,
+            recurrent,
+            hadamard: None,
             tied_head: file.tensor("output.weight").is_none(),
             weight_group: weight_group(file),
             architecture: architecture.to_owned(),
+            notices,
         };
         recipe.read_scales(file, family.scaling)?;
+        recipe.hadamard = Hadamard::from_gguf(file, &recipe)?;
         Ok(recipe)
     }
 }

@@ -6,12 +6,16 @@
 mod experts;
 mod family;
 mod gguf;
+mod hadamard;
+mod recurrent;
 mod rope;
 mod scales;
 
 use tritone_abi::GateKind;
 
 use crate::embed::Pooling;
+pub use hadamard::Hadamard;
+pub use recurrent::Recurrent;
 
 pub use rope::{Rope, RopeScaling};
 
@@ -20,6 +24,8 @@ pub use rope::{Rope, RopeScaling};
 pub enum MixerKind {
     /// Softmax attention over the KV cache.
     Attention,
+    /// Gated DeltaNet over a state of fixed size ([`Recurrent`]).
+    Recurrent,
 }
 
 /// What a layer does to every position on its own.
@@ -109,11 +115,22 @@ pub struct Recipe {
     pub input_norms: bool,
     /// How the model was trained to make one vector of a text; `None` when it was not.
     pub pooling: Option<Pooling>,
+    /// `attn_q` has a gate of its own for every query value, and the result of attention is
+    /// multiplied with its sigmoid (Qwen3-Next).
+    pub gated_attention: bool,
+    /// Name of the norm in front of the feed-forward part.
+    pub ffn_norm: &'static str,
+    /// Sizes of the recurrent layers, if there are any.
+    pub recurrent: Option<Recurrent>,
+    /// How weights were folded, if they were.
+    pub hadamard: Option<Hadamard>,
     /// The head is the embedding matrix.
     pub tied_head: bool,
     /// Fewest columns under one scale in the stored form of the ternary matrices; `None` where one
     /// reaches over a whole matrix.
     pub weight_group: Option<usize>,
+    /// What of the file is left out, for the user to know.
+    pub notices: Vec<String>,
 }
 
 /// Norms of their own in front of the products of the residual stream, in order of use.
@@ -158,7 +175,14 @@ impl Recipe {
     /// Widest input of a ternary matrix.
     #[must_use]
     pub fn max_cols(&self) -> usize {
-        self.hidden.max(self.ffn).max(self.q_dim())
+        let inner = self.recurrent.map_or(0, |recurrent| recurrent.inner());
+        self.hidden.max(self.ffn).max(self.q_dim()).max(inner)
+    }
+
+    /// Outputs of the query product: queries, and their gates where they have them.
+    #[must_use]
+    pub fn q_rows(&self) -> usize {
+        self.q_dim() * if self.gated_attention { 2 } else { 1 }
     }
 
     /// Layers whose keys and values are kept.
@@ -166,6 +190,29 @@ impl Recipe {
     pub fn kv_layers(&self) -> usize {
         let attends = |layer: &&LayerKind| layer.mixer == MixerKind::Attention;
         self.layers.iter().filter(attends).count()
+    }
+
+    /// Layers with a recurrent state.
+    #[must_use]
+    pub fn recurrent_layers(&self) -> usize {
+        self.layers.len() - self.kv_layers()
+    }
+
+    /// Bytes of the recurrent states of one sequence; 0 where there are none.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.recurrent.map_or(0, |recurrent| {
+            let floats = recurrent.state_floats() + recurrent.window_floats();
+            self.recurrent_layers() as u64 * floats as u64 * 4
+        })
+    }
+
+    /// Bytes of the float weights that recurrent layers keep in memory besides their matrices.
+    #[must_use]
+    pub(crate) fn float_bytes(&self) -> u64 {
+        self.recurrent.map_or(0, |recurrent| {
+            self.recurrent_layers() as u64 * recurrent.float_weights(self.hidden) as u64 * 4
+        })
     }
 
     /// Name, rows and columns of the ternary matrices of a layer, in the order they are used. Those of
@@ -176,11 +223,21 @@ impl Recipe {
         let mut matrices = Vec::new();
         match layer.mixer {
             MixerKind::Attention => matrices.extend([
-                ("attn_q", q, h),
+                ("attn_q", self.q_rows(), h),
                 ("attn_k", kv, h),
                 ("attn_v", kv, h),
                 ("attn_output", h, q),
             ]),
+            MixerKind::Recurrent => {
+                if let Some(recurrent) = self.recurrent {
+                    let inner = recurrent.inner();
+                    matrices.extend([
+                        ("attn_qkv", recurrent.channels(), h),
+                        ("attn_gate", inner, h),
+                        ("ssm_out", h, inner),
+                    ]);
+                }
+            }
         }
         match layer.feed_forward {
             FeedForwardKind::Dense => {
@@ -247,7 +304,7 @@ impl Recipe {
     /// Name and width of the norms of a layer.
     #[must_use]
     pub fn norms(&self, layer: LayerKind) -> Vec<(&'static str, usize)> {
-        let mut norms = vec![("attn_norm", self.hidden), ("ffn_norm", self.hidden)];
+        let mut norms = vec![("attn_norm", self.hidden), (self.ffn_norm, self.hidden)];
         if self.post_norms {
             norms.extend(POST_NORMS.map(|name| (name, self.hidden)));
         }
@@ -268,6 +325,8 @@ impl Recipe {
                     norms.extend(own(mix_in, ("attn_output_norm_in", self.q_dim())));
                 }
             }
+            // Its one norm, of value heads, counts among its float weights.
+            MixerKind::Recurrent => {}
         }
         match layer.feed_forward {
             FeedForwardKind::Dense => {
@@ -318,7 +377,8 @@ impl Recipe {
         let router = self
             .experts
             .map_or(0, |e| e.count as u64 * self.hidden as u64);
-        let rest = norms + routers * router + self.hidden as u64;
+        let floats = self.float_bytes() / 4;
+        let rest = norms + floats + routers * router + self.hidden as u64;
         self.ternary_weights() + tables + rest
     }
 }

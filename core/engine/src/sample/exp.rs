@@ -1,5 +1,5 @@
 /// The least argument of [`exp`].
-pub(super) const LEAST: f32 = -29.0;
+pub(crate) const LEAST: f32 = -29.0;
 
 /// 2^23: a float of this size has no fraction, and the bits of a smaller integer added to it are
 /// its last ones.
@@ -25,7 +25,7 @@ const TINY: f32 = f32::from_bits(0x3900_0000);
 /// exactly rounded one of IEEE 754, in the same order. The two round ties of n differently, which
 /// changes no result.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let n = (WHOLE - INVERSE_LN2 * x) - WHOLE;
     let high = x + n * LN2_HIGH;
     let low = n * LN2_LOW;

@@ -15,7 +15,7 @@
 //! something near the best.
 
 mod candidate;
-mod exp;
+pub(crate) mod exp;
 mod likelihood;
 mod nucleus;
 mod peaks;

@@ -20,6 +20,7 @@ use tritone_formats::{GgufError, TensorView};
 
 use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
 use crate::error::LoadError;
+use crate::exec::Transform;
 use crate::files::Stretch;
 use crate::forms::Head;
 use crate::map::not_locked;
@@ -28,8 +29,8 @@ use cache::{Cache, Part};
 pub(crate) use cache::{Unwritten, WriteError};
 use head::HeadRows;
 pub(crate) use jobs::Progress;
-use layer::layers;
-pub(crate) use layer::{Attention, Dense, Experts, FeedForward, Layer, Mixer};
+pub(crate) use layer::{Attention, Dense, Experts, FeedForward, Input, Layer, Mixer, Recurrent};
+use layer::{layers, transform};
 pub(crate) use packed::Matrix;
 use packed::Packed;
 pub(crate) use places::Places;
@@ -41,6 +42,9 @@ pub(crate) use scales::{Groups, scale_bytes};
 pub(crate) struct Weights {
     pub(crate) layers: Vec<Layer>,
     pub(crate) output_norm: Vec<f32>,
+    /// Of a folded embedding, whose rows it gives back, and of the input of a folded head.
+    pub(crate) embedding: Option<Arc<Transform>>,
+    pub(crate) head_input: Option<Arc<Transform>>,
     /// Of the inputs of the layers' products.
     pub(crate) groups: Groups,
     packed: Packed,
@@ -76,10 +80,13 @@ impl Weights {
         };
         let (head, from) = rows(head.format())?;
         let (layers, groups) = layers(model, &packed)?;
-        let mut output_norm = norm(model, "output_norm.weight", model.recipe.hidden)?;
+        let mut output_norm = floats(model, "output_norm.weight", 1, model.recipe.hidden)?;
         // The head is linear: what its result is multiplied by can be in the norm before it.
         let scale = model.recipe.logit_scale;
         output_norm.iter_mut().for_each(|w| *w *= scale);
+        let hidden = transform(&model.recipe, model.recipe.hidden, false);
+        let folded = |is: bool| hidden.clone().filter(|_| is);
+        let hadamard = model.recipe.hadamard.as_ref();
         release_rest(model);
         head.bring_in(model, threads, progress)?;
         let head_report = PartReport {
@@ -95,6 +102,8 @@ impl Weights {
                 layers,
                 groups,
                 output_norm,
+                embedding: folded(hadamard.is_some_and(|h| h.embedding)),
+                head_input: folded(hadamard.is_some_and(|h| h.head)),
                 packed,
                 head,
                 exact,
@@ -296,10 +305,13 @@ fn tensor<'a>(
     Ok(view)
 }
 
-fn norm(model: &Model, name: &str, width: usize) -> Result<Vec<f32>, LoadError> {
-    let view = tensor(model, name, 1, width)?;
-    let mut out = vec![0.0; width];
-    view.decode_row(0, &mut out).map_err(format_error(model))?;
+/// All values of a tensor, row by row.
+fn floats(model: &Model, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>, LoadError> {
+    let view = tensor(model, name, rows, columns)?;
+    let mut out = vec![0.0; view.elements()];
+    for (row, out) in out.chunks_exact_mut(columns.max(1)).enumerate() {
+        view.decode_row(row, out).map_err(format_error(model))?;
+    }
     match out.iter().position(|w| !w.is_finite()) {
         None => Ok(out),
         Some(i) => Err(recipe_error(

@@ -10,7 +10,7 @@ use crate::recipe::Recipe;
 /// Rows whose scales a kernel reads together.
 const ROWS: usize = 32;
 
-/// Values that share a scale in the three kinds of inputs that ternary products have: the whole
+/// Values that share a scale in the kinds of inputs that ternary products have: the whole
 /// row, unless weights have scales of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Groups {
@@ -18,6 +18,8 @@ pub(crate) struct Groups {
     pub(crate) hidden: usize,
     /// Of attention's result.
     pub(crate) attended: usize,
+    /// Of the result of recurrent layers.
+    pub(crate) mixed: usize,
     /// Of the gated product.
     pub(crate) ffn: usize,
 }
@@ -28,6 +30,7 @@ impl Groups {
         Self {
             hidden: recipe.hidden,
             attended: recipe.q_dim(),
+            mixed: recipe.recurrent.map_or(0, |recurrent| recurrent.inner()),
             ffn: recipe.ffn,
         }
     }
@@ -40,6 +43,7 @@ impl Groups {
     fn of(&mut self, name: &str) -> &mut usize {
         match name {
             "attn_output" => &mut self.attended,
+            "ssm_out" => &mut self.mixed,
             "ffn_down" | "ffn_down_exps" => &mut self.ffn,
             _ => &mut self.hidden,
         }

@@ -10,6 +10,7 @@ impl Random {
             false => "output.weight",
         };
         let logits = |h: &Vec<f64>| {
+            let h = &self.for_head(h);
             let logit = |i| dot(&self.row(head, i), h) * self.shape.scales.2;
             (0..VOCAB).map(logit).collect()
         };
@@ -20,46 +21,24 @@ impl Random {
     pub fn states(&self, tokens: &[u32], context: usize) -> Vec<Vec<f64>> {
         let shape = &self.shape;
         let embed = |token: &u32| {
-            let row = self.row("token_embd.weight", *token as usize);
+            let row = self.looked_up(self.row("token_embd.weight", *token as usize));
             row.iter().map(|x| x * shape.scales.0).collect()
         };
         let mut xs: Vec<Vec<f64>> = tokens.iter().map(embed).collect();
         for layer in 0..shape.layers {
             let name = |name: &str| format!("blk.{layer}.{name}");
-            let (mut queries, mut keys, mut values) = (vec![], Vec::<Vec<f64>>::new(), vec![]);
-            for (position, x) in xs.iter().enumerate() {
-                let h = self.norm(&name("attn_norm"), x);
-                let mut q = self.linear(&name("attn_q"), &h);
-                let mut k = self.linear(&name("attn_k"), &h);
-                for (heads, norm) in [(&mut q, "attn_q_norm"), (&mut k, "attn_k_norm")] {
-                    for head in heads.chunks_mut(shape.head_dim) {
-                        if shape.head_norms {
-                            head.copy_from_slice(&self.norm(&name(norm), head));
-                        }
-                        self.rotate(head, position, layer, context);
-                    }
-                }
-                queries.push(q);
-                // The cache stores halves.
-                let store = |x: Vec<f64>| x.iter().map(|x| f64::from(f16(*x as f32))).collect();
-                keys.push(store(k));
-                values.push(store(self.linear(&name("attn_v"), &h)));
-            }
-            for (position, x) in xs.iter_mut().enumerate() {
-                let first = match &shape.windows {
-                    Some(windows) if self.is_local(layer) => {
-                        (position + 1).saturating_sub(windows.size)
-                    }
-                    _ => 0,
-                };
-                let seen = first..position + 1;
-                let mut a = attention(shape, &queries[position], &keys, &values, seen);
-                if shape.sub_norms {
-                    a = self.norm(&name("attn_sub_norm"), &a);
-                }
-                let result = self.linear(&name("attn_output"), &a);
+            let hybrid = self.shape.hybrid.as_ref();
+            let mixed = match hybrid.filter(|hybrid| hybrid.is(layer)) {
+                Some(hybrid) => self.delta_net(hybrid, layer, &xs),
+                None => self.attend(layer, &xs, context),
+            };
+            let ffn_norm = match hybrid {
+                Some(_) => "post_attention_norm",
+                None => "ffn_norm",
+            };
+            for (x, result) in xs.iter_mut().zip(mixed) {
                 self.add(x, result, &name("post_attention_norm"));
-                let h = self.norm(&name("ffn_norm"), x);
+                let h = self.norm(&name(ffn_norm), x);
                 let result = match shape.experts {
                     None => self.feed_forward(&name("ffn"), &h),
                     Some((count, used, clamp)) => {
@@ -84,6 +63,63 @@ impl Random {
             }
         }
         xs.iter().map(|x| self.norm("output_norm", x)).collect()
+    }
+
+    /// What attention adds, of all positions.
+    fn attend(&self, layer: usize, xs: &[Vec<f64>], context: usize) -> Vec<Vec<f64>> {
+        let shape = &self.shape;
+        let name = |name: &str| format!("blk.{layer}.{name}");
+        let (mut queries, mut keys, mut values) = (vec![], Vec::<Vec<f64>>::new(), vec![]);
+        let mut gates = vec![];
+        for (position, x) in xs.iter().enumerate() {
+            let h = self.norm(&name("attn_norm"), x);
+            let mut q = self.linear(&name("attn_q"), &h);
+            if shape.hybrid.is_some() {
+                let heads = q.chunks(2 * shape.head_dim);
+                let (queries, gate): (Vec<_>, Vec<_>) =
+                    heads.map(|head| head.split_at(shape.head_dim)).unzip();
+                gates.push(gate.concat());
+                q = queries.concat();
+            }
+            let mut k = self.linear(&name("attn_k"), &h);
+            for (heads, norm) in [(&mut q, "attn_q_norm"), (&mut k, "attn_k_norm")] {
+                for head in heads.chunks_mut(shape.head_dim) {
+                    if shape.head_norms {
+                        head.copy_from_slice(&self.norm(&name(norm), head));
+                    }
+                    let rotated = match &shape.hybrid {
+                        Some(hybrid) => &mut head[..hybrid.rotated],
+                        None => head,
+                    };
+                    self.rotate(rotated, position, layer, context);
+                }
+            }
+            queries.push(q);
+            // The cache stores halves.
+            let store = |x: Vec<f64>| x.iter().map(|x| f64::from(f16(*x as f32))).collect();
+            keys.push(store(k));
+            values.push(store(self.linear(&name("attn_v"), &h)));
+        }
+        let result = |position: usize| {
+            let first = match &shape.windows {
+                Some(windows) if self.is_local(layer) => {
+                    (position + 1).saturating_sub(windows.size)
+                }
+                _ => 0,
+            };
+            let seen = first..position + 1;
+            let mut a = attention(shape, &queries[position], &keys, &values, seen);
+            if let Some(gates) = gates.get(position) {
+                for (a, gate) in a.iter_mut().zip(gates) {
+                    *a /= 1.0 + (-gate).exp();
+                }
+            }
+            if shape.sub_norms {
+                a = self.norm(&name("attn_sub_norm"), &a);
+            }
+            self.linear(&name("attn_output"), &a)
+        };
+        (0..xs.len()).map(result).collect()
     }
 
     /// Whether a layer has a window.
@@ -129,14 +165,14 @@ impl Random {
         }
     }
 
-    fn row(&self, name: &str, row: usize) -> Vec<f64> {
+    pub(super) fn row(&self, name: &str, row: usize) -> Vec<f64> {
         let (rows, values) = &self.floats[name];
         let cols = values.len() / rows;
         let row = &values[row * cols..][..cols];
         row.iter().map(|x| f64::from(*x)).collect()
     }
 
-    fn norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
+    pub(super) fn norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
         let weight = self.row(&format!("{name}.weight"), 0);
         let mean = dot(x, x) / x.len() as f64;
         let r = 1.0 / (mean + EPS).sqrt();
@@ -144,7 +180,7 @@ impl Random {
     }
 
     /// A ternary product of activations in int8.
-    fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
+    pub(super) fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
         let rows = self.matrices[&format!("{name}.weight")].rows;
         self.rows_of(name, 0, rows, x)
     }
@@ -156,6 +192,7 @@ impl Random {
             true => self.norm(&format!("{name}_norm_in"), x),
             false => x.to_vec(),
         };
+        let x = self.folded(name, x);
         let mut steps = vec![];
         let mut q = vec![];
         for part in x.chunks(m.group) {
@@ -243,6 +280,6 @@ fn attention(
     out
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -68,6 +68,12 @@ impl Random {
             plan.metadata(&key("swiglu_clamp_exp"), &clamps[..])
                 .unwrap();
         }
+        if let Some(hybrid) = &shape.hybrid {
+            hybrid.describe(shape.layers, &key, &mut plan);
+        }
+        if let Some(folded) = &shape.folded {
+            folded.describe(self, &mut plan);
+        }
         for (name, value) in &shape.keys {
             plan.metadata(&key(name), *value as f32).unwrap();
         }
@@ -131,6 +137,8 @@ impl Random {
             1 if self.shape.half_norms && name.contains("norm") => TensorType::F16,
             1 => TensorType::F32,
             _ if name.contains("ffn_gate_inp") => TensorType::F32,
+            _ if name.contains("ssm_conv1d") => TensorType::F32,
+            _ if name.contains("ssm_") => TensorType::Bf16,
             _ => TensorType::F16,
         }
     }

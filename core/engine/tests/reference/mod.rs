@@ -8,9 +8,11 @@
 
 mod decoder;
 mod file;
+mod hybrid;
 
 use std::collections::BTreeMap;
 
+pub use hybrid::{Folded, Hybrid};
 use tritone_formats::TensorType;
 use tritone_formats::codec::Scales;
 
@@ -51,6 +53,8 @@ pub struct Shape {
     /// multiplied by, and the first context.
     pub factors: Option<(Vec<f32>, Vec<f32>, f64, usize)>,
     pub windows: Option<Windows>,
+    pub hybrid: Option<Hybrid>,
+    pub folded: Option<Folded>,
     pub gate: Gate,
     /// Number of experts, how many a token uses, and the bound of gates.
     pub experts: Option<(usize, usize, f64)>,
@@ -91,6 +95,8 @@ impl Shape {
             yarn: None,
             factors: None,
             windows: None,
+            hybrid: None,
+            folded: None,
             gate: Gate::Silu,
             experts: None,
             scales: (1.0, 1.0, 1.0),
@@ -166,12 +172,16 @@ impl Random {
         let mut dice = Dice(seed);
         let (mut matrices, mut floats) = (BTreeMap::new(), BTreeMap::new());
         for layer in 0..shape.layers {
-            let mut layout = vec![
-                ("attn_q", q, h),
-                ("attn_k", kv, h),
-                ("attn_v", kv, h),
-                ("attn_output", h, q),
-            ];
+            let recurrent = shape.hybrid.as_ref().filter(|hybrid| hybrid.is(layer));
+            let mut layout = match (recurrent, &shape.hybrid) {
+                (Some(hybrid), _) => hybrid.matrices(h).to_vec(),
+                (None, gated) => vec![
+                    ("attn_q", if gated.is_some() { 2 * q } else { q }, h),
+                    ("attn_k", kv, h),
+                    ("attn_v", kv, h),
+                    ("attn_output", h, q),
+                ],
+            };
             if let Some((count, ..)) = shape.experts {
                 layout.extend([
                     ("ffn_gate_exps", count * shape.ffn, h),
@@ -217,11 +227,18 @@ impl Random {
                     },
                 );
             }
-            let mut norms = vec![("attn_norm", h), ("ffn_norm", h)];
+            if let Some(hybrid) = recurrent {
+                hybrid.floats(layer, h, &mut dice, &mut floats);
+            }
+            let ffn_norm = match shape.hybrid {
+                Some(_) => "post_attention_norm",
+                None => "ffn_norm",
+            };
+            let mut norms = vec![("attn_norm", h), (ffn_norm, h)];
             if shape.sub_norms {
                 norms.extend([("attn_sub_norm", q), ("ffn_sub_norm", shape.ffn)]);
             }
-            if shape.head_norms {
+            if shape.head_norms && recurrent.is_none() {
                 norms.extend(["attn_q_norm", "attn_k_norm"].map(|name| (name, shape.head_dim)));
             }
             if shape.post_norms {

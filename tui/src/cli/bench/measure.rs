@@ -214,8 +214,10 @@ impl Bench<'_> {
         let streamed = |context: usize, sequences: usize| {
             let plan = samples.plan.as_ref();
             let kv = plan.map_or(0.0, |plan| kv_bytes(plan, context, wanted.generate));
+            // A recurrent state is read and written.
+            let state = 2.0 * recipe.state_bytes() as f64;
             let weights = plan.map_or(0, |plan| plan.weights_read(sequences));
-            (weights + head) as f64 + sequences as f64 * kv
+            (weights + head) as f64 + sequences as f64 * (kv + state)
         };
 
         let prefill = (wanted.prompt > 0).then(|| {

@@ -41,6 +41,7 @@ impl Extent {
         let plain = tritone_engine::Capacity::new(self.context, self.sequences, self.chunk);
         tritone_engine::Capacity {
             kv_pages: pages(self.context) + pages(self.further) * (self.sequences - 1),
+            states: self.sequences,
             ..plain
         }
     }
@@ -144,6 +145,9 @@ impl Subject {
         count: usize,
         mut go_on: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>, StepError> {
+        for pages in &self.sequences[..sequences] {
+            self.runner.assume_position(pages, start);
+        }
         let started = Instant::now();
         for done in 0..count {
             if !go_on(done) {
@@ -166,6 +170,9 @@ impl Subject {
         prompt: usize,
         mut go_on: impl FnMut(usize) -> bool,
     ) -> Result<Option<[Vec<f64>; 2]>, StepError> {
+        for pages in &self.sequences[1..decoders + 1] {
+            self.runner.assume_position(pages, start);
+        }
         let mut times = [Vec::with_capacity(count), Vec::new()];
         let chunks = prompt.div_ceil(self.chunk);
         for done in 0..count + chunks {

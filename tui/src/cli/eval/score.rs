@@ -23,6 +23,7 @@ pub(super) fn capacity(size: usize, chunk: usize) -> Capacity {
         rows,
         logit_rows: rows.min(LOGIT_ROWS),
         kv_pages: size.div_ceil(PAGE_TOKENS),
+        states: 1,
     }
 }
 

@@ -291,6 +291,28 @@ fn recipe_text(runnable: &Runnable, setup: &Setup) -> String {
             ),
         );
     }
+    if let Some(recurrent) = recipe.recurrent {
+        text += &line(
+            "",
+            &format!(
+                "{} of the layers are recurrent (gated DeltaNet), {} heads with states of {} x {}",
+                recipe.recurrent_layers(),
+                recurrent.value_heads,
+                recurrent.head_dim,
+                recurrent.head_dim
+            ),
+        );
+    }
+    if let Some(hadamard) = &recipe.hadamard {
+        text += &line(
+            "",
+            &format!(
+                "{} matrices are folded with a Hadamard transform in blocks of {}",
+                hadamard.folded.len(),
+                hadamard.block
+            ),
+        );
+    }
     text += &line(
         "",
         &format!(
@@ -390,6 +412,7 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
             "weights": plan.weights,
             "head": plan.head,
             "kv": plan.kv,
+            "states": plan.states,
             "scratch": plan.scratch,
             "program": plan.program,
             "total": plan.total(),
@@ -416,6 +439,7 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "architecture": recipe.architecture,
         "parameters": recipe.parameters(),
         "layers": recipe.layers.len(),
+        "recurrent_layers": recipe.recurrent_layers(),
         "hidden": recipe.hidden,
         "ffn": recipe.ffn,
         "experts": recipe.experts.map(|experts| experts.count),

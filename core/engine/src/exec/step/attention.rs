@@ -30,6 +30,18 @@ impl Step<'_> {
             b.q.data
                 .write(row * recipe.q_dim() + kv_head * group, group)
         };
+        if let Some(gated) = &b.gated {
+            // SAFETY: written in the phase before, only read in this one.
+            let gated = unsafe {
+                gated
+                    .data
+                    .read(2 * (row * recipe.q_dim() + kv_head * group), 2 * group)
+            };
+            let heads = gated.chunks_exact(2 * recipe.head_dim);
+            for (q, gated) in q.chunks_exact_mut(recipe.head_dim).zip(heads) {
+                q.copy_from_slice(&gated[..recipe.head_dim]);
+            }
+        }
         self.norm_heads(m, part.q_norm.as_deref(), q)?;
         if let Some(rope) = &rope {
             self.kernel.rope(q, rope)?;

@@ -14,7 +14,7 @@ use super::{ATTEND_TOKENS, SPAN_TOKENS, Slice, TILE_ROWS};
 use crate::exec::shared::{AlignedBuf, PerMember, Shared};
 use crate::forms::{EXACT_ROWS, Forms};
 use crate::plan::{Capacity, scratch_need};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Recurrent};
 use crate::weights::Groups;
 
 /// int8 activations of a step.
@@ -175,6 +175,10 @@ pub(crate) struct Buffers {
     pub(super) k: Rows,
     pub(super) v: Rows,
     pub(super) attended: Rows,
+    /// Queries and their gates, `[head][queries, gates]`, where attention has gates.
+    pub(super) gated: Option<Rows>,
+    /// Of recurrent layers.
+    pub(super) recurrent: Option<RecurrentBuffers>,
     /// Rows, or slots of rows where a model has experts.
     pub(super) gate: Rows,
     pub(super) up: Rows,
@@ -197,6 +201,8 @@ pub(crate) struct Buffers {
     pub(super) locals: PerMember<Local>,
     pub(super) rows: Vec<Row>,
     pub(super) parts: Vec<Part>,
+    /// First row of every slice.
+    pub(super) firsts: Vec<usize>,
     pub(super) wanted: Vec<usize>,
     /// Rows whose states are wanted.
     pub(super) states: Vec<usize>,
@@ -222,7 +228,7 @@ impl Buffers {
         let local = || {
             Some(Local {
                 scratch: AlignedBuf::zeroed(scratch)?,
-                row: vec![0.0; recipe.max_cols() + recipe.hidden],
+                row: vec![0.0; row_floats(recipe)],
                 pages: Vec::with_capacity(pages),
                 spans: std::array::from_fn(|_| vec![0.0; spans]),
             })
@@ -244,6 +250,14 @@ impl Buffers {
             k: Rows::new(rows, recipe.kv_dim())?,
             v: Rows::new(rows, recipe.kv_dim())?,
             attended: Rows::new(rows, recipe.q_dim())?,
+            gated: match recipe.gated_attention {
+                true => Some(Rows::new(rows, recipe.q_rows())?),
+                false => None,
+            },
+            recurrent: match &recipe.recurrent {
+                Some(shape) => Some(RecurrentBuffers::new(rows, recipe.hidden, shape, groups)?),
+                None => None,
+            },
             gate: Rows::new(ffn_rows, recipe.ffn)?,
             up: Rows::new(ffn_rows, recipe.ffn)?,
             result: Rows::new(rows, recipe.hidden)?,
@@ -268,6 +282,7 @@ impl Buffers {
             locals: PerMember::new(locals),
             rows: Vec::with_capacity(rows),
             parts: Vec::with_capacity(rows + slots),
+            firsts: Vec::with_capacity(rows),
             wanted: Vec::with_capacity(capacity.logit_rows),
             states: Vec::with_capacity(rows),
             failure: Mutex::new(None),
@@ -278,11 +293,13 @@ impl Buffers {
     pub(crate) fn prepare(&mut self, batch: &[Slice<'_>]) {
         self.rows.clear();
         self.parts.clear();
+        self.firsts.clear();
         self.wanted.clear();
         self.states.clear();
         let mut slot = 0;
         for (i, slice) in batch.iter().enumerate() {
             let first = self.rows.len();
+            self.firsts.push(first);
             for (token, id) in slice.tokens.iter().enumerate() {
                 self.rows.push(Row {
                     slice: i,
@@ -354,6 +371,49 @@ impl Buffers {
     }
 }
 
+/// What recurrent layers need.
+pub(super) struct RecurrentBuffers {
+    /// Normed hidden states, as they are before any transform.
+    pub(super) normed: Rows,
+    /// Queries, keys and values: products, then convolved.
+    pub(super) qkv: Rows,
+    pub(super) gate: Rows,
+    /// What decides decay and write strength of every value head, then the two themselves.
+    pub(super) rates: Rows,
+    /// The result, normed and gated.
+    pub(super) mixed: Rows,
+    pub(super) mixed_q: Quantized,
+}
+
+impl RecurrentBuffers {
+    fn new(rows: usize, hidden: usize, shape: &Recurrent, groups: Groups) -> Option<Self> {
+        Some(Self {
+            normed: Rows::new(rows, hidden)?,
+            qkv: Rows::new(rows, shape.channels())?,
+            gate: Rows::new(rows, shape.inner())?,
+            rates: Rows::new(rows, 2 * shape.value_heads)?,
+            mixed: Rows::new(rows, shape.inner())?,
+            mixed_q: Quantized::new(rows, shape.inner(), groups.mixed)?,
+        })
+    }
+
+    /// Floats of one row, without the int8 codes.
+    fn row_floats(hidden: usize, shape: &Recurrent) -> usize {
+        hidden + shape.channels() + 2 * shape.inner() + 2 * shape.value_heads
+    }
+}
+
+/// Floats that one thread has to work in: two rows side by side, or a head of a recurrent layer
+/// with the positions before.
+fn row_floats(recipe: &Recipe) -> usize {
+    let second = match recipe.hadamard {
+        Some(_) => recipe.max_cols(),
+        None => recipe.hidden,
+    };
+    let window = (recipe.recurrent).map_or(0, |shape| (shape.taps + 1) * shape.head_dim);
+    (recipe.max_cols() + second).max(window)
+}
+
 /// The rows of the vocabulary that are computed again.
 pub(super) struct Exact {
     /// `[logit row][tile]`: the largest logit of every tile of the head.
@@ -416,13 +476,31 @@ pub(crate) fn step_bytes(
     let partial = attend_width(recipe.heads, recipe.head_dim, true) as u64;
     let slots = (span_slots(capacity) as u64).checked_mul(partial)?;
     let locals = (2 * span_floats(recipe, capacity) as u64).checked_mul(threads as u64)?;
+    // Beyond what every model has.
+    let mut more = (row_floats(recipe) - recipe.max_cols() - recipe.hidden) as u64;
+    more = more.checked_mul(threads as u64)?;
+    let mut row = if recipe.gated_attention {
+        recipe.q_rows()
+    } else {
+        0
+    };
+    let mut codes = 0;
+    if let Some(shape) = &recipe.recurrent {
+        let inner = shape.inner();
+        let groups = recipe.weight_group.map_or(1, |group| inner / group.max(1));
+        row += RecurrentBuffers::row_floats(recipe.hidden, shape) + 2 * groups;
+        codes = padded_stride(inner);
+    }
+    let rows = (capacity.rows as u64).checked_mul((4 * row + codes) as u64)?;
     let exact = match forms.head.exact() {
         true => Exact::bytes(capacity.logit_rows as u64, recipe.vocab as u64)?,
         false => 0,
     };
     slots
         .checked_add(locals)?
+        .checked_add(more)?
         .checked_mul(4)?
+        .checked_add(rows)?
         .checked_add(exact)?
         .checked_add(Routing::bytes(recipe, capacity, threads)?)
 }

@@ -11,7 +11,7 @@ use crate::exec::team::Member;
 pub(super) const EXACT_UNIT: usize = 16;
 
 impl Step<'_> {
-    /// The final norm of the `i`-th row that wants logits.
+    /// The final norm, and transform, of the `i`-th row that wants logits.
     pub(super) fn finish_row(&self, m: &Member<'_>, i: usize) -> Result<(), KernelError> {
         let b = self.buffers;
         let row = b.wanted[i];
@@ -26,8 +26,17 @@ impl Step<'_> {
         )?;
         // SAFETY: row `i` belongs to this unit.
         let out = unsafe { b.last.write(i) };
-        self.kernel
-            .rms_norm(x, &self.weights.output_norm, self.model.recipe.eps, out)?;
+        let (norm, eps) = (&self.weights.output_norm, self.model.recipe.eps);
+        match &self.weights.head_input {
+            None => self.kernel.rms_norm(x, norm, eps, out)?,
+            Some(transform) => {
+                // SAFETY: the only reference to this member's values in this unit.
+                let local = unsafe { b.locals.get(m) };
+                let work = &mut local.row[..x.len()];
+                self.kernel.rms_norm(x, norm, eps, work)?;
+                transform.apply(work, out);
+            }
+        }
         match &b.last_q {
             None => Ok(()),
             // SAFETY: row `i` belongs to this unit.

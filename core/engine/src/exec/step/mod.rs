@@ -7,14 +7,22 @@
 //! ```text
 //! per row                 x = embedding, scaled
 //! for every layer:
-//!   per row               x += result of the layer before, normed if the model says so; norm,
+//!   with attention:
+//!     per row             x += result of the layer before, normed if the model says so; norm,
 //!                         quantise
-//!   per tile              q, k, v products
-//!   per row and KV head   norm of heads, rotate; key and value into the cache
-//!   per block of tokens
-//!     and KV head         attention; a single token with a long past: per span of positions
-//!   per row               merge the spans; sub-norm, quantise
-//!   per tile              output product
+//!     per tile            q, k, v products
+//!     per row and KV head norm of heads, rotate; key and value into the cache
+//!     per block of tokens
+//!       and KV head       attention; a single token with a long past: per span of positions
+//!     per row             merge the spans; gate, sub-norm, quantise
+//!     per tile            output product
+//!   recurrent:
+//!     per row             x += result of the layer before; norm, quantise
+//!     per tile            q, k, v and gate products; those that decide decay and write strength
+//!     per slice and head  convolution; decay and write strength
+//!     per slice and head  all its positions through the state; norm, gate
+//!     per row             quantise
+//!     per tile            output product
 //!   per row               x += result (normed); norm, quantise
 //!   per tile              gate and up products
 //!   per row               gate * up, sub-norm, quantise
@@ -24,6 +32,8 @@
 //! per wanted row          with an exact head: choose the best rows of the vocabulary
 //! per sixteen of them     compute them again
 //! ```
+//!
+//! Inputs of folded weights are transformed before they are quantised.
 //!
 //! The definition of attention over a long past is independent of the split: the running state is
 //! kept for spans of [`SPAN_TOKENS`] positions, and spans are merged in order, whether one thread
@@ -37,6 +47,7 @@ mod attention;
 mod buffers;
 mod experts;
 mod head;
+mod recurrent;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -110,6 +121,9 @@ impl Slice<'_> {
 pub(crate) const NO_EMBEDDING: KernelError =
     KernelError::BadArgument("an embedding row cannot be read");
 
+/// A sequence without the recurrent state that its model needs.
+const NO_STATE: KernelError = KernelError::BadArgument("a sequence has no recurrent state");
+
 /// Tokens of one slice that one attention unit takes together.
 const ATTEND_TOKENS: usize = 16;
 /// Positions whose attention is one running state; a multiple of the page.
@@ -156,14 +170,14 @@ impl Step<'_> {
             let before = last
                 .replace(layer)
                 .map(|last| last.ffn_post_norm.as_deref());
-            let norm = layer.mixer_norm.as_slice();
             match &layer.mixer {
-                Mixer::Attention(part) => self.attention(m, part, norm, before)?,
+                Mixer::Attention(part) => self.attention(m, part, before)?,
+                Mixer::Recurrent(part) => self.recurrent(m, part, before)?,
             }
-            let (norm, before) = (&layer.ffn_norm, Some(layer.mixer_post_norm.as_deref()));
+            let before = Some(layer.mixer_post_norm.as_deref());
             match &layer.feed_forward {
-                FeedForward::Dense(part) => self.dense(m, part, norm, before)?,
-                FeedForward::Experts(part) => self.experts(m, part, norm, before)?,
+                FeedForward::Dense(part) => self.dense(m, part, before)?,
+                FeedForward::Experts(part) => self.experts(m, part, before)?,
             }
         }
         let wanted = b.wanted.len();
@@ -194,18 +208,22 @@ impl Step<'_> {
         &self,
         m: &Member<'_>,
         part: &Attention,
-        norm: &[f32],
         before: Before<'_>,
     ) -> Result<(), Poisoned> {
         let b = self.buffers;
         let rows = b.rows.len();
         self.units(m, rows, |row| {
-            self.add_and_quantize(m, row, before, norm, &part.inputs)
+            self.add_and_quantize(m, row, before, &part.input)
         })?;
         let [q, k, v] = b.hidden_inputs();
+        let queries = b.gated.as_ref().unwrap_or(&b.q);
         self.products(
             m,
-            [(&part.q, q, &b.q), (&part.k, k, &b.k), (&part.v, v, &b.v)],
+            [
+                (&part.q, q, queries),
+                (&part.k, k, &b.k),
+                (&part.v, v, &b.v),
+            ],
         )?;
         let kv_heads = self.model.recipe.kv_heads;
         self.units(m, rows * kv_heads, |unit| self.store(m, unit, part))?;
@@ -217,17 +235,11 @@ impl Step<'_> {
     }
 
     /// The phases of a dense feed-forward part.
-    fn dense(
-        &self,
-        m: &Member<'_>,
-        part: &Dense,
-        norm: &[f32],
-        before: Before<'_>,
-    ) -> Result<(), Poisoned> {
+    fn dense(&self, m: &Member<'_>, part: &Dense, before: Before<'_>) -> Result<(), Poisoned> {
         let b = self.buffers;
         let rows = b.rows.len();
         self.units(m, rows, |row| {
-            self.add_and_quantize(m, row, before, norm, &part.inputs)
+            self.add_and_quantize(m, row, before, &part.input)
         })?;
         let [gate, up, _] = b.hidden_inputs();
         self.products(m, [(&part.gate, gate, &b.gate), (&part.up, up, &b.up)])?;
@@ -265,12 +277,26 @@ impl Step<'_> {
         m: &Member<'_>,
         parts: [(&Matrix, &Quantized, &Rows); N],
     ) -> Result<(), Poisoned> {
+        self.products_and(m, parts, 0, |_| Ok(()))
+    }
+
+    /// Products as one phase with other units, which come first.
+    fn products_and<const N: usize>(
+        &self,
+        m: &Member<'_>,
+        parts: [(&Matrix, &Quantized, &Rows); N],
+        others: usize,
+        other: impl Fn(usize) -> Result<(), KernelError>,
+    ) -> Result<(), Poisoned> {
         let rows = self.buffers.rows.len();
         let tile: [usize; N] =
             std::array::from_fn(|i| tile_rows(self.kernel, parts[i].0.view().cols, rows));
         let counts: [usize; N] = std::array::from_fn(|i| parts[i].0.rows.div_ceil(tile[i]));
-        self.units(m, counts.iter().sum(), |unit| {
-            let (mut part, mut unit) = (0, unit);
+        self.units(m, others + counts.iter().sum::<usize>(), |unit| {
+            if unit < others {
+                return other(unit);
+            }
+            let (mut part, mut unit) = (0, unit - others);
             while unit >= counts[part] {
                 unit -= counts[part];
                 part += 1;
@@ -294,6 +320,9 @@ impl Step<'_> {
         let x = unsafe { self.buffers.x.write(row) };
         let read = self.embedding.decode_row(token, x);
         read.map_err(|_| NO_EMBEDDING)?;
+        if let Some(transform) = &self.weights.embedding {
+            transform.undo(x);
+        }
         let scale = self.model.recipe.embedding_scale;
         if scale != 1.0 {
             x.iter_mut().for_each(|x| *x *= scale);

@@ -2,19 +2,22 @@
 
 use tritone_abi::{KernelError, Norm};
 
+use super::buffers::Quantized;
 use super::{Before, Step};
+use crate::exec::Transform;
+use crate::exec::delta::sigmoid;
 use crate::exec::team::Member;
-use crate::weights::{Attention, Dense};
+use crate::weights::{Attention, Dense, Input};
 
 impl Step<'_> {
-    /// `x += result` as `before` says, norm and quantise; where every product has a norm of its own, those in `inputs`, one after another.
+    /// `x += result` as `before` says, norm and quantise; where every product has a norm of its own,
+    /// those one after another.
     pub(super) fn add_and_quantize(
         &self,
         m: &Member<'_>,
         row: usize,
         before: Before<'_>,
-        norm: &[f32],
-        inputs: &[Vec<f32>],
+        input: &Input,
     ) -> Result<(), KernelError> {
         let b = self.buffers;
         // SAFETY: the row belongs to this unit.
@@ -24,25 +27,21 @@ impl Step<'_> {
         }
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
-        let (work, normed) = local.row.split_at_mut(x.len());
-        if inputs.is_empty() {
-            let out = &b.hidden_q[0];
-            // SAFETY: the row belongs to this unit.
-            let mut place = unsafe { out.row(row) };
-            let norm = self.norm(norm);
-            return self
-                .kernel
-                .norm_quantize(x, norm, work, out.group, &mut place);
+        let transform = input.transform.as_deref();
+        if input.own.is_empty() {
+            return self.norm_row(
+                x,
+                &input.norm,
+                transform,
+                &mut local.row,
+                (&b.hidden_q[0], row),
+            );
         }
-        let normed = &mut normed[..x.len()];
+        let (normed, work) = local.row.split_at_mut(x.len());
         let eps = self.model.recipe.eps;
-        self.kernel.rms_norm(x, norm, eps, normed)?;
-        for (norm, out) in inputs.iter().zip(&b.hidden_q) {
-            // SAFETY: the row belongs to this unit.
-            let mut place = unsafe { out.row(row) };
-            let norm = self.norm(norm);
-            self.kernel
-                .norm_quantize(normed, norm, work, out.group, &mut place)?;
+        self.kernel.rms_norm(x, &input.norm, eps, normed)?;
+        for (norm, out) in input.own.iter().zip(&b.hidden_q) {
+            self.norm_row(normed, norm, transform, work, (out, row))?;
         }
         Ok(())
     }
@@ -70,6 +69,48 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Norm of `x`, transform if there is one, and quantise into a row of `out`, which belongs to
+    /// this unit. `work` is as long as `x`, with a transform twice.
+    pub(super) fn norm_row(
+        &self,
+        x: &[f32],
+        norm: &[f32],
+        transform: Option<&Transform>,
+        work: &mut [f32],
+        out: (&Quantized, usize),
+    ) -> Result<(), KernelError> {
+        let (work, rest) = work.split_at_mut(x.len());
+        if transform.is_some() {
+            self.kernel.rms_norm(x, norm, self.model.recipe.eps, work)?;
+            return self.quantize_row(work, transform, rest, out);
+        }
+        let (out, row) = out;
+        // SAFETY: the row belongs to this unit.
+        let mut place = unsafe { out.row(row) };
+        let norm = self.norm(norm);
+        self.kernel
+            .norm_quantize(x, norm, work, out.group, &mut place)
+    }
+
+    /// Transform of `x`, if there is one, and quantise into a row of `out`, which belongs to this
+    /// unit. `work` is as long as `x`.
+    pub(super) fn quantize_row(
+        &self,
+        x: &[f32],
+        transform: Option<&Transform>,
+        work: &mut [f32],
+        (out, row): (&Quantized, usize),
+    ) -> Result<(), KernelError> {
+        // SAFETY: the row belongs to this unit.
+        let mut place = unsafe { out.row(row) };
+        let Some(transform) = transform else {
+            return self.kernel.quantize(x, out.group, &mut place);
+        };
+        let work = &mut work[..x.len()];
+        transform.apply(x, work);
+        self.kernel.quantize(work, out.group, &mut place)
+    }
+
     /// Norm of every head in `x`, if the model has one.
     pub(super) fn norm_heads(
         &self,
@@ -89,7 +130,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Merges the spans of the row's attention, if it was split; sub-norm and quantise.
+    /// Merges the spans of the row's attention, if it was split; gate, sub-norm and quantise.
     pub(super) fn quantize_attended(
         &self,
         m: &Member<'_>,
@@ -101,17 +142,24 @@ impl Step<'_> {
             self.merge_spans(row)?;
         }
         // SAFETY: written in the phase before or by this unit; the row belongs to this unit.
-        let x = unsafe { b.attended.read(row) };
-        // SAFETY: the row belongs to this unit.
-        let mut out = unsafe { b.attended_q.row(row) };
-        let Some(norm) = &part.sub_norm else {
-            return self.kernel.quantize(x, b.attended_q.group, &mut out);
-        };
+        let x = unsafe { b.attended.write(row) };
+        if let Some(gated) = &b.gated {
+            let dim = self.model.recipe.head_dim;
+            // SAFETY: written some phases before, only read in this one.
+            let gates = unsafe { gated.read(row) }.chunks_exact(2 * dim);
+            for (x, gates) in x.chunks_exact_mut(dim).zip(gates) {
+                for (x, gate) in x.iter_mut().zip(&gates[dim..]) {
+                    *x *= sigmoid(*gate);
+                }
+            }
+        }
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
-        let work = &mut local.row[..x.len()];
-        self.kernel
-            .norm_quantize(x, self.norm(norm), work, b.attended_q.group, &mut out)
+        let (transform, out) = (part.transform.as_deref(), (&b.attended_q, row));
+        match &part.sub_norm {
+            None => self.quantize_row(x, transform, &mut local.row, out),
+            Some(norm) => self.norm_row(x, norm, transform, &mut local.row, out),
+        }
     }
 
     /// `gate * up`, sub-norm and quantise.
@@ -122,13 +170,24 @@ impl Step<'_> {
         let (gate, up) = unsafe { (b.gate.write(row), b.up.read(row)) };
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
+        let kind = self.model.recipe.gate;
+        if let Some(transform) = &part.transform {
+            let (work, rest) = local.row.split_at_mut(gate.len());
+            self.kernel.gate(kind, gate, up, work)?;
+            let (transform, out) = (Some(&**transform), (&b.ffn_q, row));
+            let Some(norm) = &part.sub_norm else {
+                return self.quantize_row(work, transform, rest, out);
+            };
+            self.kernel
+                .rms_norm(work, norm, self.model.recipe.eps, gate)?;
+            return self.quantize_row(gate, transform, rest, out);
+        }
         let work = &mut local.row[..gate.len()];
         // SAFETY: the row belongs to this unit.
         let mut out = unsafe { b.ffn_q.row(row) };
         let norm = part.sub_norm.as_deref().map(|norm| self.norm(norm));
-        let gated = (self.model.recipe.gate, gate, up);
         self.kernel
-            .gate_quantize(gated, norm, work, b.ffn_q.group, &mut out)
+            .gate_quantize((kind, gate, up), norm, work, b.ffn_q.group, &mut out)
     }
 
     fn norm<'w>(&self, weight: &'w [f32]) -> Norm<'w> {

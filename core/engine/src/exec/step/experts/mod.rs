@@ -97,7 +97,6 @@ impl Step<'_> {
         &self,
         m: &Member<'_>,
         part: &Experts,
-        norm: &[f32],
         before: Before<'_>,
     ) -> Result<(), Poisoned> {
         let b = self.buffers;
@@ -107,7 +106,7 @@ impl Step<'_> {
         let (rows, shape) = (b.rows.len(), routing.shape);
         let slots = rows * shape.used;
         self.units(m, rows, |row| {
-            self.norm_and_quantize(m, routing, row, norm, before)
+            self.norm_and_quantize(m, routing, row, &part.input.norm, before)
         })?;
         let tiles = shape.count.div_ceil(ROUTER_ROWS);
         self.units(m, tiles, |tile| self.route(m, routing, part, tile))?;
