@@ -99,10 +99,11 @@ fn furnished() -> Home {
         &home.at(&format!("{hub}/snapshots/1bbb/loop")),
     );
     let falcon = "cache/huggingface/hub/models--tiiuae--Falcon3-1B-1.58bit/snapshots/2ccc";
-    let config = r#"{"architectures": ["LlamaForCausalLM"],
-        "quantization_config": {"quant_method": "bitnet"}}"#;
-    home.write(&format!("{falcon}/config.json"), config);
-    home.write(&format!("{falcon}/model.safetensors"), [0; 2048]);
+    for entry in fs::read_dir(tritone_tests::tiny().join("hf")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        home.write(&format!("{falcon}/{name}"), fs::read(entry.path()).unwrap());
+    }
     home.write(".lmstudio/models/org/Llama-gguf/llama-f16.gguf", halves());
     let digest = "5".repeat(64);
     let manifest = format!(
@@ -145,10 +146,10 @@ fn models_of_other_programs_are_found() {
         [
             "big here I2_S 3 true",
             "bitnet-b1.58-2b-4t-i2_s hugging-face I2_S 1 true",
+            "falcon3-1b-1.58bit hugging-face packed 1 true",
             "pocket:1b ollama I2_S 1 true",
             "small-model-i2_s store I2_S 1 true",
             "tritone-tiny built-in I2_S 1 true",
-            "falcon3-1b-1.58bit hugging-face packed 1 false",
             "org_cut llama.cpp ? 1 false",
         ]
     );
@@ -167,8 +168,8 @@ fn models_of_other_programs_are_found() {
     let all = home.list(&["--all"]);
     let last = &all["models"].as_array().unwrap()[7];
     assert_eq!(
-        (&last["id"], &last["why_not"]),
-        (&"llama-f16".into(), &"not ternary".into())
+        (&last["id"], &last["type"]),
+        (&"llama-f16".into(), &"F16".into())
     );
 
     let people = home.run(&["models"]);
@@ -182,7 +183,7 @@ fn models_of_other_programs_are_found() {
         people.lines().all(|line| line.chars().count() <= 80),
         "{people}"
     );
-    assert!(people.contains("falcon3-1b-1.58bit") && people.contains("tritone convert"));
+    assert!(people.contains("falcon3-1b-1.58bit") && people.contains("\n    "));
 }
 
 #[cfg(unix)]
@@ -206,6 +207,7 @@ fn a_model_has_a_name() {
             .contains("pocket")
     );
     assert_eq!(file("tritone-tiny"), "tritone-tiny");
+    assert_eq!(named("falcon3").json()["model"]["hidden"], 256);
     // What does not run is not meant when something that does has the same part of a name.
     home.write("work/bitnet-notes.gguf", halves());
     assert!(file("bitnet").contains("1bbb"));

@@ -627,7 +627,10 @@ fn a_model_that_would_not_run_is_refused_when_its_header_is_there() {
 
 #[test]
 fn a_directory_is_fetched_with_what_belongs_to_it() {
-    let config = br#"{"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "bitnet"}}"#;
+    let config = br#"{"architectures": ["LlamaForCausalLM"], "vocab_size": 512, "hidden_size": 256,
+        "intermediate_size": 512, "num_hidden_layers": 1, "num_attention_heads": 4,
+        "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
+        "quantization_config": {"quant_method": "bitnet"}}"#;
     let files = |config: &[u8]| {
         vec![
             ("README.md", b"x".to_vec()),
@@ -639,13 +642,15 @@ fn a_directory_is_fetched_with_what_belongs_to_it() {
     };
     let place = Place::new(repository(files(config), |_, _| false));
     let out = place.pull(&[]).ok();
-    assert!(out.contains("tritone convert model-gguf"), "{out}");
+    assert!(out.contains("tritone --model model-gguf"), "{out}");
     assert_eq!(
         place.left(),
         ["config.json", "model.safetensors", "tokenizer.json"]
     );
     let place = Place::new(repository(files(b"{}"), |_, _| false));
-    place.pull(&[]).fails(1, &["not ternary", "--force"]);
+    place
+        .pull(&[])
+        .fails(1, &["does not say that its weights are ternary", "--force"]);
     assert!(place.left().is_empty());
     assert_eq!(
         place.server.downloads().len(),

@@ -118,6 +118,15 @@ pub enum HfError {
     Write(#[from] WriteError),
 }
 
+/// Checks a `config.json` by itself, as when the weights are not there yet.
+///
+/// # Errors
+///
+/// When it is damaged or asks for what is not supported.
+pub fn check_config(config: &str) -> Result<(), HfError> {
+    Config::new(config).map(|_| ())
+}
+
 /// A directory, checked.
 #[derive(Debug)]
 pub struct HfModel<'a> {

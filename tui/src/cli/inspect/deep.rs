@@ -7,6 +7,7 @@ use tritone_formats::{GgufFile, TensorView};
 use super::metadata::escaped;
 use super::quality::Finding;
 use crate::cli::console::Console;
+use crate::cli::interrupt::Interrupt;
 
 /// What the weights are like.
 #[derive(Debug, Default)]
@@ -42,20 +43,27 @@ const ZEROS: [u8; 256] = {
 };
 
 impl Deep {
-    /// Reads all ternary tensors.
-    pub(super) fn read<B: AsRef<[u8]>>(file: &GgufFile<B>, console: &Console) -> Self {
+    /// Reads all ternary tensors; `None` when somebody wants to stop.
+    pub(super) fn read<B: AsRef<[u8]>>(
+        file: &GgufFile<B>,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Option<Self> {
         let total: usize = file.tensors().filter(|t| t.ty().is_ternary()).count();
         let mut line = console.progress();
         let mut deep = Self::default();
         let ternary = file.tensors().filter(|tensor| tensor.ty().is_ternary());
         for (number, tensor) in ternary.enumerate() {
+            if interrupt.is_pressed() {
+                return None;
+            }
             line.show(|| format!("reading weights: tensor {} of {total}", number + 1));
             if let Err(why) = deep.add(&tensor) {
                 let name = escaped(tensor.name(), 96);
                 deep.unreadable.push(format!("'{name}': {why}"));
             }
         }
-        deep
+        Some(deep)
     }
 
     fn add(&mut self, tensor: &TensorView<'_>) -> Result<(), String> {

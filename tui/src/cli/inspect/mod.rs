@@ -24,6 +24,7 @@ use tritone_profile::Head;
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
+use super::failure::CANCELLED;
 use super::interrupt::Interrupt;
 use super::setup::{Planned, Setup, named_source};
 use deep::Deep;
@@ -92,7 +93,11 @@ pub(crate) fn run(
         notes.extend(runnable.planned.note.clone());
         notes.extend(runnable.model.notices().iter().cloned());
     }
-    let deep = args.deep.then(|| Deep::read(&file, console));
+    let deep = args.deep.then(|| Deep::read(&file, console, &interrupt));
+    if matches!(deep, Some(None)) {
+        return Ok(ExitCode::from(CANCELLED));
+    }
+    let deep = deep.flatten();
     let speed = runnable.as_ref().ok().filter(|_| !args.no_speed);
     let report = Report {
         findings: findings(&file, &runnable, &setup, deep.as_ref()),

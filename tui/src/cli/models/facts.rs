@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use tritone_engine::{Model, ModelSource, Recipe, open_gguf};
+use tritone_formats::hf::check_config;
 use tritone_formats::{GgufFile, TensorType};
 
 use super::scan::Entry;
@@ -20,9 +21,7 @@ const MOST_CONFIG: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Runs {
     Yes,
-    /// `tritone convert` makes a file of it that runs.
-    AfterConvert,
-    /// Its weights are not ternary.
+    /// Its weights are not ternary, as far as their type tells.
     NotTernary,
     /// Something else is missing.
     No(String),
@@ -39,6 +38,20 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Why it does not run; `None` if it does.
+    pub(crate) fn why_not(&self) -> Option<&str> {
+        // Values of some published models are ternary though their type is not.
+        let floats = ["floats", "F32", "F16", "BF16"].contains(&self.ty.as_str());
+        match &self.runs {
+            Runs::Yes => None,
+            Runs::NotTernary if floats => Some(
+                "floats; if their values are ternary, `tritone convert` makes a file that runs",
+            ),
+            Runs::NotTernary => Some("not ternary"),
+            Runs::No(why) => Some(why),
+        }
+    }
+
     /// Of something that cannot be read.
     fn unknown(why: String) -> Self {
         Self {
@@ -163,7 +176,7 @@ fn runs<B: AsRef<[u8]>>(file: &GgufFile<B>, ty: Option<TensorType>) -> Runs {
     }
 }
 
-/// What of `config.json` tells whether `tritone convert` takes a directory.
+/// What of `config.json` tells whether weights are ternary.
 #[derive(Deserialize)]
 struct Config {
     architectures: Option<Vec<String>>,
@@ -199,10 +212,10 @@ pub(crate) fn of_config(text: &str) -> Result<Facts, String> {
         architecture: architecture.map(|name| name.chars().take(40).collect()),
         ty: if ternary { "packed" } else { "floats" }.to_owned(),
         parameters: None,
-        runs: if ternary {
-            Runs::AfterConvert
-        } else {
-            Runs::NotTernary
+        runs: match (ternary, check_config(text)) {
+            (true, Ok(())) => Runs::Yes,
+            (true, Err(error)) => Runs::No(error.to_string()),
+            (false, _) => Runs::NotTernary,
         },
     })
 }

@@ -69,9 +69,8 @@ impl Listed {
     fn order(&self) -> (u8, &str) {
         let rank = match self.facts.runs {
             Runs::Yes => 0,
-            Runs::AfterConvert => 1,
-            Runs::No(_) => 2,
-            Runs::NotTernary => 3,
+            Runs::No(_) => 1,
+            Runs::NotTernary => 2,
         };
         (rank, &self.id)
     }
@@ -143,12 +142,7 @@ fn built_in() -> anyhow::Result<Listed> {
 fn object(models: &[Listed], places: &[Place], notes: &[String], hidden: usize) -> Value {
     let model = |model: &Listed| {
         let facts = &model.facts;
-        let why = match &facts.runs {
-            Runs::Yes => None,
-            Runs::AfterConvert => Some("`tritone convert` makes a file of it that runs"),
-            Runs::NotTernary => Some("not ternary"),
-            Runs::No(why) => Some(why.as_str()),
-        };
+        let why = facts.why_not();
         json!({
             "id": model.id,
             "place": model.kind.word(),

@@ -40,7 +40,7 @@ pub(crate) fn resolve(name: &str, env: Env<'_>) -> anyhow::Result<Option<Resolve
     let mut found = matching(&entries, name);
     if found.len() > 1 {
         // What does not run is not meant.
-        let runs = |entry: &&Entry| matches!(facts(entry).runs, Runs::Yes | Runs::AfterConvert);
+        let runs = |entry: &&Entry| facts(entry).runs == Runs::Yes;
         let running: Vec<_> = found.iter().copied().filter(runs).collect();
         if !running.is_empty() {
             found = running;

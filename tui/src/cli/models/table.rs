@@ -3,7 +3,6 @@
 use tritone_engine::human_bytes;
 
 use super::Listed;
-use super::facts::Runs;
 use crate::view::format;
 
 const WIDTH: usize = 80;
@@ -26,12 +25,8 @@ pub(super) fn table(models: &[Listed]) -> String {
     for model in models {
         let facts = &model.facts;
         let weights = facts.parameters.map_or("-".to_owned(), format::parameters);
-        let (runs, why) = match &facts.runs {
-            Runs::Yes => ("yes", None),
-            Runs::AfterConvert => ("no", Some("`tritone convert` makes a file of it that runs")),
-            Runs::NotTernary => ("no", Some("not ternary")),
-            Runs::No(why) => ("no", Some(why.as_str())),
-        };
+        let why = facts.why_not();
+        let runs = if why.is_none() { "yes" } else { "no" };
         let size = human_bytes(model.bytes);
         let cells = [&facts.ty, &weights, &size, runs, model.kind.name()];
         text += &row(model.entry_id(), cells);
@@ -61,7 +56,7 @@ fn wrapped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::Facts;
+    use super::super::facts::{Facts, Runs};
     use super::super::places::Kind;
     use super::*;
 
@@ -114,7 +109,7 @@ mod tests {
                 "packed",
                 None,
                 1_400_000_000,
-                Runs::AfterConvert,
+                Runs::Yes,
             ),
             model(
                 "llama3:8b",

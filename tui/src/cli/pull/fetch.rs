@@ -401,7 +401,7 @@ impl Checks {
             Ok(None) => return refuse(format!("the header of '{}' does not end", self.path)),
             Ok(Some(_)) if is_part || self.force => {}
             Ok(Some(header)) => match of_header(&header).runs {
-                Runs::Yes | Runs::AfterConvert => {}
+                Runs::Yes => {}
                 Runs::NotTernary => {
                     return refuse(format!(
                         "'{}' is not fetched: its weights are not ternary, and this program runs no \

@@ -308,12 +308,12 @@ impl Job<'_> {
     /// Refuses a directory that does not run before its weights are fetched.
     fn check_config(&self, path: &Path) -> anyhow::Result<()> {
         let text = fs::read_to_string(path)?;
-        let why = match of_config(&text) {
-            Ok(facts) if facts.runs == Runs::NotTernary => {
-                "its weights are not ternary (there is no quantization_config of method bitnet)"
-                    .to_owned()
+        let why = match of_config(&text).map(|facts| facts.runs) {
+            Ok(Runs::Yes) => return Ok(()),
+            Ok(Runs::NotTernary) => {
+                "config.json does not say that its weights are ternary".to_owned()
             }
-            Ok(_) => return Ok(()),
+            Ok(Runs::No(why)) => why,
             Err(error) => format!("config.json: {error}"),
         };
         if self.args.force {
@@ -391,13 +391,7 @@ impl Job<'_> {
             human_bytes(bytes)
         )?;
         if let Some(id) = id {
-            match choice.is_directory {
-                true => writeln!(
-                    out,
-                    "make a file of it with: tritone convert {id} --type i2_s"
-                )?,
-                false => writeln!(out, "run it with: tritone --model {id}")?,
-            }
+            writeln!(out, "run it with: tritone --model {id}")?;
         }
         Ok(())
     }
