@@ -1,6 +1,12 @@
 //! `config.json`.
 
+mod class;
+mod extra;
+
 use serde::Deserialize;
+
+pub(super) use class::Class;
+pub(super) use extra::Value;
 
 use super::{HfError, json};
 
@@ -32,15 +38,14 @@ struct Raw {
     num_attention_heads: u32,
     num_key_value_heads: Option<u32>,
     head_dim: Option<u32>,
-    #[serde(default = "silu")]
-    hidden_act: String,
+    #[serde(alias = "hidden_activation")]
+    hidden_act: Option<String>,
     max_position_embeddings: u32,
     rms_norm_eps: f64,
     rope_theta: Option<f64>,
-    rope_parameters: Option<RopeParameters>,
+    rope_parameters: Option<RopeByKind>,
     rope_scaling: Option<RopeParameters>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
+    tie_word_embeddings: Option<bool>,
     #[serde(default)]
     attention_bias: bool,
     #[serde(default)]
@@ -51,10 +56,31 @@ struct Raw {
     eos_token_id: Option<Ids>,
     pad_token_id: Option<Ids>,
     quantization_config: Option<Quantization>,
+    // Gemma 3.
+    sliding_window: Option<u32>,
+    #[serde(alias = "_sliding_window_pattern")]
+    sliding_window_pattern: Option<u32>,
+    layer_types: Option<Vec<String>>,
+    query_pre_attn_scalar: Option<f64>,
+    rope_local_base_freq: Option<f64>,
+    attn_logit_softcapping: Option<f64>,
+    final_logit_softcapping: Option<f64>,
+    use_bidirectional_attention: Option<bool>,
+    // MiniCPM.
+    scale_emb: Option<f64>,
+    scale_depth: Option<f64>,
+    dim_model_base: Option<f64>,
 }
 
-fn silu() -> String {
-    "silu".to_owned()
+/// One rotation for all layers, or one for each kind of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum RopeByKind {
+    Kinds {
+        full_attention: RopeParameters,
+        sliding_attention: RopeParameters,
+    },
+    All(RopeParameters),
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -64,6 +90,9 @@ struct RopeParameters {
     rope_theta: Option<f64>,
     factor: Option<f64>,
     original_max_position_embeddings: Option<u32>,
+    short_factor: Option<Vec<f64>>,
+    long_factor: Option<Vec<f64>>,
+    attention_factor: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,7 +119,7 @@ pub(super) enum Stored {
 }
 
 /// How rotary angles were changed for longer contexts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum RopeScaling {
     /// Not at all.
     None,
@@ -98,13 +127,21 @@ pub(super) enum RopeScaling {
     Linear { factor: f64 },
     /// YaRN.
     Yarn { factor: f64, original: u32 },
+    /// LongRoPE: divisors of the angles in contexts up to `original`, and in longer ones.
+    Factors {
+        short: Vec<f32>,
+        long: Vec<f32>,
+        original: u32,
+        gain: f64,
+    },
 }
 
 /// The configuration of a model that is supported.
 #[derive(Debug)]
 pub(super) struct Config {
-    /// `general.architecture` of a GGUF file.
-    pub(super) architecture: &'static str,
+    pub(super) class: &'static Class,
+    /// More keys of a GGUF file, without the architecture.
+    pub(super) keys: Vec<(&'static str, Value)>,
     pub(super) vocab: u32,
     pub(super) hidden: u32,
     pub(super) ffn: u32,
@@ -117,11 +154,7 @@ pub(super) struct Config {
     pub(super) theta: f64,
     pub(super) scaling: RopeScaling,
     pub(super) tied: bool,
-    pub(super) sub_norms: bool,
-    pub(super) head_norms: bool,
     pub(super) input_norms: bool,
-    /// Rows of queries and keys are to be reordered, as GGUF files of this architecture have them.
-    pub(super) permuted: bool,
     pub(super) stored: Stored,
     pub(super) bos: Option<u32>,
     pub(super) eos: Vec<u32>,
@@ -132,25 +165,12 @@ impl Config {
     pub(super) fn new(text: &str) -> Result<Self, HfError> {
         let raw: Raw = json("config.json", text)?;
         let refuse = |what: String| Err(HfError::Config(what));
-        let class = raw.architectures.iter().flatten().next();
-        let class = class.map_or("", String::as_str);
-        let (architecture, activation, sub_norms) = match (class, raw.hidden_act.as_str()) {
-            ("BitNetForCausalLM", "relu2") => ("bitnet-b1.58", "relu2", true),
-            ("BitnetForCausalLM", _) => ("bitnet", "silu", true),
-            ("LlamaForCausalLM", _) => ("llama", "silu", false),
-            ("Qwen3ForCausalLM", _) => ("qwen3", "silu", false),
-            _ => {
-                return refuse(format!(
-                    "architecture '{}' with '{}' is not supported; BitNetForCausalLM (relu2), \
-                     BitnetForCausalLM, LlamaForCausalLM and Qwen3ForCausalLM are",
-                    class.escape_default(),
-                    raw.hidden_act.escape_default()
-                ));
-            }
-        };
-        if raw.hidden_act != activation {
-            let act = raw.hidden_act.escape_default();
-            return refuse(format!("hidden_act is '{act}'; {class} has '{activation}'"));
+        let name = raw.architectures.iter().flatten().next();
+        let class = class::find(name.map_or("", String::as_str)).map_err(HfError::Config)?;
+        let act = raw.hidden_act.as_deref().unwrap_or(class.activation);
+        if act != class.activation {
+            let (act, name, right) = (act.escape_default(), class.name, class.activation);
+            return refuse(format!("hidden_act is '{act}'; {name} has '{right}'"));
         }
         if raw.attention_bias || raw.mlp_bias || raw.use_sliding_window {
             let what = "biases and sliding windows are not supported";
@@ -174,7 +194,15 @@ impl Config {
                 .checked_div(raw.num_attention_heads)
                 .unwrap_or(0),
         };
-        let rope = raw.rope_parameters.or(raw.rope_scaling).unwrap_or_default();
+        let (rope, local) = match raw.rope_parameters.clone() {
+            Some(RopeByKind::Kinds {
+                full_attention,
+                sliding_attention,
+            }) => (full_attention, Some(sliding_attention)),
+            Some(RopeByKind::All(rope)) => (rope, None),
+            None => (raw.rope_scaling.clone().unwrap_or_default(), None),
+        };
+        let keys = raw.keys(class, local.as_ref()).map_err(HfError::Config)?;
         let factor = rope.factor.unwrap_or(1.0);
         let scaling = match rope.rope_type.as_deref() {
             None | Some("default") => RopeScaling::None,
@@ -186,6 +214,11 @@ impl Config {
                     original: original.unwrap_or(raw.max_position_embeddings),
                 }
             }
+            Some("longrope") => {
+                let context = raw.max_position_embeddings;
+                let factors = rope.longrope(head_dim / 2, context);
+                factors.map_err(HfError::Config)?
+            }
             Some(other) => {
                 let other = other.escape_default();
                 return refuse(format!("rope_type '{other}' is not supported"));
@@ -195,14 +228,14 @@ impl Config {
         let stored = match quantization {
             Some(quantization) => stored(quantization)?,
             // The first reproductions of BitNet are master weights and do not say so.
-            None if class == "BitnetForCausalLM" => Stored::Online,
+            None if class.name == "BitnetForCausalLM" => Stored::Online,
             None => Stored::Grid,
         };
         let own_norms = quantization.filter(|quantization| quantization.use_rms_norm);
         if let Some(quantization) = own_norms {
             // transformers has its own default for this epsilon.
             let eps = quantization.rms_norm_eps.unwrap_or(1e-6);
-            if eps != raw.rms_norm_eps || sub_norms {
+            if eps != raw.rms_norm_eps || class.sub_norms {
                 return refuse(format!(
                     "norms of their own in front of products (use_rms_norm) are supported with \
                      the epsilon of the other norms and without sub-norms; theirs is {eps}"
@@ -211,7 +244,8 @@ impl Config {
         }
         let first = |ids: Option<Ids>| ids.and_then(|ids| ids.list().first().copied());
         Ok(Self {
-            architecture,
+            class,
+            keys,
             vocab: raw.vocab_size,
             hidden: raw.hidden_size,
             ffn: raw.intermediate_size,
@@ -221,13 +255,10 @@ impl Config {
             head_dim,
             context: raw.max_position_embeddings,
             eps: raw.rms_norm_eps,
-            theta: rope.rope_theta.or(raw.rope_theta).unwrap_or(10_000.0),
+            theta: rope.rope_theta.or(raw.rope_theta).unwrap_or(class.theta),
             scaling,
-            tied: raw.tie_word_embeddings,
-            sub_norms,
-            head_norms: architecture == "qwen3",
+            tied: raw.tie_word_embeddings.unwrap_or(class.tied),
             input_norms: own_norms.is_some(),
-            permuted: architecture == "llama",
             stored,
             bos: first(raw.bos_token_id),
             eos: raw.eos_token_id.map(|ids| ids.list()).unwrap_or_default(),

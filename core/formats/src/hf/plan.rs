@@ -1,6 +1,6 @@
 //! What a GGUF file of a directory holds.
 
-use super::config::{RopeScaling, Stored};
+use super::config::{RopeScaling, Stored, Value};
 use super::tensors::fault;
 use super::{HfError, HfModel};
 use crate::codec::{CodecError, Rounding, Scales, encode_ternary, lossless_type};
@@ -12,8 +12,10 @@ use crate::write::{GgufWriter, Strings};
 enum Source {
     /// Floats as they are.
     Floats,
-    /// A norm, in binary32.
-    Norm,
+    /// A norm, in binary32, with so much added to its weights.
+    Norm { plus: f32 },
+    /// Numbers of the configuration.
+    Given(Vec<f32>),
     /// Ternary weights; rows of so many outputs each are reordered.
     Ternary { permuted: Option<usize> },
 }
@@ -112,7 +114,7 @@ impl HfModel<'_> {
 
     fn describe(&self, name: &str, writer: &mut GgufWriter) -> Result<(), HfError> {
         let c = &self.config;
-        let arch = c.architecture;
+        let arch = c.class.architecture;
         writer.metadata("general.architecture", arch)?;
         writer.metadata("general.name", name)?;
         writer.metadata("general.quantization_version", 2u32)?;
@@ -134,17 +136,30 @@ impl HfModel<'_> {
         writer.metadata(&eps, c.eps as f32)?;
         writer.metadata(&format!("{arch}.rope.freq_base"), c.theta as f32)?;
         let key = |key: &str| format!("{arch}.rope.scaling.{key}");
-        match c.scaling {
+        match &c.scaling {
             RopeScaling::None => {}
             RopeScaling::Linear { factor } => {
                 writer.metadata(&key("type"), "linear")?;
-                writer.metadata(&key("factor"), factor as f32)?;
+                writer.metadata(&key("factor"), *factor as f32)?;
             }
             RopeScaling::Yarn { factor, original } => {
                 writer.metadata(&key("type"), "yarn")?;
-                writer.metadata(&key("factor"), factor as f32)?;
-                writer.metadata(&key("original_context_length"), original)?;
+                writer.metadata(&key("factor"), *factor as f32)?;
+                writer.metadata(&key("original_context_length"), *original)?;
             }
+            RopeScaling::Factors { original, gain, .. } => {
+                writer.metadata(&key("type"), "longrope")?;
+                writer.metadata(&key("original_context_length"), *original)?;
+                writer.metadata(&key("attn_factor"), *gain as f32)?;
+            }
+        }
+        for (key, value) in &c.keys {
+            let key = format!("{arch}.{key}");
+            match value {
+                Value::Number(number) => writer.metadata(&key, *number)?,
+                Value::Float(number) => writer.metadata(&key, *number as f32)?,
+                Value::Flags(flags) => writer.metadata(&key, flags.as_slice())?,
+            };
         }
         Ok(())
     }
@@ -157,28 +172,61 @@ impl HfModel<'_> {
         let (Some(q), Some(kv)) = (width(c.heads), width(c.kv_heads)) else {
             return Err(HfError::Config("the heads make no sense".to_owned()));
         };
-        let mut all = vec![self.table("token_embd", "model.embed_tokens", vocab, hidden)?];
+        // Models without a head are saved without the name of what has one.
+        let bare = self.tensors.has("embed_tokens.weight");
+        let model = if bare { "" } else { "model." };
+        let table = self.table("token_embd", &format!("{model}embed_tokens"), vocab, hidden)?;
+        let mut all = vec![table];
+        if let RopeScaling::Factors { short, long, .. } = &c.scaling {
+            for (name, values) in [("short", short), ("long", long)] {
+                all.push(HfTensor {
+                    name: format!("rope_factors_{name}.weight"),
+                    from: "config.json".to_owned(),
+                    ty: TensorType::F32,
+                    shape: vec![values.len()],
+                    source: Source::Given(values.clone()),
+                });
+            }
+        }
         // `.weight` is added where it is read.
-        let norm = |name: String, from: String, width: usize| HfTensor {
+        let plain = |name: String, from: String, width: usize| HfTensor {
             name: format!("{name}.weight"),
             from: format!("{from}.weight"),
             ty: TensorType::F32,
             shape: vec![width],
-            source: Source::Norm,
+            source: Source::Norm { plus: 0.0 },
+        };
+        let norm = |name: String, from: String, width: usize| HfTensor {
+            source: Source::Norm {
+                plus: c.class.norm_offset,
+            },
+            ..plain(name, from, width)
+        };
+        // Norms in front of products have a name of their own in BitNet's embedding models.
+        let first = format!("{model}layers.0.self_attn.q_proj.norm.weight");
+        let own = match c.input_norms {
+            true => Some("rms_norm"),
+            false => self.tensors.has(&first).then_some("norm"),
         };
         for layer in 0..c.layers {
-            let (to, from) = (format!("blk.{layer}"), format!("model.layers.{layer}"));
+            let (to, from) = (format!("blk.{layer}"), format!("{model}layers.{layer}"));
             let mut add_norm = |name: &str, hf: &str, width| {
                 all.push(norm(format!("{to}.{name}"), format!("{from}.{hf}"), width));
             };
             add_norm("attn_norm", "input_layernorm", hidden);
-            add_norm("ffn_norm", "post_attention_layernorm", hidden);
-            if c.head_norms {
+            if c.class.post_norms {
+                add_norm("post_attention_norm", "post_attention_layernorm", hidden);
+                add_norm("ffn_norm", "pre_feedforward_layernorm", hidden);
+                add_norm("post_ffw_norm", "post_feedforward_layernorm", hidden);
+            } else {
+                add_norm("ffn_norm", "post_attention_layernorm", hidden);
+            }
+            if c.class.head_norms {
                 add_norm("attn_q_norm", "self_attn.q_norm", head_dim);
                 add_norm("attn_k_norm", "self_attn.k_norm", head_dim);
             }
-            if c.sub_norms {
-                let old = c.architecture == "bitnet";
+            if c.class.sub_norms {
+                let old = c.class.architecture == "bitnet";
                 let name = |new: &'static str, first: &'static str| if old { first } else { new };
                 let attn = name("self_attn.attn_sub_norm", "self_attn.inner_attn_ln");
                 let ffn_name = name("mlp.ffn_sub_norm", "mlp.ffn_layernorm");
@@ -194,11 +242,11 @@ impl HfModel<'_> {
                 ("ffn_up", "mlp.up_proj", ffn, hidden),
                 ("ffn_down", "mlp.down_proj", hidden, ffn),
             ] {
-                if c.input_norms {
-                    let own = format!("{from}.{hf}.rms_norm");
-                    all.push(norm(format!("{to}.{name}_norm_in"), own, columns));
+                if let Some(own) = own {
+                    let own = format!("{from}.{hf}.{own}");
+                    all.push(plain(format!("{to}.{name}_norm_in"), own, columns));
                 }
-                let turned = c.permuted && matches!(name, "attn_q" | "attn_k");
+                let turned = c.class.permuted && matches!(name, "attn_q" | "attn_k");
                 all.push(HfTensor {
                     name: format!("{to}.{name}.weight"),
                     from: format!("{from}.{hf}"),
@@ -210,7 +258,7 @@ impl HfModel<'_> {
                 });
             }
         }
-        all.push(norm("output_norm".into(), "model.norm".into(), hidden));
+        all.push(norm("output_norm".into(), format!("{model}norm"), hidden));
         if !c.tied {
             all.push(self.table("output", "lm_head", vocab, hidden)?);
         }
@@ -238,11 +286,14 @@ impl HfModel<'_> {
     /// `rounding` allows it, also when a scale would be rounded.
     pub fn bytes(&self, tensor: &HfTensor, rounding: Rounding) -> Result<Vec<u8>, HfError> {
         let (from, shape) = (&tensor.from, &tensor.shape[..]);
-        match tensor.source {
+        let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        match &tensor.source {
+            Source::Given(values) => Ok(bytes(values)),
             Source::Floats => Ok(self.tensors.floats(from, shape)?.1.to_vec()),
-            Source::Norm => {
-                let values = self.tensors.values(from, shape)?;
-                Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+            Source::Norm { plus } => {
+                let mut values = self.tensors.values(from, shape)?;
+                values.iter_mut().for_each(|x| *x += plus);
+                Ok(bytes(&values))
             }
             Source::Ternary { permuted } => {
                 let &[rows, columns] = shape else {
@@ -251,7 +302,7 @@ impl HfModel<'_> {
                 let dims = (rows, columns);
                 let (mut ternary, mut scales) =
                     self.tensors.ternary(from, dims, self.config.stored)?;
-                if let Some(head_dim) = permuted {
+                if let Some(head_dim) = *permuted {
                     ternary = interleaved(&ternary, columns, head_dim);
                     scales = match scales {
                         Scales::Tensor(scale) => Scales::Tensor(scale),

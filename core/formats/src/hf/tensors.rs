@@ -81,6 +81,11 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// Whether there is a tensor called `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Bytes of a tensor; 0 if it is not there.
     pub(super) fn size(&self, name: &str) -> u64 {
         self.by_name
