@@ -20,11 +20,21 @@ pub enum Head {
     /// greedy choice and the top of the distribution are those of [`F16`](Self::F16) unless the
     /// 4-bit logits miss a row altogether.
     Q4Exact,
+    /// One more ternary matrix, multiplied as those of the layers are: for models whose file holds
+    /// the head in a ternary type. Nothing of its weights is lost.
+    Ternary,
 }
 
 impl Head {
     /// All forms, from the largest to the smallest.
-    pub const ALL: [Self; 5] = [Self::F16, Self::Q8, Self::Q6, Self::Q4Exact, Self::Q4];
+    pub const ALL: [Self; 6] = [
+        Self::F16,
+        Self::Q8,
+        Self::Q6,
+        Self::Q4Exact,
+        Self::Q4,
+        Self::Ternary,
+    ];
 
     /// The name in profiles, flags and reports.
     #[must_use]
@@ -35,17 +45,20 @@ impl Head {
             Self::Q6 => "q6",
             Self::Q4 => "q4",
             Self::Q4Exact => "q4+exact",
+            Self::Ternary => "ternary",
         }
     }
 
-    /// The stored format that every row is computed from.
+    /// The stored format that every row is computed from; `None` where it is the kernel's ternary
+    /// layout.
     #[must_use]
-    pub const fn format(self) -> HeadFormat {
+    pub const fn format(self) -> Option<HeadFormat> {
         match self {
-            Self::F16 => HeadFormat::F16,
-            Self::Q8 => HeadFormat::Q8,
-            Self::Q6 => HeadFormat::Q6,
-            Self::Q4 | Self::Q4Exact => HeadFormat::Q4,
+            Self::F16 => Some(HeadFormat::F16),
+            Self::Q8 => Some(HeadFormat::Q8),
+            Self::Q6 => Some(HeadFormat::Q6),
+            Self::Q4 | Self::Q4Exact => Some(HeadFormat::Q4),
+            Self::Ternary => None,
         }
     }
 
@@ -56,10 +69,11 @@ impl Head {
     }
 
     /// Bytes of a head of `vocab` rows of `hidden` values, the binary16 rows of
-    /// [`Q4Exact`](Self::Q4Exact) included; `None` when the format does not take the shape.
+    /// [`Q4Exact`](Self::Q4Exact) included; `None` when the format does not take the shape, or, of
+    /// [`Ternary`](Self::Ternary), the kernel decides.
     #[must_use]
     pub fn bytes(self, vocab: usize, hidden: usize) -> Option<u64> {
-        let bytes = self.format().bytes(vocab, hidden)? as u64;
+        let bytes = self.format()?.bytes(vocab, hidden)? as u64;
         if self.exact() {
             bytes.checked_add(HeadFormat::F16.bytes(vocab, hidden)? as u64)
         } else {
@@ -67,10 +81,10 @@ impl Head {
         }
     }
 
-    /// Bytes that one token reads of the head.
+    /// Bytes that one token reads of the head; `None` where [`bytes`](Self::bytes) is.
     #[must_use]
     pub fn token_bytes(self, vocab: usize, hidden: usize) -> Option<u64> {
-        let bytes = self.format().bytes(vocab, hidden)? as u64;
+        let bytes = self.format()?.bytes(vocab, hidden)? as u64;
         let exact = if self.exact() {
             HeadFormat::F16.bytes(EXACT_ROWS.min(vocab), hidden)? as u64
         } else {

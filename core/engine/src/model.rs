@@ -9,6 +9,7 @@ use tritone_formats::{GgufError, GgufFile, I2sLayout, TensorView};
 use crate::api::{Input, ModelSource, Request};
 use crate::error::{GenerateError, LoadError};
 use crate::files::{Stretch, open_gguf};
+use crate::forms::Head;
 use crate::map::ModelBytes;
 use crate::recipe::Recipe;
 use crate::text::{ChatTemplate, RenderOptions, StopSet, Tokenizer, TokenizerSpec};
@@ -94,6 +95,28 @@ impl Model {
             path,
             notices,
             content: OnceLock::new(),
+        })
+    }
+
+    /// Checks that the model can have its head in this form.
+    ///
+    /// # Errors
+    /// [`Head::Ternary`] of a model whose file holds the head in another type.
+    pub fn check_head(&self, head: Head) -> Result<(), LoadError> {
+        if head != Head::Ternary || self.recipe.ternary_head.is_some() {
+            return Ok(());
+        }
+        let name = self.recipe.head_tensor();
+        let ty = self
+            .file
+            .tensor(name)
+            .map_or("nothing", |view| view.ty().name());
+        Err(LoadError::Recipe {
+            model: self.source.clone(),
+            what: format!(
+                "the head '{name}' is stored as {ty}, which is not ternary, so there is no ternary \
+                 head; `--head f16` and smaller ones take every model"
+            ),
         })
     }
 

@@ -7,7 +7,7 @@ use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 use crate::exec::{KvShape, RopeTables, step_bytes};
 use crate::forms::{Forms, Head, kv_name};
 use crate::recipe::{FeedForwardKind, LayerKind, Recipe};
-use crate::weights::{Places, router_bytes, scale_bytes};
+use crate::weights::{Places, router_bytes, scale_bytes, ternary_head_bytes};
 
 /// Rows of work that one step may hold, and what follows from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,16 @@ impl MemoryPlan {
             format: forms.kv,
         };
         let page = shape.page_bytes() as u64;
+        let (head, head_read) = match forms.head {
+            Head::Ternary => {
+                let bytes = ternary_head_bytes(recipe, kernel)?;
+                (bytes, bytes)
+            }
+            head => (
+                head.bytes(recipe.vocab, recipe.hidden)?,
+                head.token_bytes(recipe.vocab, recipe.hidden)?,
+            ),
+        };
         let places = Places::new(recipe, kernel)?;
         let routes = |layer: &&LayerKind| layer.feed_forward == FeedForwardKind::Experts;
         let routers = recipe.layers.iter().filter(routes).count() as u64;
@@ -123,8 +133,8 @@ impl MemoryPlan {
                 .checked_add(routers.checked_mul(router)?)?,
             experts: places.expert_bytes() as u64,
             experts_used: recipe.experts.map_or((1, 1), |e| (e.used, e.count)),
-            head: forms.head.bytes(recipe.vocab, recipe.hidden)?,
-            head_read: forms.head.token_bytes(recipe.vocab, recipe.hidden)?,
+            head,
+            head_read,
             kv: page.checked_mul(capacity.kv_pages as u64)?,
             states: recipe.state_bytes().checked_mul(capacity.states as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity, forms)?,

@@ -96,6 +96,7 @@ impl Runner {
             model: model.source.clone(),
             what: "the model is too large for this machine's address space or memory".to_owned(),
         };
+        model.check_head(forms.head)?;
         let plan = MemoryPlan::new(recipe, &**kernel, threads, capacity, forms, memory_limit)
             .ok_or_else(too_big)?;
         if !plan.fits() {
@@ -275,6 +276,7 @@ impl Runner {
             threads: self.team.size(),
             pack_cache: self.options.pack_cache.clone(),
             mlock: self.options.mlock,
+            head: self.weights.has_ternary_head(),
         }))
     }
 

@@ -149,6 +149,10 @@ words! {
         Q4 = "q4",
         /// 4 bits, and the best rows computed again in half precision.
         Q4Exact = "q4+exact",
+        /// The ternary weights of the file, for models that store their head so.
+        Ternary = "ternary",
+        /// `ternary` for models that store their head so, `f16` for all others.
+        Auto = "auto",
     }
 }
 

@@ -48,7 +48,7 @@ fn presets_hold_the_published_table() {
         );
         assert_eq!(
             (p.head, p.kv_type, p.kernel.as_str()),
-            (Head::F16, KvType::F16, "auto")
+            (Head::Auto, KvType::F16, "auto")
         );
         assert_eq!(p.memory_bytes(), memory << 20);
         let a = &p.alerts;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
+use tempfile::TempDir;
 use tritone_formats::TensorType;
 use tritone_formats::write::GgufWriter;
 
@@ -358,4 +359,40 @@ fn the_start_says_what_it_consisted_of() {
     let said = stats.err.lines().last().unwrap().to_owned();
     assert!(said.contains("ready in "), "{said}");
     assert!(said.contains("(packed 1 MiB at "), "{said}");
+}
+
+/// A head that the file stores in a ternary type stays ternary unless something else is asked for.
+#[test]
+fn a_ternary_head_is_used_as_it_is_stored() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path().join("bonsai.gguf");
+    let model = text(&at);
+    run(&[
+        "synth", "--shape", "tiny", "--type", "pq2_0", "--head", "pq2_0", "--layers", "1", "--out",
+        model,
+    ])
+    .ok();
+    let shown = |args: &[&str]| {
+        let shown = run(&[&["inspect", "--json", model], args].concat()).json();
+        let head = shown["model"]["head_type"].as_str().map(str::to_owned);
+        (head, shown["model"]["memory"]["head"].as_u64())
+    };
+    let (auto, ternary) = shown(&[]);
+    assert_eq!(auto.as_deref(), Some("ternary"));
+    assert_eq!(shown(&["--head", "ternary"]).1, ternary);
+    let (half, full) = shown(&["--head", "f16"]);
+    assert_eq!(half.as_deref(), Some("f16"));
+    assert!(ternary.unwrap() * 4 < full.unwrap(), "{ternary:?} {full:?}");
+    let answer = |args: &[&str]| {
+        let run_it = ["run", "--model", model, "--ignore-eos", "--max-tokens", "8"];
+        run(&[&run_it, args, &["Hello"]].concat()).ok()
+    };
+    let want = answer(&["--kernel", "scalar"]);
+    assert_eq!(answer(&["--head", "ternary"]), want);
+
+    let auto = run(&["inspect", "--json", text(&tiny())]).json();
+    assert_eq!(auto["model"]["head_type"], "f16");
+    let words = ["token_embd.weight", "F16", "not ternary", "--head f16"];
+    run(&["run", "--head", "ternary", "Hello"]).fails(3, &words);
+    run(&["bench", "--head", "ternary,f16"]).fails(3, &words);
 }

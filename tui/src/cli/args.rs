@@ -112,7 +112,8 @@ pub(crate) struct CommonArgs {
     /// Directory with kernel plugins, searched first; may be given more than once.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Stored form of the output head: f16, q8, q6, q4 or q4+exact.
+    /// Stored form of the output head: f16, q8, q6, q4, q4+exact, ternary for models that store it so,
+    /// or auto, which is ternary for those and f16 for all others.
     #[arg(long, global = true, value_name = "TYPE")]
     pub(crate) head: Option<String>,
     /// Stored form of cached keys and values: f16, q8 for half the memory, or f32 to compare with

@@ -40,7 +40,7 @@ pub(crate) fn run(
         return Err(GenerateError::PromptTooLong { prompt, context }.into());
     }
     let capacity = capacity(tokens.len(), args.chunk as usize);
-    let mut forms = setup.forms();
+    let mut forms = setup.forms(&model);
     if !setup.names_kv() {
         // Made to be compared with other programs, most of which round no keys and values.
         forms.kv = KvFormat::F32;

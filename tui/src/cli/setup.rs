@@ -289,12 +289,12 @@ impl Setup {
     }
 
     /// The forms of head and KV cache.
-    pub(crate) fn forms(&self) -> Forms {
-        self.forms_with(self.profile().head)
+    pub(crate) fn forms(&self, model: &Model) -> Forms {
+        self.forms_with(self.profile().head, model)
     }
 
     /// [`forms`](Self::forms) with another head.
-    pub(crate) fn forms_with(&self, head: Head) -> Forms {
+    pub(crate) fn forms_with(&self, head: Head, model: &Model) -> Forms {
         let kv = match self.profile().kv_type {
             KvType::F16 => KvFormat::F16,
             KvType::Q8 => KvFormat::Q8,
@@ -306,6 +306,11 @@ impl Setup {
             Head::Q6 => tritone_engine::Head::Q6,
             Head::Q4 => tritone_engine::Head::Q4,
             Head::Q4Exact => tritone_engine::Head::Q4Exact,
+            Head::Ternary => tritone_engine::Head::Ternary,
+            Head::Auto => match model.recipe().ternary_head {
+                Some(_) => tritone_engine::Head::Ternary,
+                None => tritone_engine::Head::F16,
+            },
         };
         Forms { head, kv }
     }
@@ -348,7 +353,12 @@ impl Setup {
     /// The limit is the profile's. Only when nobody asked for that limit or profile it is raised to
     /// what the model needs, if that is at most 80 % of the memory this process may use.
     pub(crate) fn plan(&self, model: &Model, capacity: Capacity) -> Planned {
-        self.plan_for(model, &*self.choose(model).kernel, self.forms(), capacity)
+        self.plan_for(
+            model,
+            &*self.choose(model).kernel,
+            self.forms(model),
+            capacity,
+        )
     }
 
     /// [`plan`](Self::plan) with another kernel and other forms.
@@ -409,7 +419,8 @@ impl Setup {
         let profile = self.profile();
         let choice = self.choose(model);
         let capacity = Capacity::new(context, sequences, profile.prefill_chunk);
-        let planned = self.plan_for(model, &*choice.kernel, self.forms(), capacity);
+        let forms = self.forms(model);
+        let planned = self.plan_for(model, &*choice.kernel, forms, capacity);
         let mut notes: Vec<String> = planned.note.into_iter().collect();
         notes.extend(self.choice_note(&choice));
         let options = EngineOptions {
@@ -419,7 +430,7 @@ impl Setup {
             batch: sequences,
             prefill_chunk: profile.prefill_chunk,
             inter_token_target: Some(Duration::from_millis(profile.inter_token_target_ms)),
-            forms: self.forms(),
+            forms,
             memory_limit: Some(planned.limit),
             pack_cache: self.pack_cache(),
             mlock: profile.mlock,

@@ -139,6 +139,7 @@ impl Recipe {
             hadamard: None,
             tied_head: file.tensor("output.weight").is_none(),
             weight_group: weight_group(file),
+            ternary_head: ternary_head(file),
             architecture: architecture.to_owned(),
             notices,
         };
@@ -167,6 +168,16 @@ fn pooling<B: AsRef<[u8]>>(
         Some(2) => Ok(Some(Pooling::Cls)),
         Some(3) => Ok(Some(Pooling::Last)),
         Some(other) => Err(format!("{key} is {other}; expected 0 to 4")),
+    }
+}
+
+/// The reach of a scale in the head's tensor, where that is ternary.
+fn ternary_head<B: AsRef<[u8]>>(file: &GgufFile<B>) -> Option<usize> {
+    let head = file.tensor("output.weight");
+    let head = head.or_else(|| file.tensor("token_embd.weight"))?;
+    match head.ternary().ok()?.span() {
+        Span::Tensor | Span::Row => Some(head.columns()),
+        Span::Columns(columns) => Some(columns),
     }
 }
 

@@ -129,6 +129,9 @@ pub struct Recipe {
     /// Fewest columns under one scale in the stored form of the ternary matrices; `None` where one
     /// reaches over a whole matrix.
     pub weight_group: Option<usize>,
+    /// Columns under one scale of the head's tensor, at most the width, where it is stored in a ternary
+    /// type; `None` where it is not.
+    pub ternary_head: Option<usize>,
     /// What of the file is left out, for the user to know.
     pub notices: Vec<String>,
 }

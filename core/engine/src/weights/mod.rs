@@ -10,12 +10,13 @@ mod packed;
 mod places;
 mod router;
 mod scales;
+mod ternary_head;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId};
+use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId, TernaryMatrix};
 use tritone_formats::{GgufError, TensorView};
 
 use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
@@ -35,7 +36,23 @@ pub(crate) use packed::Matrix;
 use packed::Packed;
 pub(crate) use places::Places;
 pub(crate) use router::router_bytes;
-pub(crate) use scales::{Groups, scale_bytes};
+pub(crate) use scales::{Groups, scale_bytes, ternary_head_bytes};
+use ternary_head::TernaryHead;
+
+/// The head in the form it was loaded in.
+#[derive(Debug)]
+enum LoadedHead {
+    Rows(HeadRows),
+    Ternary(TernaryHead),
+}
+
+/// The head for a step.
+pub(crate) enum HeadView<'a> {
+    /// Rows in a format of their own.
+    Rows(HeadMatrix<'a>),
+    /// One more ternary matrix.
+    Ternary(TernaryMatrix<'a>),
+}
 
 /// All weights.
 #[derive(Debug)]
@@ -48,7 +65,7 @@ pub(crate) struct Weights {
     /// Of the inputs of the layers' products.
     pub(crate) groups: Groups,
     packed: Packed,
-    head: HeadRows,
+    head: LoadedHead,
     /// Binary16 rows, when the best of them are computed again.
     exact: Option<HeadRows>,
 }
@@ -72,14 +89,24 @@ impl Weights {
             from,
         };
         let begin = Instant::now();
-        let mut rows = |format| HeadRows::load(model, format, threads, &mut cache, progress);
         let exact = if head.exact() {
-            Some(rows(HeadFormat::F16)?.0)
+            let rows = HeadRows::load(model, HeadFormat::F16, threads, &mut cache, progress)?;
+            Some(rows.0)
         } else {
             None
         };
-        let (head, from) = rows(head.format())?;
-        let (layers, groups) = layers(model, &packed)?;
+        let (layers, mut groups) = layers(model, &packed)?;
+        let (head, from) = match head.format() {
+            Some(format) => {
+                let (rows, from) = HeadRows::load(model, format, threads, &mut cache, progress)?;
+                (LoadedHead::Rows(rows), from)
+            }
+            None => {
+                let (head, from) = TernaryHead::load(model, kernel, threads, &mut cache, progress)?;
+                groups.head = head.group;
+                (LoadedHead::Ternary(head), from)
+            }
+        };
         let mut output_norm = floats(model, "output_norm.weight", 1, model.recipe.hidden)?;
         // The head is linear: what its result is multiplied by can be in the norm before it.
         let scale = model.recipe.logit_scale;
@@ -88,9 +115,15 @@ impl Weights {
         let folded = |is: bool| hidden.clone().filter(|_| is);
         let hadamard = model.recipe.hadamard.as_ref();
         release_rest(model);
-        head.bring_in(model, threads, progress)?;
+        let bytes = match &head {
+            LoadedHead::Rows(rows) => {
+                rows.bring_in(model, threads, progress)?;
+                rows.bytes(model)
+            }
+            LoadedHead::Ternary(head) => head.matrix.bytes(),
+        };
         let head_report = PartReport {
-            bytes: head.bytes(model),
+            bytes,
             took: begin.elapsed(),
             from,
         };
@@ -120,7 +153,10 @@ impl Weights {
     /// Keeps matrices and head in memory.
     pub(crate) fn lock(&self, model: &Model) -> io::Result<()> {
         self.packed.lock()?;
-        self.head.lock(model)?;
+        match &self.head {
+            LoadedHead::Rows(rows) => rows.lock(model)?,
+            LoadedHead::Ternary(head) => head.matrix.lock()?,
+        }
         self.exact
             .as_ref()
             .map_or(Ok(()), |exact| exact.lock(model))
@@ -128,16 +164,30 @@ impl Weights {
 
     /// Exchanges the ternary matrices; the value is the old ones.
     pub(crate) fn exchange(&mut self, new: Repacked) -> Repacked {
+        let head = match (&mut self.head, new.head) {
+            (LoadedHead::Ternary(head), Some(new)) => Some(std::mem::replace(head, new)),
+            (_, unused) => unused,
+        };
         Repacked {
+            head,
             layers: std::mem::replace(&mut self.layers, new.layers),
             packed: std::mem::replace(&mut self.packed, new.packed),
             notices: Vec::new(),
         }
     }
 
-    /// Bytes of the ternary matrices.
+    /// Bytes of the ternary matrices, a ternary head included.
     pub(crate) fn packed_bytes(&self) -> u64 {
-        self.packed.bytes()
+        let head = match &self.head {
+            LoadedHead::Rows(_) => 0,
+            LoadedHead::Ternary(head) => head.matrix.bytes(),
+        };
+        self.packed.bytes() + head
+    }
+
+    /// Whether the head is one of the ternary matrices.
+    pub(crate) fn has_ternary_head(&self) -> bool {
+        matches!(self.head, LoadedHead::Ternary(_))
     }
 
     /// Layout of the ternary matrices.
@@ -146,8 +196,11 @@ impl Weights {
     }
 
     /// The head that every row of logits is computed from.
-    pub(crate) fn head<'a>(&'a self, model: &'a Model) -> HeadMatrix<'a> {
-        self.head.view(model)
+    pub(crate) fn head<'a>(&'a self, model: &'a Model) -> HeadView<'a> {
+        match &self.head {
+            LoadedHead::Rows(rows) => HeadView::Rows(rows.view(model)),
+            LoadedHead::Ternary(head) => HeadView::Ternary(head.matrix.view()),
+        }
     }
 
     /// The binary16 head that the best rows are computed again from, if the form of the head says
@@ -161,6 +214,8 @@ impl Weights {
 pub(crate) struct Repacked {
     layers: Vec<Layer>,
     packed: Packed,
+    /// The head, if it is ternary.
+    head: Option<TernaryHead>,
     /// What the user should know.
     pub(crate) notices: Vec<String>,
 }
@@ -179,6 +234,8 @@ pub(crate) struct Packing {
     pub(crate) pack_cache: PackCache,
     /// Keep them in memory.
     pub(crate) mlock: bool,
+    /// The head too.
+    pub(crate) head: bool,
 }
 
 impl Packing {
@@ -193,9 +250,16 @@ impl Packing {
     ) -> Result<Repacked, LoadError> {
         let mut cache = Cache::new(&self.model, &self.pack_cache);
         let (packed, _) = Packed::load(&self.model, kernel, self.threads, &mut cache, progress)?;
+        let head = if self.head {
+            let (model, threads) = (&self.model, self.threads);
+            Some(TernaryHead::load(model, kernel, threads, &mut cache, progress)?.0)
+        } else {
+            None
+        };
         let mut notices = cache.notices;
+        let lock_head = || head.as_ref().map_or(Ok(()), |head| head.matrix.lock());
         if self.mlock
-            && let Err(error) = packed.lock()
+            && let Err(error) = packed.lock().and_then(|()| lock_head())
         {
             notices.push(not_locked(&error, packed.bytes()));
         }
@@ -204,6 +268,7 @@ impl Packing {
         Ok(Repacked {
             layers,
             packed,
+            head,
             notices,
         })
     }
@@ -236,12 +301,16 @@ pub fn packs(
         (Part::Weights(kernel.facts().layout), shape)
     });
     let (vocab, hidden) = (recipe.vocab, recipe.hidden);
-    let format = head.format();
-    let bytes = format.bytes(vocab, hidden);
-    let head = bytes.map(|bytes| {
-        let shape = (cache::shape_of_head(vocab, hidden), bytes);
-        (Part::Head(format), shape)
-    });
+    let head = match head.format() {
+        Some(format) => format.bytes(vocab, hidden).map(|bytes| {
+            let shape = (cache::shape_of_head(vocab, hidden), bytes);
+            (Part::Head(format), shape)
+        }),
+        None => kernel.packed_bytes(vocab, hidden).map(|bytes| {
+            let (part, shape) = ternary_head::part(model, kernel.facts().layout);
+            (part, (shape, bytes))
+        }),
+    };
     let status = |(part, shape)| cache::status(model, pack_cache, part, shape, threads);
     [weights, head]
         .into_iter()

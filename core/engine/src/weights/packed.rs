@@ -31,6 +31,33 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
+    /// A matrix of `rows` times `cols` that fills a buffer of its own.
+    pub(super) fn whole(
+        data: Arc<Bytes>,
+        layout: LayoutId,
+        (rows, cols): (usize, usize),
+        scales: Arranged,
+    ) -> Self {
+        Self {
+            range: 0..data.as_slice().len(),
+            data,
+            layout,
+            rows,
+            cols,
+            scales,
+        }
+    }
+
+    /// Bytes of its weights and their scales.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.range.len() + self.scales.bytes()) as u64
+    }
+
+    /// Keeps the buffer it lies in in memory.
+    pub(super) fn lock(&self) -> io::Result<()> {
+        self.data.lock()
+    }
+
     pub(crate) fn view(&self) -> TernaryMatrix<'_> {
         TernaryMatrix {
             layout: self.layout,

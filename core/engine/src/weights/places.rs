@@ -12,9 +12,9 @@ const ALIGN: usize = 4096;
 /// One packed matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Decoder layer.
-    pub(crate) layer: usize,
-    /// Name within the layer, such as `attn_q`.
+    /// Decoder layer; `None` for the head, which is in none.
+    pub(crate) layer: Option<usize>,
+    /// Name within the layer, such as `attn_q`, or of the head's tensor.
     pub(crate) name: &'static str,
     /// The first row in its tensor, which may hold several matrices, and all rows there.
     pub(crate) first_row: usize,
@@ -30,7 +30,25 @@ pub(crate) struct Place {
 impl Place {
     /// The tensor it is packed from.
     pub(crate) fn tensor(&self) -> String {
-        format!("blk.{}.{}.weight", self.layer, self.name)
+        match self.layer {
+            Some(layer) => format!("blk.{layer}.{}.weight", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    /// The head of `recipe` for `kernel`, in a buffer of its own; `None` when the kernel does not take
+    /// its shape.
+    pub(crate) fn head(recipe: &Recipe, kernel: &dyn Kernel) -> Option<Self> {
+        let (rows, cols) = (recipe.vocab, recipe.hidden);
+        Some(Self {
+            layer: None,
+            name: recipe.head_tensor(),
+            first_row: 0,
+            tensor_rows: rows,
+            rows,
+            cols,
+            range: 0..kernel.packed_bytes(rows, cols)?,
+        })
     }
 }
 
@@ -55,7 +73,7 @@ impl Places {
                 last = (name, first_row.checked_add(rows)?);
                 let end = bytes.checked_add(kernel.packed_bytes(rows, cols)?)?;
                 all.push(Place {
-                    layer,
+                    layer: Some(layer),
                     name,
                     first_row,
                     tensor_rows: rows.checked_mul(recipe.stacked(name))?,

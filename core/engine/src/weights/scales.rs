@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tritone_abi::WeightScales;
+use tritone_abi::{Kernel, WeightScales, head};
 use tritone_formats::codec::Scales;
 
 use crate::recipe::Recipe;
@@ -22,6 +22,8 @@ pub(crate) struct Groups {
     pub(crate) mixed: usize,
     /// Of the gated product.
     pub(crate) ffn: usize,
+    /// Of the final norm, where the head takes int8.
+    pub(crate) head: usize,
 }
 
 impl Groups {
@@ -32,6 +34,7 @@ impl Groups {
             attended: recipe.q_dim(),
             mixed: recipe.recurrent.map_or(0, |recurrent| recurrent.inner()),
             ffn: recipe.ffn,
+            head: head::SCALE_COLS,
         }
     }
 
@@ -105,6 +108,14 @@ impl Arranged {
         self
     }
 
+    /// Bytes of the scales, where they lie beside the weights.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Tensor(_) => 0,
+            Self::Row(scales) | Self::Group { scales, .. } => size_of_val(&scales[..]),
+        }
+    }
+
     pub(super) fn view(&self) -> WeightScales<'_> {
         match self {
             Self::Tensor(scale) => WeightScales::Tensor(*scale),
@@ -127,6 +138,16 @@ pub(crate) fn scale_bytes(recipe: &Recipe) -> u64 {
         rows.next_multiple_of(ROWS) as u64 * (cols / group.max(1)).max(1) as u64 * 4
     };
     recipe.all_matrices().map(matrix).sum()
+}
+
+/// Bytes of a head in the ternary layout of `kernel`, its scales included; `None` when the model's is
+/// not ternary or the kernel does not take its shape.
+pub(crate) fn ternary_head_bytes(recipe: &Recipe, kernel: &dyn Kernel) -> Option<u64> {
+    let group = recipe.ternary_head?;
+    let packed = kernel.packed_bytes(recipe.vocab, recipe.hidden)? as u64;
+    let scales = (recipe.hidden / group.max(1)).max(1) as u64;
+    let rows = recipe.vocab.checked_next_multiple_of(ROWS)? as u64;
+    packed.checked_add(rows.checked_mul(scales)?.checked_mul(4)?)
 }
 
 #[cfg(test)]

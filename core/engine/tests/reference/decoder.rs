@@ -1,6 +1,6 @@
 //! What a model computes, in binary64.
 
-use super::{EPS, Gate, Random, Shape, VOCAB, f16};
+use super::{EPS, Gate, Matrix, Random, Shape, VOCAB, f16};
 
 impl Random {
     /// Logits of all positions, for a context of `context` positions.
@@ -14,6 +14,17 @@ impl Random {
             let logit = |i| dot(&self.row(head, i), h) * self.shape.scales.2;
             (0..VOCAB).map(logit).collect()
         };
+        self.states(tokens, context).iter().map(logits).collect()
+    }
+
+    /// [`logits`](Self::logits) of a head that is multiplied as the other ternary matrices are, with
+    /// activations in int8.
+    pub fn ternary_logits(&self, tokens: &[u32], context: usize) -> Vec<Vec<f64>> {
+        let head = match self.shape.tied {
+            true => &self.tables["token_embd.weight"],
+            false => &self.tables["output.weight"],
+        };
+        let logits = |h: &Vec<f64>| product(head, h, 0..VOCAB);
         self.states(tokens, context).iter().map(logits).collect()
     }
 
@@ -179,7 +190,7 @@ impl Random {
         x.iter().zip(&weight).map(|(x, w)| x * r * w).collect()
     }
 
-    /// A ternary product of activations in int8.
+    /// A ternary product, with the norm in front of it if there is one.
     pub(super) fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
         let rows = self.matrices[&format!("{name}.weight")].rows;
         self.rows_of(name, 0, rows, x)
@@ -193,24 +204,7 @@ impl Random {
             false => x.to_vec(),
         };
         let x = self.folded(name, x);
-        let mut steps = vec![];
-        let mut q = vec![];
-        for part in x.chunks(m.group) {
-            let most = part.iter().fold(1e-5_f64, |most, x| most.max(x.abs()));
-            q.extend(part.iter().map(|x| (x * 127.0 / most).round_ties_even()));
-            steps.push(most / 127.0);
-        }
-        let row = |r: usize| {
-            let group = |g: usize| {
-                let first = g * m.group;
-                let scale = f64::from(m.scales.at(m.cols, r, first).unwrap());
-                let weights = &m.ternary[r * m.cols + first..][..m.group];
-                let terms = weights.iter().zip(&q[first..]);
-                scale * steps[g] * terms.map(|(t, q)| f64::from(*t) * q).sum::<f64>()
-            };
-            (0..m.cols / m.group).map(group).sum()
-        };
-        (first..first + rows).map(row).collect()
+        product(m, &x, first..first + rows)
     }
 
     fn rotate(&self, head: &mut [f64], position: usize, layer: usize, context: usize) {
@@ -282,4 +276,26 @@ fn attention(
 
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Some rows of a ternary product of activations in int8.
+fn product(m: &Matrix, x: &[f64], rows: std::ops::Range<usize>) -> Vec<f64> {
+    let mut steps = vec![];
+    let mut q = vec![];
+    for part in x.chunks(m.group) {
+        let most = part.iter().fold(1e-5_f64, |most, x| most.max(x.abs()));
+        q.extend(part.iter().map(|x| (x * 127.0 / most).round_ties_even()));
+        steps.push(most / 127.0);
+    }
+    let row = |r: usize| {
+        let group = |g: usize| {
+            let first = g * m.group;
+            let scale = f64::from(m.scales.at(m.cols, r, first).unwrap());
+            let weights = &m.ternary[r * m.cols + first..][..m.group];
+            let terms = weights.iter().zip(&q[first..]);
+            scale * steps[g] * terms.map(|(t, q)| f64::from(*t) * q).sum::<f64>()
+        };
+        (0..m.cols / m.group).map(group).sum()
+    };
+    rows.map(row).collect()
 }

@@ -4,7 +4,7 @@ use tritone_formats::TensorType;
 use tritone_formats::codec::{Rounding, encode_row, encode_ternary};
 use tritone_formats::write::{GgufWriter, Strings};
 
-use super::{EPS, Random, VOCAB};
+use super::{EPS, Matrix, Random, VOCAB};
 
 impl Random {
     /// The model as a GGUF file.
@@ -95,18 +95,19 @@ impl Random {
             .unwrap();
         plan.metadata("tokenizer.chat_template", "{{ messages }}")
             .unwrap();
-        for (name, matrix) in &self.matrices {
+        for (name, ty, matrix) in self.ternary() {
             let stacked = match shape.experts {
                 Some((count, ..)) if name.contains("_exps") => count,
                 _ => 1,
             };
             let dims = [matrix.cols, matrix.rows / stacked, stacked];
             let dims = if stacked > 1 { &dims[..] } else { &dims[..2] };
-            plan.tensor(name, shape.ty, dims).unwrap();
+            plan.tensor(name, ty, dims).unwrap();
         }
         let floats = self
             .floats
             .iter()
+            .filter(|(name, _)| !self.tables.contains_key(*name))
             .map(|(name, (rows, values))| (name.as_str(), *rows, values.as_slice()));
         let mut floats: Vec<_> = floats.collect();
         if let Some((short, long, ..)) = &shape.factors {
@@ -119,9 +120,9 @@ impl Random {
             plan.tensor(name, ty, dims).unwrap();
         }
         let mut body = plan.begin(Vec::new()).unwrap();
-        for (name, m) in &self.matrices {
+        for (name, ty, m) in self.ternary() {
             let (dims, exact) = ((m.rows, m.cols), Rounding::Exact);
-            let bytes = encode_ternary(shape.ty, &m.ternary, dims, &m.scales, exact).unwrap();
+            let bytes = encode_ternary(ty, &m.ternary, dims, &m.scales, exact).unwrap();
             body.write(name, &bytes).unwrap();
         }
         for (name, rows, values) in &floats {
@@ -130,6 +131,15 @@ impl Random {
             body.write(name, &bytes).unwrap();
         }
         body.finish().unwrap()
+    }
+
+    /// All ternary tensors with their types.
+    fn ternary(&self) -> impl Iterator<Item = (&String, TensorType, &Matrix)> {
+        let table = self.shape.table.map_or(self.shape.ty, |(ty, _)| ty);
+        let matrices = self.matrices.iter();
+        let matrices = matrices.map(|(name, matrix)| (name, self.shape.ty, matrix));
+        let tables = self.tables.iter();
+        matrices.chain(tables.map(move |(name, matrix)| (name, table, matrix)))
     }
 
     fn float_type(&self, name: &str, rows: usize) -> TensorType {

@@ -79,6 +79,8 @@ pub struct Shape {
     pub ty: TensorType,
     /// Columns under one scale; 0 for one a tensor, 1 for one a row.
     pub group: usize,
+    /// Stored form of embedding and head, and columns under one scale, where they are ternary.
+    pub table: Option<(TensorType, usize)>,
 }
 
 impl Shape {
@@ -112,6 +114,7 @@ impl Shape {
             tied: false,
             ty: TensorType::I2S,
             group: 0,
+            table: None,
         }
     }
 
@@ -132,10 +135,54 @@ struct Matrix {
     group: usize,
 }
 
+impl Matrix {
+    /// `rows` times `cols` weights with scales about `size`; one for `group` columns, for 1 a row and
+    /// for 0 the tensor.
+    fn new(
+        (rows, cols): (usize, usize),
+        (ty, group): (TensorType, usize),
+        size: f32,
+        dice: &mut Dice,
+    ) -> Self {
+        let ternary = (0..rows * cols).map(|_| match ty {
+            // Weights of one bit are never zero.
+            TensorType::Q1_0 => (dice.next() % 2 * 2) as i8 - 1,
+            _ => (dice.next() % 3) as i8 - 1,
+        });
+        let ternary = ternary.collect();
+        let mut scale = || f16((1.0 + dice.unit() * 0.5) * size);
+        let scales = match group {
+            0 => Scales::Tensor(scale()),
+            1 => Scales::Row((0..rows).map(|_| scale()).collect()),
+            columns => Scales::Group {
+                columns,
+                values: (0..rows * cols / columns).map(|_| scale()).collect(),
+            },
+        };
+        Self {
+            rows,
+            cols,
+            ternary,
+            scales,
+            group: if group > 1 { group } else { cols },
+        }
+    }
+
+    fn values(&self) -> Vec<f32> {
+        let value = |(i, t): (usize, &i8)| {
+            let scale = self.scales.at(self.cols, i / self.cols, i % self.cols);
+            f32::from(*t) * scale.unwrap()
+        };
+        self.ternary.iter().enumerate().map(value).collect()
+    }
+}
+
 /// A random model.
 pub struct Random {
     shape: Shape,
     matrices: BTreeMap<String, Matrix>,
+    /// Embedding and head, where they are ternary; their values are in `floats` too.
+    tables: BTreeMap<String, Matrix>,
     /// Norms and tables, with the numbers of rows.
     floats: BTreeMap<String, (usize, Vec<f32>)>,
 }
@@ -200,32 +247,10 @@ impl Random {
             }
             for (name, rows, cols) in layout {
                 let name = format!("blk.{layer}.{name}.weight");
-                let ternary = (0..rows * cols).map(|_| match shape.ty {
-                    // Weights of one bit are never zero.
-                    TensorType::Q1_0 => (dice.next() % 2 * 2) as i8 - 1,
-                    _ => (dice.next() % 3) as i8 - 1,
-                });
-                let ternary = ternary.collect();
-                let mut scale = || f16((1.0 + dice.unit() * 0.5) / (cols as f32 * 0.6).sqrt());
-                let scales = match shape.group {
-                    0 => Scales::Tensor(scale()),
-                    1 => Scales::Row((0..rows).map(|_| scale()).collect()),
-                    columns => Scales::Group {
-                        columns,
-                        values: (0..rows * cols / columns).map(|_| scale()).collect(),
-                    },
-                };
-                let group = if shape.group > 1 { shape.group } else { cols };
-                matrices.insert(
-                    name,
-                    Matrix {
-                        rows,
-                        cols,
-                        ternary,
-                        scales,
-                        group,
-                    },
-                );
+                let size = 1.0 / (cols as f32 * 0.6).sqrt();
+                let weights = (shape.ty, shape.group);
+                let matrix = Matrix::new((rows, cols), weights, size, &mut dice);
+                matrices.insert(name, matrix);
             }
             if let Some(hybrid) = recurrent {
                 hybrid.floats(layer, h, &mut dice, &mut floats);
@@ -260,16 +285,26 @@ impl Random {
                 floats.insert(format!("blk.{layer}.{name}.weight"), (1, norm));
             }
         }
-        let mut table = |rows: usize| (0..rows * h).map(|_| f16(dice.unit())).collect();
-        floats.insert("token_embd.weight".into(), (VOCAB, table(VOCAB)));
-        if !shape.tied {
-            floats.insert("output.weight".into(), (VOCAB, table(VOCAB)));
+        let mut tables = BTreeMap::new();
+        let names = ["token_embd.weight", "output.weight"];
+        for name in &names[..if shape.tied { 1 } else { 2 }] {
+            let values = match shape.table {
+                None => (0..VOCAB * h).map(|_| f16(dice.unit())).collect(),
+                Some(weights) => {
+                    let table = Matrix::new((VOCAB, h), weights, 0.7, &mut dice);
+                    let values = table.values();
+                    tables.insert((*name).to_owned(), table);
+                    values
+                }
+            };
+            floats.insert((*name).to_owned(), (VOCAB, values));
         }
         let norm = (0..h).map(|_| f16(1.0 + dice.unit() * 0.3)).collect();
         floats.insert("output_norm.weight".into(), (1, norm));
         Self {
             shape,
             matrices,
+            tables,
             floats,
         }
     }

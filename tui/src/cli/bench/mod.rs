@@ -95,6 +95,7 @@ fn measure(args: &BenchArgs, common: &CommonArgs, console: &Console) -> anyhow::
     }
     let interrupt = Interrupt::listen()?;
     let model = Arc::new(setup.open_and_say(console, &interrupt)?);
+    let heads = forms_of(&heads, &setup, &model)?;
     for notice in model.notices() {
         console.note(notice);
     }
@@ -257,8 +258,8 @@ fn kernels_named(
     Ok(kernels)
 }
 
-/// The forms of the head that these words name, each once; the profile's without words.
-fn heads_named(words: &[String], setup: &Setup) -> anyhow::Result<Vec<(&'static str, Forms)>> {
+/// The heads that these words name, each once; the profile's without words.
+fn heads_named(words: &[String], setup: &Setup) -> anyhow::Result<Vec<Head>> {
     let mut heads = Vec::new();
     for word in words {
         let parsed: Result<Head, serde::de::value::Error> =
@@ -276,10 +277,27 @@ fn heads_named(words: &[String], setup: &Setup) -> anyhow::Result<Vec<(&'static 
     if heads.is_empty() {
         heads.push(setup.profile().head);
     }
-    let known = heads.into_iter();
-    Ok(known
-        .map(|head| (head.as_str(), setup.forms_with(head)))
-        .collect())
+    Ok(heads)
+}
+
+/// What `heads` are for `model`, each once, with their names.
+///
+/// # Errors
+/// A head that the model cannot have.
+fn forms_of(
+    heads: &[Head],
+    setup: &Setup,
+    model: &Model,
+) -> anyhow::Result<Vec<(&'static str, Forms)>> {
+    let mut all: Vec<(&'static str, Forms)> = Vec::new();
+    for head in heads {
+        let forms = setup.forms_with(*head, model);
+        model.check_head(forms.head)?;
+        if all.iter().all(|(_, other)| other.head != forms.head) {
+            all.push((forms.head.name(), forms));
+        }
+    }
+    Ok(all)
 }
 
 fn wanted(args: &BenchArgs, setup: &Setup) -> Wanted {

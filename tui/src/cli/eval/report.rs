@@ -70,8 +70,8 @@ impl Report<'_> {
                 "source": self.model.source(),
                 "content_id": self.model.content_id(),
             },
-            "head": self.setup.forms().head.name(),
-            "kv": kv_name(self.setup.forms().kv),
+            "head": self.setup.forms(self.model).head.name(),
+            "kv": kv_name(self.setup.forms(self.model).kv),
             "notices": self.notes,
             "run": {
                 "kernel": self.scorer.runner().kernel().facts().name,
@@ -176,7 +176,7 @@ impl Report<'_> {
             format::rate(rate),
             self.scorer.runner().kernel().facts().name,
             self.scorer.runner().threads(),
-            forms(self.setup.forms()),
+            forms(self.setup.forms(self.model)),
         );
         out
     }

@@ -63,7 +63,7 @@ pub(super) fn run(
 
     let capacity = score::capacity(windows.size(), setup.profile().prefill_chunk);
     let choice = setup.choose(&model);
-    let planned = setup.plan_for(&model, &*choice.kernel, setup.forms(), capacity);
+    let planned = setup.plan_for(&model, &*choice.kernel, setup.forms(&model), capacity);
     notes.extend(planned.note.clone());
     notes.extend(setup.choice_note(&choice));
     for note in &notes {
@@ -74,11 +74,11 @@ pub(super) fn run(
         &setup,
         &model,
         capacity,
-        setup.forms(),
+        setup.forms(&model),
         planned.limit,
         (&mut line, &interrupt),
     )?;
-    let forms = other_forms(args, &setup);
+    let forms = other_forms(args, &setup, other.as_ref().unwrap_or(&model));
     let base = match logits {
         Some(logits) => Base::Logits(logits),
         None if args.compares() => {
@@ -146,8 +146,8 @@ pub(super) fn run(
 }
 
 /// The forms to compare with: those in use, but for what was named.
-fn other_forms(args: &EvalArgs, setup: &Setup) -> Forms {
-    let mut forms = setup.forms();
+fn other_forms(args: &EvalArgs, setup: &Setup, model: &Model) -> Forms {
+    let mut forms = setup.forms(model);
     forms.head = args.against_head.unwrap_or(forms.head);
     if let Some(kv) = &args.against_kv {
         forms.kv = match kv.as_str() {

@@ -73,20 +73,22 @@ pub(crate) fn run(
     setup.notes.extend(converted.notes);
     // The header, whatever model is in it. Tensor data is mapped and not touched.
     let (name, file) = (setup.source.name(), open_gguf(&setup.source)?);
-    let runnable = setup.open(&mut |_| true).map(|(model, _)| {
+    let runnable = setup.open(&mut |_| true).and_then(|(model, _)| {
+        let head = setup.forms(&model).head;
+        model.check_head(head)?;
         let context = setup.context(&model);
         let chunk = setup.profile().prefill_chunk;
         let planned = setup.plan(&model, Capacity::new(context, 1, chunk));
         let model = Arc::new(model);
         let (cache, threads) = (setup.pack_cache(), setup.threads);
         let kernel = setup.choose(&model).kernel;
-        let packs = packs(&model, &*kernel, setup.forms().head, &cache, threads);
-        Runnable {
+        let packs = packs(&model, &*kernel, head, &cache, threads);
+        Ok(Runnable {
             model,
             context,
             planned,
             packs,
-        }
+        })
     });
     let mut notes = setup.notes.clone();
     if let Ok(runnable) = &runnable {
@@ -136,7 +138,7 @@ fn findings(
         findings.extend(quality::of_context(runnable.context, recipe));
         if let Some(plan) = &runnable.planned.plan {
             let kernel = setup.choose(&runnable.model).kernel;
-            let forms = setup.forms_with(Head::Q6);
+            let forms = setup.forms_with(Head::Q6, &runnable.model);
             let other = setup.plan_for(&runnable.model, &*kernel, forms, plan.capacity);
             findings.extend(quality::of_plan(plan, other.plan.as_ref()));
         }
@@ -460,7 +462,7 @@ fn model_json(runnable: &Runnable, setup: &Setup) -> Value {
         "kernel": setup.choose(&runnable.model).kernel.facts().name,
         "threads": setup.threads,
         "profile": setup.profile().name,
-        "head_type": setup.profile().head.as_str(),
+        "head_type": setup.forms(&runnable.model).head.name(),
         "memory": runnable.planned.plan.as_ref().map(plan),
         "packs": runnable.packs.iter().map(pack).collect::<Vec<_>>(),
     })

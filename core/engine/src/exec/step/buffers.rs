@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use tritone_abi::{
-    Activations, HeadFormat, Kernel, KernelError, KvPage, MatOut, PAGE_TOKENS, QuantizedRow,
-    attend_width, head, padded_stride,
+    Activations, Kernel, KernelError, KvPage, MatOut, PAGE_TOKENS, QuantizedRow, attend_width,
+    padded_stride,
 };
 
 use super::experts::Routing;
 use super::head::EXACT_UNIT;
 use super::{ATTEND_TOKENS, SPAN_TOKENS, Slice, TILE_ROWS};
 use crate::exec::shared::{AlignedBuf, PerMember, Shared};
-use crate::forms::{EXACT_ROWS, Forms};
+use crate::forms::{EXACT_ROWS, Forms, Head};
 use crate::plan::{Capacity, scratch_need};
 use crate::recipe::{Recipe, Recurrent};
 use crate::weights::Groups;
@@ -235,12 +235,12 @@ impl Buffers {
         };
         let locals = (0..members).map(|_| local()).collect::<Option<Vec<_>>>()?;
         let slots = span_slots(&capacity);
-        let last_q = match forms.head.format() {
-            HeadFormat::F16 => None,
+        let last_q = match forms.head {
+            Head::F16 => None,
             _ => Some(Quantized::new(
                 capacity.logit_rows,
                 recipe.hidden,
-                head::SCALE_COLS,
+                groups.head,
             )?),
         };
         Some(Self {

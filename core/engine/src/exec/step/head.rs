@@ -4,11 +4,15 @@ use std::cmp::Ordering;
 
 use tritone_abi::{HeadInput, HeadMatrix, KernelError, MatOut};
 
-use super::{Step, TILE_ROWS};
+use super::{Step, TILE_ROWS, tile_rows};
 use crate::exec::team::Member;
+use crate::weights::HeadView;
 
 /// Rows of the vocabulary that one unit computes again.
 pub(super) const EXACT_UNIT: usize = 16;
+
+/// Cannot be: buffers are made for the form of the head.
+const NO_CODES: KernelError = KernelError::BadArgument("a ternary head takes int8");
 
 impl Step<'_> {
     /// The final norm, and transform, of the `i`-th row that wants logits.
@@ -62,26 +66,41 @@ impl Step<'_> {
             .rms_norm(x, &self.weights.output_norm, self.model.recipe.eps, out)
     }
 
+    /// Rows of the vocabulary that one unit takes.
+    pub(super) fn head_tile(&self) -> usize {
+        match self.weights.head(self.model) {
+            HeadView::Rows(_) => TILE_ROWS,
+            HeadView::Ternary(w) => tile_rows(self.kernel, w.cols, self.buffers.wanted.len()),
+        }
+    }
+
     pub(super) fn head(&self, m: &Member<'_>, tile: usize) -> Result<(), KernelError> {
         let b = self.buffers;
         let (vocab, hidden) = (self.model.recipe.vocab, self.model.recipe.hidden);
         let tokens = b.wanted.len();
-        let input = if let Some(q) = &b.last_q {
-            // SAFETY: written in the phase before, only read in this one.
-            HeadInput::Int8(unsafe { q.rows(tokens) })
-        } else {
-            // SAFETY: as above.
-            let x = unsafe { b.last.data.read(0, tokens * hidden) };
-            HeadInput::F32 { x, tokens }
-        };
-        let range = tile * TILE_ROWS..vocab.min((tile + 1) * TILE_ROWS);
+        // SAFETY: written in the phase before, only read in this one.
+        let codes = b.last_q.as_ref().map(|q| unsafe { q.rows(tokens) });
+        let rows = self.head_tile();
+        let range = tile * rows..vocab.min((tile + 1) * rows);
         // SAFETY: the tile belongs to this unit alone.
         let mut out = unsafe { b.logits.tile(0, tokens, range) };
         // SAFETY: the only reference to this member's values in this unit.
         let local = unsafe { b.locals.get(m) };
-        let head = self.weights.head(self.model);
-        self.kernel
-            .head(&head, &input, &mut out, local.scratch.as_mut_slice())?;
+        let scratch = local.scratch.as_mut_slice();
+        match (self.weights.head(self.model), codes) {
+            (HeadView::Ternary(w), Some(x)) => self.kernel.matmul(&w, &x, &mut out, scratch)?,
+            (HeadView::Ternary(_), None) => return Err(NO_CODES),
+            (HeadView::Rows(w), Some(x)) => {
+                let x = HeadInput::Int8(x);
+                self.kernel.head(&w, &x, &mut out, scratch)?;
+            }
+            (HeadView::Rows(w), None) => {
+                // SAFETY: as above.
+                let x = unsafe { b.last.data.read(0, tokens * hidden) };
+                let x = HeadInput::F32 { x, tokens };
+                self.kernel.head(&w, &x, &mut out, scratch)?;
+            }
+        }
         if let Some(exact) = &b.exact {
             for token in 0..tokens {
                 // SAFETY: the tile's cell of this row belongs to this unit.

@@ -187,11 +187,10 @@ impl Step<'_> {
                 Some(i) => self.finish_state(m, b.states[i]),
             }
         })?;
-        let vocab = self.model.recipe.vocab;
         let tiles = if b.wanted.is_empty() {
             0
         } else {
-            vocab.div_ceil(TILE_ROWS)
+            self.model.recipe.vocab.div_ceil(self.head_tile())
         };
         self.units(m, tiles, |tile| self.head(m, tile))?;
         let Some(exact) = self.weights.exact(self.model) else {

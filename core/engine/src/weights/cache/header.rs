@@ -5,7 +5,8 @@
 //! ```text
 //!   0  magic "TRITPACK"
 //!   8  u32 version of this format      12  u32 version of the kernel ABI
-//!  16  u32 kind: 1 weights, 2 head     20  u32 layout id, or head format
+//!  16  u32 kind: 1 weights, 2 head,     20  u32 layout id, or head format
+//!      3 ternary head
 //!  24  u64 checksum of the shapes and places of what is packed
 //!  32  u64 bytes of data, from DATA_START on to the end of the file
 //!  40  u64 checksum of the data: that of the checksums of its CHUNK-byte pieces
@@ -140,7 +141,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for part in [Part::Weights(LayoutId::T2R32), Part::Head(HeadFormat::Q6)] {
+        for part in [
+            Part::Weights(LayoutId::T2R32),
+            Part::Head(HeadFormat::Q6),
+            Part::TernaryHead(LayoutId::T2R32),
+        ] {
             let header = Header { part, ..header() };
             assert_eq!(Header::decode(&header.encode()), Ok(header));
         }
@@ -150,7 +155,7 @@ mod tests {
         /// Whatever the numbers are, and however they were put under a right checksum.
         #[test]
         fn any_fields_are_read_as_written(
-            kind in 0u32..4, id in any::<u32>(), words in any::<[u64; 9]>(),
+            kind in 0u32..5, id in any::<u32>(), words in any::<[u64; 9]>(),
         ) {
             let mut bytes = header().encode();
             bytes[16..20].copy_from_slice(&kind.to_le_bytes());

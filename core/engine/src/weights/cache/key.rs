@@ -63,7 +63,7 @@ fn sources(model: &Model, part: Part) -> Vec<Stretch> {
     let recipe = &model.recipe;
     let names: Vec<String> = match part {
         Part::Weights(_) => recipe.ternary_tensors().collect(),
-        Part::Head(_) => vec![recipe.head_tensor().to_owned()],
+        Part::Head(_) | Part::TernaryHead(_) => vec![recipe.head_tensor().to_owned()],
     };
     let data = |name: &String| Some(Stretch::of(&model.file.tensor(name)?));
     names.iter().filter_map(data).collect()

@@ -44,6 +44,8 @@ pub(super) enum Part {
     Weights(LayoutId),
     /// The converted head.
     Head(HeadFormat),
+    /// The head as a ternary matrix.
+    TernaryHead(LayoutId),
 }
 
 impl Part {
@@ -52,6 +54,7 @@ impl Part {
         match self {
             Self::Weights(layout) => (1, layout.0),
             Self::Head(format) => (2, format as u32),
+            Self::TernaryHead(layout) => (3, layout.0),
         }
     }
 
@@ -59,15 +62,20 @@ impl Part {
         match kind {
             1 => Some(Self::Weights(LayoutId(id))),
             2 => HeadFormat::from_u32(id).map(Self::Head),
+            3 => Some(Self::TernaryHead(LayoutId(id))),
             _ => None,
         }
     }
 
     /// What stands in the name of the file.
     fn suffix(self) -> String {
+        let name = |layout: LayoutId| match layout.name() {
+            "unknown" => format!("layout{}", layout.0),
+            name => name.to_ascii_lowercase(),
+        };
         match self {
-            Self::Weights(layout) if layout.name() == "unknown" => format!("layout{}", layout.0),
-            Self::Weights(layout) => layout.name().to_ascii_lowercase(),
+            Self::Weights(layout) => name(layout),
+            Self::TernaryHead(layout) => format!("head-{}", name(layout)),
             Self::Head(format) => format!("head-{format:?}").to_ascii_lowercase(),
         }
     }
@@ -77,6 +85,7 @@ impl Part {
         match self {
             Self::Weights(layout) => format!("weights in layout {}", layout.name()),
             Self::Head(format) => format!("head in {format:?}").to_lowercase(),
+            Self::TernaryHead(layout) => format!("head in layout {}", layout.name()),
         }
     }
 }
@@ -194,7 +203,7 @@ pub(super) fn shape_of_places(places: &Places) -> u64 {
         &all.flat_map(|place| {
             let (name, range) = (hash::checksum(place.name.as_bytes()), &place.range);
             [
-                place.layer as u64,
+                place.layer.map_or(u64::MAX, |layer| layer as u64),
                 name,
                 place.rows as u64,
                 place.cols as u64,

@@ -139,10 +139,17 @@ fn choices(
     let context = setup.context(model);
     let capacity = score::capacity(context, setup.profile().prefill_chunk);
     let choice = setup.choose(model);
-    let planned = setup.plan_for(model, &*choice.kernel, setup.forms(), capacity);
+    let planned = setup.plan_for(model, &*choice.kernel, setup.forms(model), capacity);
     notes.extend(planned.note);
     let place = (&mut *round.line, round.interrupt);
-    let mut scorer = score::load(setup, model, capacity, setup.forms(), planned.limit, place)?;
+    let mut scorer = score::load(
+        setup,
+        model,
+        capacity,
+        setup.forms(model),
+        planned.limit,
+        place,
+    )?;
     round.begin();
     for question in questions {
         if round.interrupt.is_pressed() {
@@ -158,8 +165,8 @@ fn settings(args: &EvalArgs, setup: &Setup, model: &Model) -> Value {
     json!({
         "model": model.content_id(),
         "name": model.recipe().name,
-        "head": setup.forms().head.name(),
-        "kv": kv_name(setup.forms().kv),
+        "head": setup.forms(model).head.name(),
+        "kv": kv_name(setup.forms(model).kv),
         "match": args.matching.name(),
         "raw": args.raw,
         "max_tokens": args.max_tokens,
