@@ -144,6 +144,9 @@ impl<'a> HfModel<'a> {
     pub fn new(files: &HfFiles<'a>) -> Result<Self, HfError> {
         let config = Config::new(files.config)?;
         let tensors = Tensors::new(files.shards)?;
+        // Bounds the vocabulary by what is there, before anything is made for every token.
+        let table = [config.vocab as usize, config.hidden as usize];
+        tensors.floats(&format!("{}embed_tokens.weight", tensors.prefix()), &table)?;
         let tokenizer = HfTokenizer::with(files, &config)?;
         Ok(Self {
             config,

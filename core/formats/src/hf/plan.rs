@@ -172,9 +172,7 @@ impl HfModel<'_> {
         let (Some(q), Some(kv)) = (width(c.heads), width(c.kv_heads)) else {
             return Err(HfError::Config("the heads make no sense".to_owned()));
         };
-        // Models without a head are saved without the name of what has one.
-        let bare = self.tensors.has("embed_tokens.weight");
-        let model = if bare { "" } else { "model." };
+        let model = self.tensors.prefix();
         let table = self.table("token_embd", &format!("{model}embed_tokens"), vocab, hidden)?;
         let mut all = vec![table];
         if let RopeScaling::Factors { short, long, .. } = &c.scaling {

@@ -86,6 +86,15 @@ impl<'a> Tensors<'a> {
         self.by_name.contains_key(name)
     }
 
+    /// What names of the decoder begin with: models without a head are saved without the name of what
+    /// has one.
+    pub(super) fn prefix(&self) -> &'static str {
+        match self.has("embed_tokens.weight") {
+            true => "",
+            false => "model.",
+        }
+    }
+
     /// Bytes of a tensor; 0 if it is not there.
     pub(super) fn size(&self, name: &str) -> u64 {
         self.by_name
