@@ -116,6 +116,8 @@ fn help_names_commands_examples_and_exit_codes() {
         "inspect",
         "logits",
         "kernels",
+        "models",
+        "pull",
         "Exit codes:",
         "130",
         "TRITONE_MODEL",

@@ -19,7 +19,9 @@ use super::types;
 const AFTER_HELP: &str = "\
 Examples:
   tritone                                        chat with the built-in model
-  tritone --model bitnet-2b4t.gguf               chat with a downloaded one
+  tritone pull microsoft/bitnet-b1.58-2B-4T-gguf fetch a model
+  tritone models                                 models that are here, and which of them run
+  tritone --model bitnet-b1.58                   chat with one, by file or by (a part of) its name
   tritone run \"What is the capital of Peru?\"     one answer
   git diff | tritone run \"Review this change.\"   a file or a pipe after the prompt
   tritone inspect bitnet-2b4t.gguf               what is in a file, and what it takes to run it
