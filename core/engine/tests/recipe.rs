@@ -46,3 +46,44 @@ fn an_embedding_of_another_width_is_refused_with_or_without_a_head_of_its_own() 
         }
     }
 }
+
+/// Experts that a file only claims to have.
+#[test]
+fn experts_have_to_be_there() {
+    let recipe = |rows: usize| {
+        let mut plan = GgufWriter::new();
+        plan.metadata("general.architecture", "maple").unwrap();
+        for (key, value) in [
+            ("block_count", 1u32),
+            ("embedding_length", 128),
+            ("attention.head_count", 2),
+            ("context_length", 64),
+            ("expert_count", 4),
+            ("expert_used_count", 2),
+            ("expert_feed_forward_length", 32),
+            ("attention.sliding_window", 8),
+        ] {
+            plan.metadata(&format!("maple.{key}"), value).unwrap();
+        }
+        plan.metadata("maple.attention.sliding_window_pattern", &[true][..])
+            .unwrap();
+        let mut names = vec![("token_embd.weight", 3), ("output.weight", 3)];
+        names.extend((rows > 0).then_some(("blk.0.ffn_gate_exps.weight", rows)));
+        for (name, rows) in &names {
+            plan.tensor(name, TensorType::F32, &[128, *rows]).unwrap();
+        }
+        let mut body = plan.begin(Vec::new()).unwrap();
+        for (name, rows) in &names {
+            body.write(name, &vec![0; 4 * 128 * rows]).unwrap();
+        }
+        Recipe::from_gguf(&GgufFile::new(body.finish().unwrap()).unwrap())
+    };
+    assert_eq!(recipe(128).unwrap().experts.unwrap().count, 4);
+    let says = "has 96 rows; 4 experts of 32 have 128";
+    assert!(recipe(96).unwrap_err().contains(says));
+    assert!(
+        recipe(0)
+            .unwrap_err()
+            .contains("blk.0.ffn_gate_exps.weight")
+    );
+}

@@ -11,6 +11,7 @@ const CLAMP: f32 = 7.0;
 pub(super) fn read<B: AsRef<[u8]>>(
     file: &GgufFile<B>,
     architecture: &str,
+    layers: usize,
 ) -> Result<(usize, Option<Experts>), String> {
     let text = |e: GgufError| e.to_string();
     let number = |key: &str, most: usize| -> Result<usize, String> {
@@ -35,6 +36,17 @@ pub(super) fn read<B: AsRef<[u8]>>(
     let ffn = number("expert_feed_forward_length", 131_072)?;
     let count = number("expert_count", 4096)?;
     let used = number("expert_used_count", count)?;
+    // What is kept for every expert is only allocated for experts that are there.
+    let rows = count.checked_mul(ffn).ok_or("the experts are too many")?;
+    for layer in 0..layers {
+        let name = format!("blk.{layer}.ffn_gate_exps.weight");
+        let found = file.require_tensor(&name).map_err(text)?.rows();
+        if found != rows {
+            return Err(format!(
+                "tensor '{name}' has {found} rows; {count} experts of {ffn} have {rows}"
+            ));
+        }
+    }
     let key = format!("{architecture}.expert_shared_count");
     let shared: usize = file.value(&key).map_err(text)?.unwrap_or(0);
     if shared > 0 {

@@ -54,7 +54,7 @@ impl Recipe {
         let hidden = size("embedding_length", 131_072)?;
         let (ffn, experts) = match family.experts {
             false => (size("feed_forward_length", 131_072)?, None),
-            true => experts::read(file, architecture)?,
+            true => experts::read(file, architecture, layers)?,
         };
         let heads = size("attention.head_count", 1024)?;
         let kv_heads = optional("attention.head_count_kv")?.unwrap_or(heads);
