@@ -232,6 +232,18 @@ fn what_cannot_be_written_is_refused_with_the_reason() {
     };
     for (bytes, why) in [
         (model(None, &[], &one), "cuts text into words"),
+        (
+            model(Some("qwen2"), &[("prism.hadamard.version", true)], &one),
+            "Hadamard",
+        ),
+        (
+            model(
+                Some("qwen2"),
+                &[("llama.attention.sliding_window", true)],
+                &one,
+            ),
+            "windows",
+        ),
         (model(Some("tekken"), &[], &one), "'tekken'"),
         (
             model(Some("qwen2"), &[], &Scales::Row(Vec::new())),

@@ -4,7 +4,7 @@ use tritone_formats::TensorType::{
     self, I2S, Iq1Bn, Iq2Bn, Iq2BnR4, Pq2_0, Ptq1_0, Q1_0, Q2_0, Q2_0G128, Tq1_0, Tq2_0,
 };
 
-use crate::reference::{Gate, Shape, Windows};
+use crate::reference::{Folded, Gate, Hybrid, Shape, Windows};
 
 /// A type, and columns under one scale: 0 for one a tensor, 1 for one a row.
 pub(crate) struct Stored {
@@ -44,6 +44,13 @@ const BONSAI: &[Stored] = &[
     groups(Ptq1_0, 128),
     groups(Tq1_0, 256),
     groups(Tq2_0, 256),
+];
+
+const BONSAI_27B: &[Stored] = &[
+    groups(Q2_0, 64),
+    groups(Q2_0G128, 128),
+    groups(Pq2_0, 128),
+    groups(Ptq1_0, 128),
 ];
 
 pub(crate) const FAMILIES: &[Family] = &[
@@ -93,6 +100,29 @@ pub(crate) const FAMILIES: &[Family] = &[
             ..qwen3()
         },
         stored: BONSAI,
+    },
+    Family {
+        models: "Ternary Bonsai 27B (recurrent layers)",
+        shape: qwen35,
+        stored: BONSAI_27B,
+    },
+    Family {
+        models: "Ternary Bonsai 2 (recurrent layers, folded weights)",
+        shape: || Shape {
+            folded: Some(Folded {
+                block: 128,
+                explicit: true,
+                grouped: true,
+                tables: true,
+            }),
+            ..qwen35()
+        },
+        stored: BONSAI_27B,
+    },
+    Family {
+        models: "Bonsai 27B, 1 bit (recurrent layers)",
+        shape: qwen35,
+        stored: &[groups(Q1_0, 128)],
     },
     Family {
         models: "Bonsai, 1 bit",
@@ -172,6 +202,24 @@ fn gemma3() -> Shape {
         half_norms: true,
         tied: true,
         ..Shape::new("gemma3")
+    }
+}
+
+fn qwen35() -> Shape {
+    Shape {
+        layers: 4,
+        theta: 1e7,
+        head_norms: true,
+        hybrid: Some(Hybrid {
+            interval: 2,
+            listed: false,
+            key_heads: 2,
+            value_heads: 6,
+            dim: 64,
+            taps: 4,
+            rotated: 16,
+        }),
+        ..Shape::new("qwen35")
     }
 }
 

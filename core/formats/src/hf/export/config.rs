@@ -86,6 +86,21 @@ impl Model {
             }
         };
         let key = |name: &str| format!("{architecture}.{name}");
+        if file
+            .metadata()
+            .any(|(key, _)| key.starts_with("prism.hadamard."))
+        {
+            return refuse(
+                "its weights are folded with a Hadamard transform (prism.hadamard.*), which the \
+                 library would not undo; a GGUF file of another --type keeps that",
+            );
+        }
+        if file.get(&key("attention.sliding_window")).is_some() {
+            return refuse(format!(
+                "its attention has windows, which {} of packed weights does not say",
+                class.name
+            ));
+        }
         let size = |name: &str, most: usize| -> Result<usize, HfError> {
             let value: usize = need(file, &key(name))?;
             if value == 0 || value > most {

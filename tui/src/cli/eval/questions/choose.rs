@@ -46,7 +46,11 @@ fn outcome(
     scorer.read_all(&prompt)?;
     let first = scorer.logits(0).to_vec();
     let mut sums = Vec::with_capacity(choices.len());
-    for tokens in &continued {
+    for (i, tokens) in continued.iter().enumerate() {
+        // Keys and values of the prompt are still there, but a recurrent state cannot go back.
+        if i > 0 && model.recipe().recurrent.is_some() {
+            scorer.read_all(&prompt)?;
+        }
         sums.push(likelihood(scorer, &first, tokens, prompt.len())?);
     }
     let by_length: Vec<f64> = sums
