@@ -192,8 +192,11 @@ impl Model {
     ) -> Result<Vec<u32>, GenerateError> {
         let tokens = match input {
             Input::Chat(messages) => {
+                let recipe = &self.recipe;
                 let options = RenderOptions {
-                    thinking: options.thinking.or_else(|| self.usual_thinking()),
+                    thinking: options
+                        .thinking
+                        .or_else(|| usual_thinking(&recipe.name, &recipe.architecture)),
                     ..*options
                 };
                 let rendered = self.template.render(messages, &options)?;
@@ -217,14 +220,11 @@ impl Model {
     }
 }
 
-impl Model {
-    /// Whether the makers of the model advise that it thinks; `None` leaves it to the template. The
-    /// smaller Bonsai models are meant to answer at once, though their templates let them think.
-    fn usual_thinking(&self) -> Option<bool> {
-        let name = self.recipe.name.to_ascii_lowercase();
-        let at_once = self.recipe.architecture == "qwen3" && name.contains("bonsai");
-        at_once.then_some(false)
-    }
+/// Whether the makers of a model advise that it thinks; `None` leaves it to the template. The smaller
+/// Bonsai models are meant to answer at once, though their templates let them think.
+fn usual_thinking(name: &str, architecture: &str) -> Option<bool> {
+    let is_bonsai = name.to_ascii_lowercase().contains("bonsai");
+    (is_bonsai && architecture == "qwen3").then_some(false)
 }
 
 /// Says which matrix is stored in floats, if one is: it may be ternary all the same.
@@ -296,4 +296,16 @@ fn tokenizer(
 ) -> Result<(Tokenizer, Vec<String>), TokenizerError> {
     let spec = TokenizerSpec::from_gguf(file, &recipe.architecture)?;
     Tokenizer::from_spec(&spec).map_err(TokenizerError::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usual_thinking;
+
+    #[test]
+    fn small_bonsai_models_answer_at_once() {
+        assert_eq!(usual_thinking("Ternary-Bonsai-8B", "qwen3"), Some(false));
+        assert_eq!(usual_thinking("Bonsai 27B", "qwen35"), None);
+        assert_eq!(usual_thinking("Qwen3 8B", "qwen3"), None);
+    }
 }
