@@ -168,7 +168,8 @@ pub struct LoadReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
     /// What is being done: "packing weights", "converting the head", "reading the head",
-    /// "reading the packed cache", "comparing with the model", "writing the packed cache".
+    /// "reading the packed cache", "comparing with the model", "writing the packed cache"; from callers
+    /// that make the model file first, "looking at the weights" and "converting the directory".
     pub stage: &'static str,
     /// Bytes of the model file dealt with in this stage.
     pub done: u64,

@@ -85,7 +85,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct CommonArgs {
-    /// Model file (GGUF), or a name of `tritone models`; the built-in model if there is none.
+    /// Model: a GGUF file (any part of one that is cut), a directory of the transformers library, or a
+    /// name of `tritone models`; the built-in model if there is none.
     #[arg(
         long,
         short = 'm',
@@ -319,7 +320,7 @@ pub(crate) struct RunArgs {
 /// `tritone inspect`
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Model file or name; left out, the one of `--model`, or the built-in one.
+    /// Model file, directory or name; left out, the one of `--model`, or the built-in one.
     pub(crate) file: Option<PathBuf>,
     /// List the tensors, too.
     #[arg(long)]
