@@ -1,5 +1,7 @@
 //! The blockwise Walsh-Hadamard transform of folded weights.
 
+use tritone_abi::numerics::LANES;
+
 /// How an input is transformed before a folded matrix, or a row of a folded table after it was read.
 ///
 /// One order of operations: signs first, then the stages of the butterfly with distances 1, 2, 4, ...
@@ -70,26 +72,50 @@ fn group(x: &[f32], keys: usize, dim: usize, out: &mut [f32]) {
     }
 }
 
-/// All stages over one block.
+/// All stages over one block. Stages within sixteen values work on vectors, later ones on rows of
+/// such vectors; the operations are those of the definition.
 fn butterfly(x: &mut [f32]) {
-    let mut distance = 1;
-    if x.len() >= 4 {
-        // The first two at once, so that each value is loaded once.
-        for four in x.chunks_exact_mut(4) {
-            let [a, b, c, d] = four else { continue };
-            let (ab, cd) = ((*a + *b, *a - *b), (*c + *d, *c - *d));
-            (*a, *b, *c, *d) = (ab.0 + cd.0, ab.1 + cd.1, ab.0 - cd.0, ab.1 - cd.1);
-        }
-        distance = 4;
+    let len = x.len();
+    let (rows, rest) = x.as_chunks_mut::<LANES>();
+    for row in rows.iter_mut() {
+        within::<1>(row);
+        within::<2>(row);
+        within::<4>(row);
+        within::<8>(row);
     }
-    while distance < x.len() {
-        for pair in x.chunks_exact_mut(2 * distance) {
+    let mut distance = 1;
+    while distance < rows.len() {
+        for pair in rows.chunks_exact_mut(2 * distance) {
+            let (lower, upper) = pair.split_at_mut(distance);
+            for (lower, upper) in lower.iter_mut().zip(upper) {
+                for (a, b) in lower.iter_mut().zip(upper) {
+                    (*a, *b) = (*a + *b, *a - *b);
+                }
+            }
+        }
+        distance *= 2;
+    }
+    // Blocks of less than sixteen values.
+    let mut distance = 1;
+    while len < LANES && distance < len {
+        for pair in rest.chunks_exact_mut(2 * distance) {
             let (lower, upper) = pair.split_at_mut(distance);
             for (a, b) in lower.iter_mut().zip(upper) {
                 (*a, *b) = (*a + *b, *a - *b);
             }
         }
         distance *= 2;
+    }
+}
+
+/// One stage within a vector: a sum is the same in either order, and a difference that with the
+/// negative value.
+#[inline(always)]
+fn within<const DISTANCE: usize>(x: &mut [f32; LANES]) {
+    let before = *x;
+    for (i, x) in x.iter_mut().enumerate() {
+        let sign = if i & DISTANCE == 0 { 1.0 } else { -1.0 };
+        *x = before[i ^ DISTANCE] + sign * before[i];
     }
 }
 
