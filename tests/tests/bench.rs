@@ -113,7 +113,7 @@ fn a_synthetic_model_is_inspected_and_answers() {
 fn small_models_of_every_layout_run_and_are_measured() {
     let directory = TempDir::new().unwrap();
     let good = |args: &[&str]| good(directory.path(), args);
-    for shape in ["tiny-gemma3", "tiny-minicpm", "tiny-maple"] {
+    for shape in ["tiny-gemma3", "tiny-minicpm", "tiny-maple", "tiny-hybrid"] {
         let file = format!("{shape}.gguf");
         good(&["synth", "--shape", shape, "--layers", "3", "--out", &file]);
         let args = [

@@ -113,7 +113,7 @@ pub(crate) fn run(
     }
     let tensors = shape.tensors();
     let mut plan = GgufWriter::new();
-    shape.describe(&mut plan)?;
+    shape.describe(&tensors, &mut plan)?;
     plan_vocabulary(args, &shape, &mut plan)?;
     Shape::plan(&tensors, &mut plan)?;
 
@@ -186,7 +186,9 @@ impl Writer<'_> {
     fn write(&mut self, tensor: &Tensor) -> anyhow::Result<bool> {
         let mut random = Stream::new(self.seed, &tensor.name);
         match tensor.content {
-            Content::Norm => self.put(tensor, &1.0f32.to_le_bytes().repeat(tensor.columns)),
+            Content::Constant(value) => {
+                self.put(tensor, &value.to_le_bytes().repeat(tensor.columns))
+            }
             Content::Embedding(ty) => {
                 let (mut row, mut bytes) = (vec![0.0; tensor.columns], Vec::new());
                 for _ in 0..tensor.rows {

@@ -2,6 +2,7 @@
 
 use tritone_formats::TensorType;
 
+use super::hybrid::{Hybrid, QWEN35};
 use super::{More, Shape, Windows};
 
 /// BitNet b1.58 2B4T (Ma et al. 2025, arXiv 2504.12285).
@@ -25,6 +26,7 @@ pub(super) const B2_4T: Shape = Shape {
     windows: None,
     rotated: None,
     experts: None,
+    hybrid: None,
     scales: None,
     ternary: TensorType::I2S,
     embedding: TensorType::F16,
@@ -117,6 +119,40 @@ const EMBEDDING_270M: Shape = Shape {
     ..B2_4T
 };
 
+/// Ternary Bonsai 2 2B (PrismML, October 2026), with the sizes of Qwen3.5 2B.
+const BONSAI2_2B: Shape = Shape {
+    name: "bonsai2-2b",
+    summary: "Bonsai 2 2B: 24 layers of 2048, 18 of them recurrent, folded weights (0.5 GB)",
+    architecture: "qwen35",
+    layers: 24,
+    heads: 8,
+    kv_heads: 2,
+    head_dim: 256,
+    vocab: 248_320,
+    context: 262_144,
+    theta: 1e7,
+    rotated: Some(64),
+    hybrid: Some(QWEN35),
+    ..BONSAI_1_7B
+};
+
+/// Ternary Bonsai 2 27B (PrismML, September 2026).
+const BONSAI2_27B: Shape = Shape {
+    name: "bonsai2-27b",
+    summary: "Bonsai 2 27B: 64 layers of 5120, 48 of them recurrent, folded weights (7.2 GB)",
+    layers: 64,
+    hidden: 5120,
+    ffn: 17_408,
+    heads: 24,
+    kv_heads: 4,
+    tied: false,
+    hybrid: Some(Hybrid {
+        value_heads: 48,
+        ..QWEN35
+    }),
+    ..BONSAI2_2B
+};
+
 /// DeepGrove Maple preview (August 2026).
 const MAPLE_20B: Shape = Shape {
     name: "maple-20b",
@@ -180,7 +216,7 @@ const TINY: Shape = Shape {
 };
 
 /// Every shape there is.
-pub(in crate::cli::synth) const SHAPES: [Shape; 24] = [
+pub(in crate::cli::synth) const SHAPES: [Shape; 30] = [
     B2_4T,
     Shape {
         name: "2b4t-2layer",
@@ -241,6 +277,48 @@ pub(in crate::cli::synth) const SHAPES: [Shape; 24] = [
         tied: false,
         yarn: Some(16_384),
         ..BONSAI_1_7B
+    },
+    BONSAI2_2B,
+    Shape {
+        name: "bonsai2-4b",
+        summary: "Bonsai 2 4B: 32 layers of 2560, 24 of them recurrent, folded weights (1.1 GB)",
+        layers: 32,
+        hidden: 2560,
+        ffn: 9216,
+        heads: 16,
+        kv_heads: 4,
+        hybrid: Some(Hybrid {
+            value_heads: 32,
+            block: Some(512),
+            ..QWEN35
+        }),
+        ..BONSAI2_2B
+    },
+    Shape {
+        name: "bonsai2-9b",
+        summary: "Bonsai 2 9B: 32 layers of 4096, 24 of them recurrent, folded weights (2.4 GB)",
+        layers: 32,
+        hidden: 4096,
+        ffn: 12_288,
+        heads: 16,
+        kv_heads: 4,
+        tied: false,
+        hybrid: Some(Hybrid {
+            value_heads: 32,
+            ..QWEN35
+        }),
+        ..BONSAI2_2B
+    },
+    BONSAI2_27B,
+    Shape {
+        name: "bonsai-27b",
+        summary: "Ternary Bonsai 27B: 64 layers of 5120, 48 of them recurrent (7.2 GB)",
+        hybrid: Some(Hybrid {
+            value_heads: 48,
+            block: None,
+            ..QWEN35
+        }),
+        ..BONSAI2_27B
     },
     Shape {
         name: "embedding-0.6b",
@@ -371,6 +449,24 @@ pub(in crate::cli::synth) const SHAPES: [Shape; 24] = [
         rotated: Some(32),
         experts: Some((16, 4)),
         ternary: TensorType::Tq2_0,
+        ..TINY
+    },
+    Shape {
+        name: "tiny-hybrid",
+        summary: "a small model in the layout of bonsai2 (1 MB)",
+        architecture: "qwen35",
+        more: More::HeadNorms,
+        rotated: Some(16),
+        hybrid: Some(Hybrid {
+            interval: 3,
+            key_heads: 2,
+            value_heads: 6,
+            head_dim: 64,
+            block: Some(128),
+            ..QWEN35
+        }),
+        ternary: TensorType::Pq2_0,
+        embedding: TensorType::Pq2_0,
         ..TINY
     },
 ];

@@ -1,10 +1,12 @@
 //! Shapes of published models, and what a file of that shape holds.
 
+mod hybrid;
 mod list;
 
 use tritone_formats::TensorType;
 use tritone_formats::write::{GgufWriter, WriteError};
 
+use hybrid::Hybrid;
 pub(super) use list::SHAPES;
 
 /// What a layer has besides its seven matrices and two norms.
@@ -56,6 +58,8 @@ pub(crate) struct Shape {
     rotated: Option<usize>,
     /// Experts of a layer, and how many of them a token uses; `ffn` is the width of one.
     experts: Option<(usize, usize)>,
+    /// Recurrent layers, and weights that are folded.
+    hybrid: Option<Hybrid>,
     /// What embeddings, results of layers and logits are scaled by (MiniCPM).
     scales: Option<[f32; 3]>,
     /// Type of the ternary matrices in the published files.
@@ -79,17 +83,20 @@ pub(super) struct Tensor {
 pub(super) enum Content {
     /// Small random values of this type.
     Embedding(TensorType),
-    /// Ones.
-    Norm,
+    /// The same everywhere.
+    Constant(f32),
     /// Random ternary weights of this type.
     Ternary(TensorType),
 }
 
 impl Content {
+    /// Of norms.
+    const ONES: Self = Self::Constant(1.0);
+
     fn ty(self) -> TensorType {
         match self {
             Self::Embedding(ty) | Self::Ternary(ty) => ty,
-            Self::Norm => TensorType::F32,
+            Self::Constant(_) => TensorType::F32,
         }
     }
 }
@@ -100,20 +107,21 @@ impl Shape {
         let (hidden, ffn) = (self.hidden, self.ffn);
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let ternary = Content::Ternary(self.ternary);
-        let mut layer = vec![
-            ("attn_norm", Content::Norm, 1, hidden),
-            ("ffn_norm", Content::Norm, 1, hidden),
-        ];
-        let norms = self.norms().into_iter();
-        layer.extend(norms.map(|(name, width)| (name, Content::Norm, 1, width)));
-        layer.extend([
-            ("attn_q", ternary, q, hidden),
+        let (gated, ffn_norm) = match self.hybrid {
+            Some(_) => (2 * q, "post_attention_norm"),
+            None => (q, "ffn_norm"),
+        };
+        let ones = |(name, width)| (name, Content::ONES, 1, width);
+        let mut attention: Vec<_> = self.norms().into_iter().map(ones).collect();
+        attention.extend([
+            ("attn_q", ternary, gated, hidden),
             ("attn_k", ternary, kv, hidden),
             ("attn_v", ternary, kv, hidden),
             ("attn_output", ternary, hidden, q),
         ]);
+        let mut feed_forward = Vec::new();
         match self.experts {
-            Some((count, _)) => layer.extend([
+            Some((count, _)) => feed_forward.extend([
                 (
                     "ffn_gate_inp",
                     Content::Embedding(TensorType::F32),
@@ -124,7 +132,7 @@ impl Shape {
                 ("ffn_up_exps", ternary, count * ffn, hidden),
                 ("ffn_down_exps", ternary, count * hidden, ffn),
             ]),
-            None => layer.extend([
+            None => feed_forward.extend([
                 ("ffn_gate", ternary, ffn, hidden),
                 ("ffn_up", ternary, ffn, hidden),
                 ("ffn_down", ternary, hidden, ffn),
@@ -147,14 +155,21 @@ impl Shape {
         let embedding = (table, self.vocab, hidden);
         let mut tensors = vec![tensor("token_embd.weight".to_owned(), embedding)];
         for number in 0..self.layers {
-            tensors.extend(layer.iter().map(|&(name, content, rows, columns)| {
+            let hybrid = self.hybrid.filter(|hybrid| hybrid.is_recurrent(number));
+            let mixer =
+                hybrid.map_or_else(|| attention.clone(), |hybrid| hybrid.mixer(hidden, ternary));
+            let mut layer = vec![ones(("attn_norm", hidden)), ones((ffn_norm, hidden))];
+            layer.extend(mixer);
+            layer.extend_from_slice(&feed_forward);
+            tensors.extend(layer.into_iter().map(|(name, content, rows, columns)| {
+                let weight = if hybrid::is_bare(name) { "" } else { ".weight" };
                 tensor(
-                    format!("blk.{number}.{name}.weight"),
+                    format!("blk.{number}.{name}{weight}"),
                     (content, rows, columns),
                 )
             }));
         }
-        let norm = (Content::Norm, 1, hidden);
+        let norm = (Content::ONES, 1, hidden);
         tensors.push(tensor("output_norm.weight".to_owned(), norm));
         if !self.tied {
             tensors.push(tensor("output.weight".to_owned(), embedding));
@@ -193,7 +208,11 @@ impl Shape {
     }
 
     /// Plans the keys that describe the shape, under the names of the official 2B4T file.
-    pub(super) fn describe(&self, plan: &mut GgufWriter) -> Result<(), WriteError> {
+    pub(super) fn describe(
+        &self,
+        tensors: &[Tensor],
+        plan: &mut GgufWriter,
+    ) -> Result<(), WriteError> {
         let name = format!("Synthetic {} with {} layers", self.name, self.layers);
         let architecture = self.architecture;
         plan.metadata("general.architecture", architecture)?
@@ -238,6 +257,9 @@ impl Shape {
             plan.metadata(&key("attention.sliding_window"), windows.size)?
                 .metadata(&key("attention.sliding_window_pattern"), local.as_slice())?;
         }
+        if let Some(hybrid) = &self.hybrid {
+            hybrid.describe(self, tensors, plan)?;
+        }
         if let Some((count, used)) = self.experts {
             plan.metadata(&key("expert_count"), count as u32)?
                 .metadata(&key("expert_used_count"), used as u32)?
@@ -255,7 +277,7 @@ impl Shape {
     pub(super) fn plan(tensors: &[Tensor], plan: &mut GgufWriter) -> Result<(), WriteError> {
         for tensor in tensors {
             let dims = match tensor.content {
-                Content::Norm => vec![tensor.columns],
+                Content::Constant(_) => vec![tensor.columns],
                 _ if tensor.stacked > 1 => {
                     let rows = tensor.rows / tensor.stacked;
                     vec![tensor.columns, rows, tensor.stacked]
@@ -283,7 +305,7 @@ mod tests {
                 .filter(|tensor| wanted(&tensor.content))
                 .count()
         };
-        assert_eq!(count(|c| matches!(c, Content::Norm)), 121);
+        assert_eq!(count(|c| matches!(c, Content::Constant(_))), 121);
         assert_eq!(count(|c| matches!(c, Content::Ternary(_))), 210);
         let ternary: usize = tensors
             .iter()
@@ -354,6 +376,24 @@ mod tests {
             let weights: usize = shape.tensors().iter().map(|t| t.rows * t.columns).sum();
             assert_eq!(weights / 1_000_000, millions, "{name}");
         }
+    }
+
+    #[test]
+    fn the_27b_shape_has_the_published_tensors_and_size() {
+        let shape = SHAPES.iter().find(|shape| shape.name == "bonsai2-27b");
+        let tensors = shape.unwrap().tensors();
+        assert_eq!(tensors.len(), 851);
+        let count = |ty| tensors.iter().filter(|t| t.content.ty() == ty).count();
+        assert_eq!(count(TensorType::Pq2_0), 402);
+        assert_eq!(count(TensorType::F32), 353);
+        assert_eq!(count(TensorType::Bf16), 96);
+        // The published file has 7,206,168,928 bytes, with its tokenizer.
+        let bytes = |tensor: &Tensor| {
+            let ty = tensor.content.ty();
+            ty.tensor_bytes(&[tensor.columns, tensor.rows]).unwrap()
+        };
+        let bytes: usize = tensors.iter().map(bytes).sum();
+        assert!((7_180_000_000..7_206_168_928).contains(&bytes), "{bytes}");
     }
 
     #[test]
