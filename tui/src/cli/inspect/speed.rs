@@ -62,7 +62,7 @@ impl Speed {
         kernel: &dyn Kernel,
         (machine, threads): (&Machine, usize),
     ) -> Result<Self, NoSpeed> {
-        let bytes = plan.weights + plan.head_read;
+        let bytes = plan.weights_read(1) + plan.head_read;
         if bytes < LEAST_BYTES {
             return Err(NoSpeed::Small);
         }
@@ -87,7 +87,7 @@ impl Speed {
             bytes,
             kv: plan.kv,
             context,
-            ternary: recipe.ternary_weights(),
+            ternary: recipe.ternary_macs(),
             head: recipe.vocab as u64 * recipe.hidden as u64,
             rows,
         })
