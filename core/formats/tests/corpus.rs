@@ -2,6 +2,7 @@
 //!
 //! The seeds are made here; with `TRITONE_WRITE_SEEDS=1` the test writes them to the corpus. Inputs
 //! that a fuzzer has found are kept beside them and replayed too.
+#![allow(clippy::unwrap_used, reason = "test code outside test functions")]
 
 mod directory;
 mod exercise;

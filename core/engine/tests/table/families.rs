@@ -107,14 +107,18 @@ pub(crate) const FAMILIES: &[Family] = &[
         stored: BONSAI_27B,
     },
     Family {
-        models: "Ternary Bonsai 2 (recurrent layers, folded weights)",
+        models: "Ternary Bonsai 2 27B, 9B (recurrent layers, folded weights)",
         shape: || Shape {
-            folded: Some(Folded {
-                block: 128,
-                explicit: true,
-                grouped: true,
-                tables: true,
-            }),
+            folded: Some(FOLDED),
+            ..qwen35()
+        },
+        stored: BONSAI_27B,
+    },
+    Family {
+        models: "Ternary Bonsai 2 4B, 2B (recurrent layers, folded weights, tied)",
+        shape: || Shape {
+            folded: Some(FOLDED),
+            tied: true,
             ..qwen35()
         },
         stored: BONSAI_27B,
@@ -153,28 +157,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         shape: maple,
         stored: &[groups(Tq1_0, 256), groups(Tq2_0, 256)],
     },
-    Family {
-        models: "Ternary Bonsai 27B (recurrent layers)",
-        shape: qwen35,
-        stored: &[groups(Q2_0, 64), groups(Q2_0G128, 128), groups(Pq2_0, 128)],
-    },
-    Family {
-        models: "Bonsai 2 27B, 9B (folded weights)",
-        shape: || Shape {
-            folded: Some(FOLDED),
-            ..qwen35()
-        },
-        stored: &[groups(Q2_0, 64), groups(Pq2_0, 128), groups(Ptq1_0, 128)],
-    },
-    Family {
-        models: "Bonsai 2 4B, 2B (folded and tied)",
-        shape: || Shape {
-            folded: Some(FOLDED),
-            tied: true,
-            ..qwen35()
-        },
-        stored: &[groups(Pq2_0, 128), groups(Ptq1_0, 128)],
-    },
 ];
 
 const FOLDED: Folded = Folded {
@@ -183,24 +165,6 @@ const FOLDED: Folded = Folded {
     grouped: true,
     tables: true,
 };
-
-fn qwen35() -> Shape {
-    Shape {
-        layers: 3,
-        theta: 1e7,
-        head_norms: true,
-        hybrid: Some(Hybrid {
-            interval: 3,
-            listed: false,
-            key_heads: 2,
-            value_heads: 6,
-            dim: 64,
-            taps: 4,
-            rotated: 16,
-        }),
-        ..Shape::new("qwen35")
-    }
-}
 
 fn bitnet() -> Shape {
     Shape {
