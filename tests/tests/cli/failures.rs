@@ -32,7 +32,8 @@ fn a_model_that_does_not_load_ends_with_3() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     run(&["run", "--model", &path("none.gguf"), QUESTION]).fails(3, &["none.gguf", "No such file"]);
-    run(&["run", "--model", &path(""), QUESTION]).fails(3, &["not a regular file"]);
+    run(&["run", "--model", &path(""), QUESTION])
+        .fails(3, &["no config.json", "no model directory"]);
     fs::write(path("text.gguf"), "this is no model").unwrap();
     run(&["run", "--model", &path("text.gguf"), QUESTION]).fails(3, &["text.gguf", "GGUF"]);
     fs::write(path("empty.gguf"), "").unwrap();

@@ -19,7 +19,7 @@ use super::types;
 const AFTER_HELP: &str = "\
 Examples:
   tritone                                        chat with the built-in model
-  tritone pull microsoft/bitnet-b1.58-2B-4T-gguf fetch a model
+  tritone pull microsoft/bitnet-b1.58-2B-4T-gguf  fetch a model from Hugging Face
   tritone models                                 models that are here, and which of them run
   tritone --model bitnet-b1.58                   chat with one, by file or by (a part of) its name
   tritone run \"What is the capital of Peru?\"     one answer
