@@ -8,7 +8,8 @@ mod reference;
 use std::sync::Arc;
 
 use common::{kernels, logits};
-use reference::{Folded, Gate, Hybrid, Random, Shape, VOCAB, Windows};
+use reference::shapes::{bitnet, gemma3, llama, maple, minicpm, qwen3, qwen35};
+use reference::{Folded, Gate, Random, Shape, VOCAB, Windows};
 use tritone_abi::KvFormat;
 use tritone_engine::{Capacity, Forms, Head, Model, ModelSource, Runner, RunnerOptions};
 use tritone_formats::TensorType;
@@ -84,118 +85,12 @@ fn check(shape: Shape) {
     assert!(error <= 0.02, "{error} for {what}");
 }
 
-fn bitnet() -> Shape {
-    Shape {
-        gate: Gate::Relu2,
-        sub_norms: true,
-        tied: true,
-        ..Shape::new("bitnet-b1.58")
-    }
-}
-
-fn qwen3() -> Shape {
-    Shape {
-        head_norms: true,
-        head_dim: 128,
-        theta: 1e6,
-        tied: true,
-        ..Shape::new("qwen3")
-    }
-}
-
-fn llama() -> Shape {
-    Shape {
-        interleaved: true,
-        ..Shape::new("llama")
-    }
-}
-
-/// BitNet embedding 270M.
-fn gemma3() -> Shape {
-    Shape {
-        layers: 3,
-        head_dim: 256,
-        kv_heads: 1,
-        theta: 1e6,
-        windows: Some(Windows {
-            size: 9,
-            period: 3,
-            theta: 1e4,
-            others: true,
-        }),
-        gate: Gate::Gelu,
-        scales: (16.0, 1.0, 1.0),
-        head_norms: true,
-        post_norms: true,
-        input_norms: true,
-        half_norms: true,
-        tied: true,
-        ..Shape::new("gemma3")
-    }
-}
-
-/// Ternary Bonsai 27B and Bonsai 2, without their folded weights.
-fn qwen35() -> Shape {
-    Shape {
-        layers: 4,
-        theta: 1e7,
-        head_norms: true,
-        hybrid: Some(Hybrid {
-            interval: 2,
-            listed: false,
-            key_heads: 2,
-            value_heads: 6,
-            dim: 64,
-            taps: 4,
-            rotated: 16,
-        }),
-        ty: TensorType::Pq2_0,
-        group: 128,
-        ..Shape::new("qwen35")
-    }
-}
-
-/// BitCPM4.
-fn minicpm() -> Shape {
-    let scales = (12.0, 1.4 / 2f64.sqrt(), 0.5);
-    Shape {
-        scales,
-        keys: vec![
-            ("embedding_scale", scales.0),
-            ("residual_scale", scales.1),
-            ("logit_scale", 1.0 / scales.2),
-        ],
-        tied: true,
-        arch: "minicpm",
-        ..llama()
-    }
-}
-
 /// Divisors for heads of 64.
 fn longrope(shape: Shape, original: usize) -> Shape {
     let divisors = |step: f32| (0..32).map(|i| 1.0 + step * i as f32).collect();
     Shape {
         factors: Some((divisors(0.1), divisors(0.7), 1.1, original)),
         ..shape
-    }
-}
-
-/// DeepGrove Maple.
-fn maple() -> Shape {
-    Shape {
-        ffn: 256,
-        layers: 3,
-        head_norms: true,
-        windows: Some(Windows {
-            size: 7,
-            period: 2,
-            theta: 1e4,
-            others: false,
-        }),
-        experts: Some((40, 4, 0.75)),
-        ty: TensorType::Tq2_0,
-        group: 1,
-        ..Shape::new("maple")
     }
 }
 

@@ -9,6 +9,7 @@
 mod decoder;
 mod file;
 mod hybrid;
+pub mod shapes;
 
 use std::collections::BTreeMap;
 

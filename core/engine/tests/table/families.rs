@@ -4,7 +4,8 @@ use tritone_formats::TensorType::{
     self, I2S, Iq1Bn, Iq2Bn, Iq2BnR4, Pq2_0, Ptq1_0, Q1_0, Q2_0, Q2_0G128, Tq1_0, Tq2_0,
 };
 
-use crate::reference::{Folded, Gate, Hybrid, Shape, Windows};
+use crate::reference::shapes::{bitnet, gemma3, llama, maple, minicpm, qwen3, qwen35};
+use crate::reference::{Folded, Gate, Shape};
 
 /// A type, and columns under one scale: 0 for one a tensor, 1 for one a row.
 pub(crate) struct Stored {
@@ -165,102 +166,3 @@ const FOLDED: Folded = Folded {
     grouped: true,
     tables: true,
 };
-
-fn bitnet() -> Shape {
-    Shape {
-        gate: Gate::Relu2,
-        sub_norms: true,
-        tied: true,
-        ..Shape::new("bitnet-b1.58")
-    }
-}
-
-/// A model whose scales may be as fine as its type has them.
-pub(crate) fn qwen3() -> Shape {
-    Shape {
-        head_norms: true,
-        head_dim: 128,
-        theta: 1e6,
-        tied: true,
-        ..Shape::new("qwen3")
-    }
-}
-
-fn llama() -> Shape {
-    Shape {
-        interleaved: true,
-        ..Shape::new("llama")
-    }
-}
-
-fn gemma3() -> Shape {
-    Shape {
-        layers: 3,
-        head_dim: 256,
-        kv_heads: 1,
-        theta: 1e6,
-        windows: Some(Windows {
-            size: 9,
-            period: 3,
-            theta: 1e4,
-            others: true,
-        }),
-        gate: Gate::Gelu,
-        scales: (16.0, 1.0, 1.0),
-        head_norms: true,
-        post_norms: true,
-        input_norms: true,
-        half_norms: true,
-        tied: true,
-        ..Shape::new("gemma3")
-    }
-}
-
-fn qwen35() -> Shape {
-    Shape {
-        layers: 4,
-        theta: 1e7,
-        head_norms: true,
-        hybrid: Some(Hybrid {
-            interval: 2,
-            listed: false,
-            key_heads: 2,
-            value_heads: 6,
-            dim: 64,
-            taps: 4,
-            rotated: 16,
-        }),
-        ..Shape::new("qwen35")
-    }
-}
-
-fn maple() -> Shape {
-    Shape {
-        ffn: 256,
-        layers: 3,
-        head_norms: true,
-        windows: Some(Windows {
-            size: 7,
-            period: 2,
-            theta: 1e4,
-            others: false,
-        }),
-        experts: Some((40, 4, 0.75)),
-        ..Shape::new("maple")
-    }
-}
-
-fn minicpm() -> Shape {
-    let scales = (12.0, 1.4 / 2f64.sqrt(), 0.5);
-    Shape {
-        scales,
-        keys: vec![
-            ("embedding_scale", scales.0),
-            ("residual_scale", scales.1),
-            ("logit_scale", 1.0 / scales.2),
-        ],
-        tied: true,
-        arch: "minicpm",
-        ..llama()
-    }
-}

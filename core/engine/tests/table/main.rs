@@ -115,7 +115,7 @@ fn page() -> String {
         let outcome = trial(reference::Shape {
             ty,
             group,
-            ..families::qwen3()
+            ..reference::shapes::qwen3()
         });
         let works = match outcome {
             Outcome::Runs => "yes".to_owned(),
