@@ -37,6 +37,8 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/formats", &[], &[]),
     ("core/machine", &[], &[]),
     ("core/profile", &[], &[]),
+    ("core/monitor", &[], &[]),
+    ("core/store", &[], &[]),
     ("core/engine", &["tritone-abi", "tritone-formats"], KERNELS),
     ("core/loader", ABI, PLUGINS),
     ("plugins/scalar", ABI, ORACLE),
