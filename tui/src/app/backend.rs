@@ -82,6 +82,9 @@ pub trait Backend: Send + Sync {
     /// The model.
     fn model(&self) -> ModelCard;
 
+    /// Name of the profile it runs under.
+    fn profile(&self) -> String;
+
     /// Begins an answer. May take as long as it takes to tokenise the conversation.
     ///
     /// # Errors

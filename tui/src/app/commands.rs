@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyModifiers};
 
+use super::screen::View;
 use super::state::State;
 
 /// What a command does; [`super::update`] knows how.
@@ -17,6 +18,9 @@ pub(crate) enum Action {
     Clear,
     System,
     Kernel,
+    Model,
+    Profile,
+    Show(View),
     NextKernel,
     Race,
     Temperature,
@@ -32,6 +36,18 @@ pub(crate) enum Action {
     Redraw,
     Suspend,
     Quit,
+}
+
+impl Action {
+    /// Whether it works whatever is in front: stopping the program, or drawing it anew.
+    pub(crate) fn is_urgent(self) -> bool {
+        matches!(self, Self::Interrupt | Self::Suspend | Self::Redraw)
+    }
+
+    /// Whether it has to do with the input, and so nothing to do in views without one.
+    pub(crate) fn is_input(self) -> bool {
+        matches!(self, Self::Send | Self::Newline | Self::Complete)
+    }
 }
 
 /// A key with its modifiers.
@@ -82,7 +98,10 @@ fn idle(state: &State) -> bool {
 }
 
 fn answering(state: &State) -> bool {
-    state.run.is_some() || state.race.is_some() || state.switch.is_some()
+    state.run.is_some()
+        || state.race.is_some()
+        || state.switch.is_some()
+        || state.applying.is_some()
 }
 
 fn said_something(state: &State) -> bool {
@@ -181,6 +200,24 @@ pub(crate) const COMMANDS: &[Command] = &[
         when: always,
     },
     Command {
+        action: Action::Model,
+        names: &["model"],
+        argument: "NAME",
+        keys: &[],
+        help: "load another model; the conversation stays",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Profile,
+        names: &["profile"],
+        argument: "NAME",
+        keys: &[],
+        help: "run under another profile; the conversation stays",
+        hint: None,
+        when: always,
+    },
+    Command {
         action: Action::Race,
         names: &["race"],
         argument: "",
@@ -231,6 +268,69 @@ pub(crate) const COMMANDS: &[Command] = &[
         argument: "",
         keys: &[],
         help: "counts and times of the last answer, memory of the KV cache",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Chat),
+        names: &["chat"],
+        argument: "",
+        keys: &[],
+        help: "the conversation (Esc in every other view)",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Monitor),
+        names: &["monitor"],
+        argument: "",
+        keys: &[key(KeyCode::F(3), NONE, "F3")],
+        help: "what the machine does: speed, memory, load",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Kernels),
+        names: &["kernels"],
+        argument: "",
+        keys: &[key(KeyCode::F(4), NONE, "F4")],
+        help: "kernels: what they are, how fast they were, switch, race",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Profiles),
+        names: &["profiles"],
+        argument: "",
+        keys: &[key(KeyCode::F(5), NONE, "F5")],
+        help: "profiles: what they say and where it comes from",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Models),
+        names: &["models"],
+        argument: "",
+        keys: &[key(KeyCode::F(6), NONE, "F6")],
+        help: "models on this machine",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Sessions),
+        names: &["sessions"],
+        argument: "",
+        keys: &[key(KeyCode::F(7), NONE, "F7")],
+        help: "earlier conversations",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Show(View::Logs),
+        names: &["logs"],
+        argument: "",
+        keys: &[key(KeyCode::F(8), NONE, "F8")],
+        help: "what the program has to say about itself",
         hint: None,
         when: always,
     },
@@ -441,7 +541,7 @@ mod tests {
     #[test]
     fn beginnings_of_commands() {
         let names = |text| -> Vec<&str> { candidates(text).iter().map(|c| c.names[0]).collect() };
-        assert_eq!(names("/s"), ["stop", "system", "seed", "stats"]);
+        assert_eq!(names("/s"), ["stop", "system", "seed", "stats", "sessions"]);
         assert_eq!(names("/sy"), ["system"]);
         assert!(names("hello").is_empty() && names("/x").is_empty());
     }

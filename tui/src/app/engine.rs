@@ -47,16 +47,18 @@ pub struct EngineBackend {
     engine: Engine,
     kernels: Vec<KernelOption>,
     races: Races,
+    profile: String,
 }
 
 impl EngineBackend {
-    /// Puts the two together; the best kernel comes first.
+    /// Puts them together; the best kernel comes first. `profile` is the name of the profile in force.
     #[must_use]
-    pub fn new(engine: Engine, kernels: Vec<KernelOption>, races: Races) -> Self {
+    pub fn new(engine: Engine, kernels: Vec<KernelOption>, races: Races, profile: String) -> Self {
         Self {
             engine,
             kernels,
             races,
+            profile,
         }
     }
 }
@@ -74,6 +76,10 @@ impl Backend for EngineBackend {
             notices: info.notices.clone(),
             ready: String::new(),
         }
+    }
+
+    fn profile(&self) -> String {
+        self.profile.clone()
     }
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {

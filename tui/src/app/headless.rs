@@ -168,6 +168,7 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
             notices: notices.iter().map(|&notice| notice.to_owned()).collect(),
             ready: String::new(),
         },
+        profile: "edge".to_owned(),
         threads: 2,
         kernel: "avx2".to_owned(),
         kernels: vec![

@@ -7,15 +7,21 @@
 //! nothing.
 
 mod answer;
+mod apply;
 pub mod backend;
 pub(crate) mod commands;
 mod engine;
 #[cfg(test)]
 pub(crate) mod headless;
+pub mod host;
 mod keys;
 pub(crate) mod meter;
 pub(crate) mod msg;
+pub(crate) mod overlay;
+pub(crate) mod picker;
 mod race;
+pub(crate) mod screen;
 pub(crate) mod state;
 mod switch;
 pub(crate) mod update;
+pub(crate) mod views;

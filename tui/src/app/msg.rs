@@ -4,6 +4,7 @@ use crossterm::event::KeyEvent;
 use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
 
 use super::backend::{ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing};
+use super::host::Order;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub(crate) enum Msg {
         /// What it said.
         event: Event,
     },
+    /// How far another model or profile is loaded.
+    Applying(LoadProgress),
+    /// Another model or profile is in use, or why the old one stays.
+    Applied(Result<Box<Loaded>, String>),
     /// How far weights are packed for the kernel to switch to.
     Switching(LoadProgress),
     /// Switching the kernel ended: its name, or why the old one stays.
@@ -53,6 +58,8 @@ pub(crate) enum Msg {
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     pub(crate) model: ModelCard,
+    /// Name of the profile.
+    pub(crate) profile: String,
     pub(crate) threads: usize,
     pub(crate) kernel: String,
     pub(crate) kernels: Vec<KernelChoice>,
@@ -73,6 +80,10 @@ pub(crate) enum Effect {
     Cancel,
     /// Stop loading.
     CancelLoading,
+    /// Run on something else.
+    Apply(Order),
+    /// Give that up.
+    StopApply,
     /// Switch to the kernel of this name.
     SetKernel(String),
     /// Give that up.

@@ -5,8 +5,12 @@ use std::time::Duration;
 use tritone_engine::sample::Sampling;
 use tritone_engine::{LoadProgress, Timings};
 
+use super::apply::Applying;
 use super::backend::{KernelChoice, ModelCard, Standing};
 use super::meter::Meter;
+use super::overlay::Overlay;
+use super::screen::View;
+use super::views::Views;
 use crate::chat::composer::Composer;
 use crate::chat::transcript::Transcript;
 use crate::view::layout::Areas;
@@ -124,6 +128,13 @@ pub(crate) struct State {
     pub(crate) kernel: Option<String>,
     pub(crate) kernels: Vec<KernelChoice>,
     pub(crate) switch: Option<Switch>,
+    /// Another model or profile is being loaded.
+    pub(crate) applying: Option<Applying>,
+    /// The view on the screen.
+    pub(crate) view: View,
+    pub(crate) views: Views,
+    /// What lies over the view.
+    pub(crate) overlay: Option<Overlay>,
     pub(crate) transcript: Transcript,
     pub(crate) composer: Composer,
     pub(crate) scroll: Scroll,
@@ -185,6 +196,10 @@ impl State {
             kernel: None,
             kernels: Vec::new(),
             switch: None,
+            applying: None,
+            view: View::default(),
+            views: Views::default(),
+            overlay: None,
             transcript: Transcript::new(size.0),
             composer: Composer::new(size.0),
             scroll: Scroll::Follow,
@@ -227,6 +242,7 @@ impl State {
         self.run.is_some()
             || self.race.is_some()
             || self.switch.is_some()
+            || self.applying.is_some()
             || matches!(self.load, Load::Running { .. })
             || self.flash.is_some()
             || self.quit_armed.is_some()

@@ -7,13 +7,18 @@ use tritone_engine::sample::Sampling;
 use tritone_engine::{EngineStatus, LoadProgress, Timings};
 
 use super::answer;
+use super::apply;
 use super::commands::{self, Action, COMMANDS, Sent};
+use super::host::Order;
 use super::keys::{self, Meaning};
 use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
+use super::overlay;
 use super::race;
+use super::screen::View;
 use super::state::{Load, Phase, State};
 use super::switch;
+use super::views;
 use crate::chat::composer::Move;
 use crate::chat::transcript::{Kind, Transcript};
 use crate::view::format;
@@ -42,7 +47,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         Msg::Key(event) => key(state, event),
         Msg::Paste(text) => {
             disarm(state);
-            if state.help.is_none() {
+            if state.help.is_none() && state.overlay.is_none() && state.view == View::Chat {
                 state.composer.insert(&text);
             }
             Vec::new()
@@ -81,6 +86,11 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             answer::heard(state, id, event);
             race::after_answer(state)
         }
+        Msg::Applying(progress) => {
+            apply::goes_on(state, progress);
+            Vec::new()
+        }
+        Msg::Applied(result) => apply::ended(state, result),
         Msg::Switching(progress) => {
             switch::goes_on(state, progress);
             Vec::new()
@@ -127,8 +137,14 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if meaning != Meaning::Run(Action::Interrupt) {
         disarm(state);
     }
+    if let Some(effects) = overlay::key(state, event) {
+        return effects;
+    }
     if state.help.is_some() {
         return key_in_help(state, event, meaning);
+    }
+    if state.view != View::Chat {
+        return key_in_view(state, event, meaning);
     }
     let composer = &mut state.composer;
     match meaning {
@@ -156,6 +172,33 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
         Meaning::Nothing => {}
     }
     Vec::new()
+}
+
+/// The view first, then the commands that need no input; Esc goes back to the chat.
+fn key_in_view(state: &mut State, event: KeyEvent, meaning: Meaning) -> Vec<Effect> {
+    let urgent = matches!(meaning, Meaning::Run(action) if action.is_urgent());
+    if !urgent && let Some(effects) = views::key(state, event) {
+        return effects;
+    }
+    match meaning {
+        Meaning::Run(Action::Stop) if answering(state) => stop(state),
+        Meaning::Run(Action::Stop) => show(state, View::Chat),
+        Meaning::Run(action) if !action.is_input() => run(state, action, ""),
+        _ => Vec::new(),
+    }
+}
+
+/// Something goes on that Esc stops before it does anything else.
+fn answering(state: &State) -> bool {
+    state.switch.is_some()
+        || state.applying.is_some()
+        || state.race.as_ref().is_some_and(|race| !race.automatic)
+}
+
+/// Brings a view to the front.
+fn show(state: &mut State, view: View) -> Vec<Effect> {
+    state.view = view;
+    views::entered(state)
 }
 
 fn key_in_help(state: &mut State, event: KeyEvent, meaning: Meaning) -> Vec<Effect> {
@@ -190,6 +233,29 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::System => system(state, argument),
         Action::Kernel => return kernel(state, argument),
         Action::NextKernel => return next_kernel(state),
+        Action::Show(view) => return show(state, view),
+        Action::Model => {
+            let model = Some(argument.to_owned()).filter(|name| !name.is_empty());
+            if model.is_none() {
+                return show(state, View::Models);
+            }
+            let order = Order {
+                model,
+                ..Order::default()
+            };
+            return apply::begin(state, order);
+        }
+        Action::Profile => {
+            let profile = Some(argument.to_owned()).filter(|name| !name.is_empty());
+            if profile.is_none() {
+                return show(state, View::Profiles);
+            }
+            let order = Order {
+                profile,
+                ..Order::default()
+            };
+            return apply::begin(state, order);
+        }
         Action::Race => return race::wanted(state),
         Action::Temperature => temperature(state, argument),
         Action::Seed => seed(state, argument),
@@ -249,6 +315,9 @@ fn stop(state: &mut State) -> Vec<Effect> {
     if let Some(effects) = switch::stop(state) {
         return effects;
     }
+    if let Some(effects) = apply::stop(state) {
+        return effects;
+    }
     match (&mut state.run, &state.load) {
         (Some(run), _) => {
             run.cancelled = true;
@@ -267,6 +336,10 @@ fn interrupt(state: &mut State) -> Vec<Effect> {
     if state.run.as_ref().is_some_and(|run| !run.cancelled)
         || state.race.as_ref().is_some_and(|race| !race.automatic)
         || state.switch.as_ref().is_some_and(|switch| !switch.stopping)
+        || state
+            .applying
+            .as_ref()
+            .is_some_and(|applying| !applying.stopping)
     {
         return stop(state);
     }
@@ -349,7 +422,7 @@ fn next_kernel(state: &mut State) -> Vec<Effect> {
     }
 }
 
-fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
+pub(super) fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
     if !argument.is_empty() && state.race.as_ref().is_some_and(|race| !race.automatic) {
         state.remark("a race is running: Esc stops it");
         return Vec::new();
@@ -530,7 +603,7 @@ fn loading(state: &mut State, new: LoadProgress) {
     }
 }
 
-fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
+pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     for notice in &loaded.model.notices {
         state.transcript.push(Kind::Note, notice.clone());
     }
@@ -538,6 +611,7 @@ fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
         state.remark(loaded.model.ready.clone());
     }
     state.load = Load::Ready(loaded.model);
+    state.setting.profile = loaded.profile;
     state.threads = Some(loaded.threads);
     state.kernel = Some(loaded.kernel);
     state.kernels = loaded.kernels;
@@ -598,7 +672,7 @@ fn answer_stats(timings: &Timings) -> [String; 3] {
 /// The commands to hint at now.
 pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str)> {
     let racing = state.race.as_ref().is_some_and(|race| !race.automatic);
-    let waiting = racing || state.switch.is_some();
+    let waiting = racing || state.switch.is_some() || state.applying.is_some();
     let possible = COMMANDS.iter().filter(|command| (command.when)(state));
     let mut possible: Vec<_> = possible.collect();
     // Whoever waits for a race or a switch wants to know how to end it, however narrow the screen.

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::{EngineStatus, GenerateError, LoadProgress, Request};
 
@@ -14,6 +14,7 @@ use crate::app::backend::{
     Backend, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
     RaceOrder, RaceResult, Standing,
 };
+use crate::app::host::{Host, Order};
 use crate::term;
 
 /// Holds a conversation.
@@ -44,9 +45,49 @@ pub(crate) fn run(
         max_tokens: args.max_tokens,
         color: console.color(),
         notes: setup.notes.clone(),
-        loader: Box::new(move |progress| load(&setup, progress)),
+        host: Arc::new(Program {
+            common: common.clone(),
+            first: Mutex::new(Some(setup)),
+        }),
     };
     Ok(ExitCode::from(term::run(terminal)?.exit_status()))
+}
+
+/// The program as the screen knows it.
+struct Program {
+    /// What the command line says.
+    common: CommonArgs,
+    /// What was settled before the screen was taken.
+    first: Mutex<Option<Setup>>,
+}
+
+impl Host for Program {
+    fn load(
+        &self,
+        order: &Order,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, String> {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let setup = match first {
+            Some(setup) if *order == Order::default() => setup,
+            _ => {
+                let mut common = self.common.clone();
+                if let Some(model) = &order.model {
+                    common.model = Some(model.into());
+                }
+                if let Some(profile) = &order.profile {
+                    common.profile = Some(profile.clone());
+                }
+                Setup::with_settings(&common, &order.settings)
+                    .map_err(|error| format!("{error:#}"))?
+            }
+        };
+        load(&setup, progress)
+    }
 }
 
 fn load(
@@ -66,7 +107,7 @@ fn load(
     let kernels = setup.registry.kernels().iter().filter_map(option).collect();
     let races = setup.races(ready.engine.model());
     Ok(Arc::new(Noted {
-        backend: EngineBackend::new(ready.engine, kernels, races),
+        backend: EngineBackend::new(ready.engine, kernels, races, setup.profile().name.clone()),
         notices: ready.notes,
         sentence,
     }))
@@ -87,6 +128,10 @@ impl Backend for Noted {
             ready: self.sentence.clone(),
             ..self.backend.model()
         }
+    }
+
+    fn profile(&self) -> String {
+        self.backend.profile()
     }
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {

@@ -80,8 +80,19 @@ impl Setup {
     /// # Errors
     /// A profile or kernel that is not there, or a value out of range.
     pub(crate) fn new(common: &CommonArgs) -> anyhow::Result<Self> {
+        Self::with_settings(common, &[])
+    }
+
+    /// [`new`](Self::new) with settings of the profile that were made while the program runs.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub(crate) fn with_settings(
+        common: &CommonArgs,
+        settings: &[(String, String)],
+    ) -> anyhow::Result<Self> {
         let machine = Machine::detect();
-        let (resolved, automatic) = profile(common, &machine)?;
+        let (resolved, automatic) = profile(common, settings, &machine)?;
         let mut notes = Vec::new();
         let threads = threads(common, &resolved, automatic, &machine, &mut notes);
         let registry = registry(common);
@@ -569,7 +580,11 @@ fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {
 }
 
 /// The profile, and whether it was chosen for the machine because nobody named one.
-fn profile(common: &CommonArgs, machine: &Machine) -> anyhow::Result<(Resolved, bool)> {
+fn profile(
+    common: &CommonArgs,
+    settings: &[(String, String)],
+    machine: &Machine,
+) -> anyhow::Result<(Resolved, bool)> {
     let memory_mb = machine.memory.usable_bytes().unwrap_or(0) >> 20;
     let cores = machine.allowed_cores.min(machine.usable_threads);
     let auto = auto_select(cores, memory_mb);
@@ -605,6 +620,9 @@ fn profile(common: &CommonArgs, machine: &Machine) -> anyhow::Result<(Resolved, 
         if let Some(value) = value {
             layers = layers.with_flag(flag, key, &value);
         }
+    }
+    for (key, value) in settings {
+        layers = layers.with_flag("in the chat", key, value);
     }
     let resolved = resolve(common.profile.as_deref(), &layers)?;
     let automatic = resolved.chosen() == reason;

@@ -1,15 +1,15 @@
 //! Work for the engine, each piece on a thread of its own, so that the screen never waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tritone_engine::{Cancel, Event, GenerateError, LoadProgress, Request};
 
-use super::Loader;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
+use crate::app::host::{Host, Order};
 use crate::app::msg::{Loaded, Msg};
 
 /// Shortest time between two reports of loading.
@@ -18,8 +18,12 @@ const REPORT: Duration = Duration::from_millis(50);
 /// Does what the state cannot do itself; what comes of it arrives as messages.
 pub(super) struct Worker {
     sender: UnboundedSender<Msg>,
-    backend: Arc<OnceLock<Arc<dyn Backend>>>,
+    host: Arc<dyn Host>,
+    backend: Slot,
+    /// What was loaded last.
+    order: Arc<Mutex<Order>>,
     stop_loading: Arc<AtomicBool>,
+    stop_apply: Arc<AtomicBool>,
     answer: Arc<Stop>,
     stop_race: Arc<AtomicBool>,
     /// Held by who changes the kernel: a race puts the old one back before another change.
@@ -33,6 +37,7 @@ impl Drop for Worker {
     /// A pack that is being written is given up, so that no part of it stays behind.
     fn drop(&mut self) {
         self.stop_loading();
+        self.stop_apply();
         self.stop_switch();
         let packs = self
             .packs
@@ -42,6 +47,23 @@ impl Drop for Worker {
         if let Some(packs) = packs {
             let _ = packs.join();
         }
+    }
+}
+
+/// The backend in use, once there is one.
+#[derive(Clone, Default)]
+struct Slot(Arc<Mutex<Option<Arc<dyn Backend>>>>);
+
+impl Slot {
+    fn get(&self) -> Option<Arc<dyn Backend>> {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.clone()
+    }
+
+    /// Puts another backend in; returns the one that was there.
+    fn set(&self, backend: Arc<dyn Backend>) -> Option<Arc<dyn Backend>> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.replace(backend)
     }
 }
 
@@ -88,29 +110,64 @@ impl Stop {
 
 impl Worker {
     /// Begins to load the model.
-    pub(super) fn start(sender: UnboundedSender<Msg>, loader: Loader) -> Self {
+    pub(super) fn start(sender: UnboundedSender<Msg>, host: Arc<dyn Host>) -> Self {
         let worker = Self {
             sender,
-            backend: Arc::default(),
+            host: Arc::clone(&host),
+            backend: Slot::default(),
+            order: Arc::default(),
             stop_loading: Arc::default(),
+            stop_apply: Arc::default(),
             answer: Arc::default(),
             stop_race: Arc::default(),
             kernel: Arc::default(),
             stop_switch: Arc::default(),
             packs: Arc::default(),
         };
-        let (sender, slot) = (worker.sender.clone(), Arc::clone(&worker.backend));
+        let (sender, slot) = (worker.sender.clone(), worker.backend.clone());
         let stop = Arc::clone(&worker.stop_loading);
         let packs = Arc::clone(&worker.packs);
         worker.spawn("load", Msg::LoadFailed, move || {
-            load(loader, &sender, &slot, &stop);
-            if let Some(backend) = slot.get().map(Arc::clone) {
+            load(&*host, &sender, &slot, &stop);
+            if let Some(backend) = slot.get() {
                 let wait = thread::Builder::new().name("packs".to_owned());
                 let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop));
                 *packs.lock().unwrap_or_else(PoisonError::into_inner) = wait.ok();
             }
         });
         worker
+    }
+
+    /// Loads another model, or the same under another profile; the old one stays in use until then.
+    pub(super) fn apply(&mut self, order: Order) {
+        self.stop_apply = Arc::default();
+        let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_apply));
+        let (host, slot) = (Arc::clone(&self.host), self.backend.clone());
+        let orders = Arc::clone(&self.order);
+        let failed = |why| Msg::Applied(Err(why));
+        self.spawn("apply", failed, move || {
+            let mut last = orders.lock().unwrap_or_else(PoisonError::into_inner);
+            let order = order.after(last.clone());
+            let mut reports = Reports::default();
+            let result = host.load(&order, &mut |progress| {
+                if reports.is_due(&progress) {
+                    let _ = sender.send(Msg::Applying(progress));
+                }
+                !stop.load(Ordering::Relaxed)
+            });
+            let result = result.map(|backend| {
+                let loaded = Box::new(card(&*backend));
+                *last = order;
+                drop(slot.set(backend));
+                loaded
+            });
+            let _ = sender.send(Msg::Applied(result));
+        });
+    }
+
+    /// Gives up what is being applied.
+    pub(super) fn stop_apply(&self) {
+        self.stop_apply.store(true, Ordering::Relaxed);
     }
 
     /// Gives up loading.
@@ -120,7 +177,7 @@ impl Worker {
 
     /// Begins an answer.
     pub(super) fn generate(&mut self, id: u64, request: Request) {
-        let Some(backend) = self.backend.get().map(Arc::clone) else {
+        let Some(backend) = self.backend.get() else {
             return;
         };
         self.answer = Arc::default();
@@ -141,7 +198,7 @@ impl Worker {
 
     /// Switches the kernel.
     pub(super) fn set_kernel(&mut self, name: String) {
-        let Some(backend) = self.backend.get().map(Arc::clone) else {
+        let Some(backend) = self.backend.get() else {
             return;
         };
         self.stop_switch = Arc::default();
@@ -177,7 +234,7 @@ impl Worker {
 
     /// Lets the kernels race.
     pub(super) fn race(&mut self, order: RaceOrder) {
-        let Some(backend) = self.backend.get().map(Arc::clone) else {
+        let Some(backend) = self.backend.get() else {
             return;
         };
         self.stop_race = Arc::default();
@@ -228,14 +285,9 @@ impl Worker {
 }
 
 /// Nobody listens once the session is over, so failing to send is no failure.
-fn load(
-    loader: Loader,
-    sender: &UnboundedSender<Msg>,
-    slot: &OnceLock<Arc<dyn Backend>>,
-    stop: &AtomicBool,
-) {
+fn load(host: &dyn Host, sender: &UnboundedSender<Msg>, slot: &Slot, stop: &AtomicBool) {
     let mut reports = Reports::default();
-    let result = loader(&mut |progress| {
+    let result = host.load(&Order::default(), &mut |progress| {
         if reports.is_due(&progress) {
             let _ = sender.send(Msg::Loading(progress));
         }
@@ -243,19 +295,24 @@ fn load(
     });
     let message = match result {
         Ok(backend) => {
-            let loaded = Loaded {
-                model: backend.model(),
-                threads: backend.threads(),
-                kernel: backend.kernel_name(),
-                kernels: backend.kernels(),
-                choice: backend.choice(),
-            };
-            let _ = slot.set(backend);
-            Msg::Loaded(Box::new(loaded))
+            let loaded = Box::new(card(&*backend));
+            slot.set(backend);
+            Msg::Loaded(loaded)
         }
         Err(why) => Msg::LoadFailed(why),
     };
     let _ = sender.send(message);
+}
+
+fn card(backend: &dyn Backend) -> Loaded {
+    Loaded {
+        model: backend.model(),
+        profile: backend.profile(),
+        threads: backend.threads(),
+        kernel: backend.kernel_name(),
+        kernels: backend.kernels(),
+        choice: backend.choice(),
+    }
 }
 
 fn wait_for_packs(backend: &dyn Backend, sender: &UnboundedSender<Msg>, stop: &AtomicBool) {

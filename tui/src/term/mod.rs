@@ -15,18 +15,11 @@ mod signals;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
-use tritone_engine::LoadProgress;
 use tritone_engine::sample::Sampling;
 use tritone_machine::Machine;
 
-use crate::app::backend::Backend;
+use crate::app::host::Host;
 use crate::app::state::Setting;
-
-/// Loads the model. It is called once, on a thread of its own, and reports its progress; when the
-/// report is answered with `false` it should give up. The error is a sentence for the user.
-pub type Loader = Box<
-    dyn FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, String> + Send,
->;
 
 /// What a session in the terminal begins with.
 pub struct Setup {
@@ -44,8 +37,8 @@ pub struct Setup {
     pub color: bool,
     /// What the user should know from the start, such as a thread count that was lowered.
     pub notes: Vec<String>,
-    /// Loads the model.
-    pub loader: Loader,
+    /// Loads models.
+    pub host: Arc<dyn Host>,
 }
 
 impl Setup {

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use crate::app::screen::View;
 use crate::app::state::State;
 
 /// Smallest screen that is drawn.
@@ -26,6 +27,9 @@ pub(crate) struct Areas {
     pub(crate) composer: Rect,
     pub(crate) strip: Rect,
     pub(crate) help: Rect,
+    /// The names of the views, and the view itself; empty in the chat.
+    pub(crate) tabs: Rect,
+    pub(crate) body: Rect,
     pub(crate) too_small: bool,
 }
 
@@ -36,9 +40,11 @@ impl Areas {
         let too_small = width < MIN_COLUMNS || height < MIN_ROWS;
         let strip = if height < TALL { 1 } else { 2 };
         let most = (height / 3).clamp(1, MOST_INPUT);
+        let chat = state.view == View::Chat;
         let composer = u16::try_from(state.composer.height())
             .unwrap_or(most)
             .clamp(1, most);
+        let composer = if chat { composer } else { 0 };
         let transcript = height.saturating_sub(strip + composer + 1);
         let mut y = 0;
         let mut next = |rows: u16| {
@@ -60,7 +66,19 @@ impl Areas {
             width,
             height: height - strip.height,
         };
+        // The chat has no other view above it.
+        let tabs = Rect {
+            height: u16::from(!chat).min(transcript.height),
+            ..transcript
+        };
+        let body = Rect {
+            y: tabs.height,
+            height: transcript.height - tabs.height,
+            ..transcript
+        };
         Self {
+            tabs,
+            body,
             transcript,
             rule,
             composer,

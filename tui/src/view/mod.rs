@@ -5,9 +5,17 @@
 
 pub(crate) mod format;
 pub(crate) mod help;
+mod kernels;
 pub(crate) mod layout;
+mod logs;
+mod models;
+mod monitor;
+mod picker;
+mod profiles;
 mod rule;
+mod sessions;
 mod strip;
+mod tabs;
 mod theme;
 mod transcript;
 
@@ -16,6 +24,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
+use crate::app::screen::View;
 use crate::app::state::{Load, State};
 use crate::chat::glyph::{self, Glyph, clusters};
 use crate::chat::wrap::Wrapped;
@@ -32,14 +41,39 @@ pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
         too_small(area, buffer);
         return;
     }
-    transcript::draw(state, theme, areas.transcript, buffer);
     rule::draw(state, theme, areas.rule, buffer);
     strip::draw(state, theme, areas.strip, buffer);
-    let cursor = composer(state, theme, areas.composer, buffer);
-    match state.help {
-        Some(top) => help::draw(top, theme, areas.help, buffer),
-        None => frame.set_cursor_position(cursor),
+    let mut cursor = view(state, theme, &areas, buffer);
+    if let Some(overlay) = &state.overlay {
+        cursor = picker::draw(overlay, theme, areas.help, buffer);
+    } else if let Some(top) = state.help {
+        help::draw(top, theme, areas.help, buffer);
+        cursor = None;
     }
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// Draws the view and returns where the cursor belongs.
+fn view(state: &State, theme: Theme, areas: &Areas, buffer: &mut Buffer) -> Option<Position> {
+    if state.view != View::Chat {
+        tabs::draw(state, theme, areas.tabs, buffer);
+    }
+    let area = areas.body;
+    match state.view {
+        View::Chat => {
+            transcript::draw(state, theme, areas.transcript, buffer);
+            return Some(composer(state, theme, areas.composer, buffer));
+        }
+        View::Monitor => monitor::draw(state, theme, area, buffer),
+        View::Kernels => kernels::draw(state, theme, area, buffer),
+        View::Profiles => profiles::draw(state, theme, area, buffer),
+        View::Models => models::draw(state, theme, area, buffer),
+        View::Sessions => sessions::draw(state, theme, area, buffer),
+        View::Logs => logs::draw(state, theme, area, buffer),
+    }
+    None
 }
 
 /// Draws the input and returns where the cursor belongs.

@@ -69,6 +69,14 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         };
         return (text, theme.active());
     }
+    if let Some(applying) = &state.applying {
+        let text = match &applying.progress {
+            _ if applying.stopping => "stopping".to_owned(),
+            None => format!("loading {}", applying.order.summary()),
+            Some(progress) => loading("", progress, &applying.meter, room),
+        };
+        return (text, theme.active());
+    }
     if let Some(run) = &state.run {
         return (answer(state, run, room), theme.active());
     }

@@ -199,3 +199,36 @@ fn without_colours_there_are_none() {
     session.state.setting.color = false;
     assert_eq!(colours(&session), 0);
 }
+
+#[test]
+fn kernels() {
+    at_all_sizes("kernels", |session| {
+        session.key(KeyCode::F(4)).key(KeyCode::Down);
+    });
+}
+
+#[test]
+fn escape_leads_back_to_the_chat() {
+    let mut session = Headless::loaded(80, 24);
+    let chat = session.screen();
+    for view in 3..=8 {
+        session.key(KeyCode::F(view));
+        assert_ne!(session.screen(), chat, "F{view}");
+        session.write("typed").key(KeyCode::Esc);
+        assert_eq!(session.screen(), chat, "F{view}");
+    }
+}
+
+#[test]
+fn loading_something_else() {
+    at_all_sizes("applying", |session| {
+        session
+            .say("/profile mobile")
+            .send(Msg::Applying(LoadProgress {
+                stage: "packing weights",
+                done: 1 << 20,
+                total: 4 << 20,
+            }));
+        session.key(KeyCode::F(3));
+    });
+}

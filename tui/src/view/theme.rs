@@ -33,6 +33,11 @@ impl Theme {
         self.colored(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
+    /// What is selected.
+    pub(super) fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
     /// What is going on.
     pub(super) fn active(self) -> Style {
         self.colored(Color::Green)

@@ -705,3 +705,37 @@ fn an_idle_chat_measures_once_what_was_never_measured() {
     known.wait(60_000);
     assert!(memory(&mut known).is_empty());
 }
+
+#[test]
+fn another_model_keeps_the_conversation() {
+    let mut session = Headless::loaded(80, 24);
+    session.say("Hello.").tokens(&["Hi."]);
+    session.say("/model other");
+    assert!(
+        session.state.applying.is_none(),
+        "an answer is being written"
+    );
+    session.finish(1, FinishReason::EndOfTurn).take_effects();
+    session.say("/model other");
+    let effects = session.take_effects();
+    assert!(
+        matches!(&effects[..], [Effect::Apply(order)] if order.model.as_deref() == Some("other"))
+    );
+    let mut other = loaded(&[]);
+    other.model.name = "Other".to_owned();
+    other.profile = "server".to_owned();
+    session.send(Msg::Applied(Ok(Box::new(other))));
+    assert_eq!(session.state.model().unwrap().name, "Other");
+    assert_eq!(session.state.setting.profile, "server");
+    assert_eq!(session.state.transcript.last_answer(), Some("Hi."));
+
+    session.say("/profile nobody").key(KeyCode::Esc);
+    let effects = session.take_effects();
+    assert!(
+        matches!(&effects[..], [Effect::Apply(_), Effect::StopApply]),
+        "{effects:?}"
+    );
+    session.send(Msg::Applied(Err("stopped".to_owned())));
+    assert_eq!(session.state.model().unwrap().name, "Other");
+    assert!(session.screen().contains("everything is as it was"));
+}

@@ -11,6 +11,34 @@ struct Fake {
     begin: Mutex<Receiver<()>>,
 }
 
+/// Loads as a closure does, once.
+struct Loads<F>(Mutex<Option<F>>);
+
+impl<F> Loads<F>
+where
+    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, String> + Send,
+{
+    fn new(load: F) -> Self {
+        Self(Mutex::new(Some(load)))
+    }
+}
+
+impl<F> Host for Loads<F>
+where
+    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, String> + Send,
+{
+    fn load(
+        &self,
+        order: &Order,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, String> {
+        let Some(load) = self.0.lock().unwrap().take() else {
+            return Err(format!("cannot load {}", order.summary()));
+        };
+        load(progress)
+    }
+}
+
 struct Ticking(Cancel);
 
 impl EventSource for Ticking {
@@ -47,6 +75,10 @@ impl Backend for Fake {
             notices: Vec::new(),
             ready: String::new(),
         }
+    }
+
+    fn profile(&self) -> String {
+        "edge".to_owned()
     }
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
@@ -128,7 +160,7 @@ fn worker() -> (Worker, UnboundedReceiver<Msg>, Sender<()>) {
     let (begin, begun) = channel();
     let worker = Worker::start(
         sender,
-        Box::new(move |progress| {
+        Arc::new(Loads::new(move |progress| {
             for done in 0..1000 {
                 assert!(progress(LoadProgress {
                     stage: "reading",
@@ -139,7 +171,7 @@ fn worker() -> (Worker, UnboundedReceiver<Msg>, Sender<()>) {
             Ok(Arc::new(Fake {
                 begin: Mutex::new(begun),
             }))
-        }),
+        })),
     );
     let mut reports = 0;
     loop {
@@ -265,7 +297,7 @@ fn loading_ends_when_it_is_told_to() {
     let (sender, mut receiver) = unbounded_channel();
     let worker = Worker::start(
         sender,
-        Box::new(|progress| {
+        Arc::new(Loads::new(|progress| {
             while progress(LoadProgress {
                 stage: "reading",
                 done: 0,
@@ -274,7 +306,7 @@ fn loading_ends_when_it_is_told_to() {
                 thread::sleep(Duration::from_millis(1));
             }
             Err("loading was cancelled".to_owned())
-        }),
+        })),
     );
     assert!(matches!(receiver.blocking_recv(), Some(Msg::Loading(_))));
     worker.stop_loading();

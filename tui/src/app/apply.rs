@@ -1,0 +1,95 @@
+//! Running on something else: another model, another profile, another setting.
+
+use tritone_engine::LoadProgress;
+
+use super::host::Order;
+use super::meter::Meter;
+use super::msg::{Effect, Loaded};
+use super::state::{Load, State};
+use crate::chat::transcript::Kind;
+
+/// A change that is going on.
+#[derive(Clone, Debug)]
+pub(crate) struct Applying {
+    /// What was asked for.
+    pub(crate) order: Order,
+    /// How far it has come.
+    pub(crate) progress: Option<LoadProgress>,
+    /// Bytes of this stage.
+    pub(crate) meter: Meter,
+    /// It is to be given up.
+    pub(crate) stopping: bool,
+}
+
+/// Begins to carry out `order`, one at a time and not in the middle of an answer.
+pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
+    if let Some(applying) = &state.applying {
+        let text = format!(
+            "{} is not loaded yet: Esc stops it",
+            applying.order.summary()
+        );
+        state.remark(text);
+        return Vec::new();
+    }
+    if matches!(state.load, Load::Running { .. }) {
+        state.remark("the model is still being loaded");
+        return Vec::new();
+    }
+    if state.run.is_some() {
+        state.remark("an answer is being written: Esc stops it");
+        return Vec::new();
+    }
+    let mut effects = super::race::stop(state);
+    state.applying = Some(Applying {
+        order: order.clone(),
+        progress: None,
+        meter: Meter::default(),
+        stopping: false,
+    });
+    effects.push(Effect::Apply(order));
+    effects
+}
+
+/// Gives the change up; `None` when there is none.
+pub(super) fn stop(state: &mut State) -> Option<Vec<Effect>> {
+    let applying = state
+        .applying
+        .as_mut()
+        .filter(|applying| !applying.stopping)?;
+    applying.stopping = true;
+    Some(vec![Effect::StopApply])
+}
+
+/// Shows how far it has come.
+pub(super) fn goes_on(state: &mut State, new: LoadProgress) {
+    if let Some(applying) = &mut state.applying {
+        if applying.progress.is_none_or(|old| old.stage != new.stage) {
+            applying.meter = Meter::default();
+        }
+        applying.meter.record(state.now, new.done);
+        applying.progress = Some(new);
+    }
+}
+
+/// Takes in what came of it.
+pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, String>) -> Vec<Effect> {
+    let Some(applying) = state.applying.take() else {
+        return Vec::new();
+    };
+    match result {
+        Ok(loaded) => {
+            let text = format!("from here on: {}", applying.order.summary());
+            state.transcript.push(Kind::Note, text);
+            super::update::load_done(state, *loaded)
+        }
+        Err(_) if applying.stopping => {
+            let text = "stopped; everything is as it was".to_owned();
+            state.transcript.push(Kind::Note, text);
+            Vec::new()
+        }
+        Err(why) => {
+            state.transcript.push(Kind::Error, why);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A list to choose from, and a question, over the view.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::theme::Theme;
+use super::{put, shorten};
+use crate::app::overlay::{Confirm, Overlay};
+use crate::app::picker::Picker;
+use crate::chat::glyph::width;
+use crate::chat::wrap::Wrapped;
+
+/// Draws the overlay over `area` and returns where the cursor belongs.
+pub(super) fn draw(
+    overlay: &Overlay,
+    theme: Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<Position> {
+    match overlay {
+        Overlay::Picker(picker) => Some(list(picker, theme, area, buffer)),
+        Overlay::Confirm(confirm) => {
+            question(confirm, theme, area, buffer);
+            None
+        }
+    }
+}
+
+/// The lowest `rows` of `area`, emptied.
+fn panel(area: Rect, rows: u16, buffer: &mut Buffer) -> Rect {
+    let height = rows.min(area.height);
+    let panel = Rect {
+        y: area.y + area.height - height,
+        height,
+        ..area
+    };
+    for position in panel.positions() {
+        buffer[position].reset();
+    }
+    panel
+}
+
+fn list(picker: &Picker, theme: Theme, area: Rect, buffer: &mut Buffer) -> Position {
+    let rows = u16::try_from(picker.matching().len()).unwrap_or(u16::MAX);
+    let most = (area.height / 2).max(4);
+    let area = panel(area, rows.max(1).saturating_add(2).min(most), buffer);
+    let rule = format!("-- {} ", picker.title);
+    put(buffer, area, 0, 0, &rule, theme.dim());
+    let column = put(buffer, area, 0, 1, "> ", theme.strong());
+    let column = put(buffer, area, column, 1, picker.filter(), theme.text());
+    let height = area.height.saturating_sub(2);
+    let top = picker
+        .selected()
+        .saturating_sub(usize::from(height.max(1)) - 1);
+    if picker.matching().len() == 0 {
+        put(buffer, area, 2, 2, "nothing matches", theme.dim());
+    }
+    for (row, (index, item)) in (0..height).zip(picker.matching().enumerate().skip(top)) {
+        let room = usize::from(area.width.saturating_sub(2));
+        let label = shorten(&item.label, room);
+        let style = match index == picker.selected() {
+            true => theme.selected(),
+            false => theme.text(),
+        };
+        put(buffer, area, 2, row + 2, &label, style);
+        let behind = width(&label) + 2;
+        if behind < room {
+            let detail = shorten(&item.detail, room - behind);
+            let column = u16::try_from(behind + 2).unwrap_or(u16::MAX);
+            put(buffer, area, column, row + 2, &detail, theme.dim());
+        }
+    }
+    Position::new(
+        (area.x + column).min(area.right().saturating_sub(1)),
+        area.y + 1,
+    )
+}
+
+fn question(confirm: &Confirm, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let text = format!("{} Enter or y: yes; any other key: no", confirm.question);
+    let wrapped = Wrapped::new(&text, area.width.max(1));
+    let rows = u16::try_from(wrapped.rows().len()).unwrap_or(u16::MAX);
+    let area = panel(area, rows, buffer);
+    for (row, line) in (0..area.height).zip(wrapped.rows()) {
+        put(
+            buffer,
+            area,
+            0,
+            row,
+            &text[line.start..line.end],
+            theme.warning(),
+        );
+    }
+}
