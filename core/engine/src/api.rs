@@ -15,6 +15,7 @@ use tritone_abi::Kernel;
 use crate::error::GenerateError;
 use crate::forms::Forms;
 use crate::sample::Sampling;
+use crate::tally::Counters;
 pub use crate::text::{Message, Role};
 
 /// Where a model comes from.
@@ -423,4 +424,6 @@ pub struct EngineStatus {
     pub kv_pages: usize,
     /// Bytes of one KV page.
     pub kv_page_bytes: usize,
+    /// What was done since the engine was started.
+    pub counters: Counters,
 }

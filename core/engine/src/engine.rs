@@ -14,6 +14,7 @@ use crate::api::{
 };
 use crate::embed::{self, EmbedRequest, PendingEmbedding, Pool, Pooling};
 use crate::error::{GenerateError, LoadError};
+use crate::exec::clock::StepClock;
 use crate::model::Model;
 use crate::pack_writer::PackWriter;
 use crate::plan::{Capacity, MemoryPlan};
@@ -21,6 +22,7 @@ use crate::recipe::Rope;
 use crate::runner::{Runner, RunnerOptions};
 use crate::sample::{Sampler, Sampling};
 use crate::schedule::{Job, Scheduler};
+use crate::tally::{SequenceStatus, Tally};
 use crate::text::StopStrings;
 use crate::weights::{Packing, Repacked};
 
@@ -77,6 +79,9 @@ struct Gauges {
     active: AtomicUsize,
     queued: AtomicUsize,
     kv_pages_used: AtomicUsize,
+    tally: Arc<Tally>,
+    /// The running batch; written between steps.
+    sequences: Mutex<Vec<SequenceStatus>>,
 }
 
 impl Gauges {
@@ -90,6 +95,7 @@ struct Inner {
     info: ModelInfo,
     commands: Sender<Command>,
     gauges: Arc<Gauges>,
+    clock: Arc<StepClock>,
     kernel: Mutex<String>,
     /// Held while a kernel is switched.
     switching: Mutex<()>,
@@ -181,10 +187,15 @@ impl Engine {
         let unwritten = runner.take_unwritten();
         let kernel = Mutex::new(runner.kernel().facts().name.clone());
         let threads = runner.threads();
-        let mut scheduler =
-            Scheduler::new(runner, options.prefill_chunk, options.inter_token_target);
-        let (_, pages, page_bytes) = scheduler.pages_in_use();
+        let clock = Arc::clone(runner.clock());
         let gauges = Arc::new(Gauges::default());
+        let mut scheduler = Scheduler::new(
+            runner,
+            options.prefill_chunk,
+            options.inter_token_target,
+            Arc::clone(&gauges.tally),
+        );
+        let (_, pages, page_bytes) = scheduler.pages_in_use();
         let (commands, receiver) = channel();
         let shared = gauges.clone();
         let packs = {
@@ -200,6 +211,7 @@ impl Engine {
             info,
             commands,
             gauges,
+            clock,
             kernel,
             switching: Mutex::default(),
             threads,
@@ -247,7 +259,18 @@ impl Engine {
             kv_pages_used: gauges.kv_pages_used.load(Ordering::Relaxed),
             kv_pages: self.0.kv.0,
             kv_page_bytes: self.0.kv.1,
+            counters: gauges.tally.counters(self.0.clock.times()),
         }
+    }
+
+    /// The sequences of the running batch, as they stood after the last step.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<SequenceStatus> {
+        let sequences = &self.0.gauges.sequences;
+        sequences
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until packed weights are on disk (see [`EngineOptions::pack_cache`]), and returns
@@ -492,6 +515,12 @@ fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, gauges: &Gauges
         gauges
             .kv_pages_used
             .store(scheduler.pages_in_use().0, Ordering::Relaxed);
+        {
+            let sequences = &gauges.sequences;
+            let mut sequences = sequences.lock().unwrap_or_else(PoisonError::into_inner);
+            sequences.clear();
+            sequences.extend(scheduler.sequences());
+        }
         if let Err(error) = round {
             tracing::error!(%error, "the engine stops");
             scheduler.abandon(&error.into());

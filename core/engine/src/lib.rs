@@ -35,6 +35,7 @@ mod recipe;
 mod runner;
 pub mod sample;
 mod schedule;
+mod tally;
 pub mod text;
 mod weights;
 
@@ -58,4 +59,5 @@ pub use recipe::{
     Experts, FeedForwardKind, Hadamard, LayerKind, MixerKind, Recipe, Recurrent, Rope, RopeScaling,
 };
 pub use runner::{Runner, RunnerOptions};
+pub use tally::{Counters, SequenceStatus, StepTimes};
 pub use weights::packs;

@@ -6,6 +6,7 @@ use tritone_abi::Kernel;
 
 use crate::api::{LoadProgress, LoadReport, PackCache};
 use crate::error::{LoadError, StepError};
+use crate::exec::clock::StepClock;
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTables, States};
@@ -13,6 +14,7 @@ use crate::forms::Forms;
 use crate::map::not_locked;
 use crate::model::Model;
 use crate::plan::{Capacity, MemoryPlan};
+use crate::tally::StepTimes;
 use crate::weights::{Loaded, Packing, Repacked, Unwritten, Weights};
 
 /// How a runner is set up.
@@ -64,6 +66,7 @@ pub struct Runner {
     rope: RopeTables,
     buffers: Buffers,
     team: Team,
+    clock: Arc<StepClock>,
     report: LoadReport,
     notices: Vec<String>,
     unwritten: Vec<Unwritten>,
@@ -139,6 +142,7 @@ impl Runner {
             rope,
             buffers,
             team,
+            clock: Arc::new(StepClock::new()),
             report,
             notices,
             unwritten,
@@ -184,6 +188,17 @@ impl Runner {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.team.size()
+    }
+
+    /// Where the time of steps went so far.
+    #[must_use]
+    pub fn step_times(&self) -> StepTimes {
+        self.clock.times()
+    }
+
+    /// The clock of steps, to be read from other threads.
+    pub(crate) fn clock(&self) -> &Arc<StepClock> {
+        &self.clock
     }
 
     /// Sizes of steps and cache.
@@ -396,6 +411,7 @@ impl Runner {
             rope: &self.rope,
             buffers: &self.buffers,
             batch,
+            clock: &self.clock,
         };
         self.team
             .run(&|member| step.run(member))

@@ -6,6 +6,7 @@
 //! kept as long as nobody needs them; a request that continues one reads only what is new.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::model::Model;
 use crate::pace::Pace;
 use crate::runner::Runner;
 use crate::sample::Sampler;
+use crate::tally::{SequenceStatus, Tally};
 use crate::text::{StopStrings, TokenStream};
 
 /// A request on its way through the engine.
@@ -131,6 +133,7 @@ pub(crate) struct Scheduler {
     kept: Prefixes,
     prefill_chunk: usize,
     pace: Pace,
+    tally: Arc<Tally>,
 }
 
 /// Finished sequences whose pages are kept, beyond the size of a batch.
@@ -141,7 +144,12 @@ const KEPT_EXTRA: usize = 2;
 const COPY_BEFORE: usize = 8;
 
 impl Scheduler {
-    pub(crate) fn new(runner: Runner, prefill_chunk: usize, target: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        runner: Runner,
+        prefill_chunk: usize,
+        target: Option<Duration>,
+        tally: Arc<Tally>,
+    ) -> Self {
         Self {
             kept: Prefixes::new(runner.capacity().batch + KEPT_EXTRA),
             runner,
@@ -149,6 +157,7 @@ impl Scheduler {
             active: Vec::new(),
             prefill_chunk: prefill_chunk.max(1),
             pace: Pace::new(target),
+            tally,
         }
     }
 
@@ -167,6 +176,16 @@ impl Scheduler {
 
     pub(crate) fn active(&self) -> usize {
         self.active.len()
+    }
+
+    /// The running batch.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = SequenceStatus> + '_ {
+        self.active.iter().map(|active| SequenceStatus {
+            positions: active.computed,
+            most: active.job.prompt + active.job.budget,
+            prompt: active.job.prompt,
+            generated: active.timings.generated_tokens,
+        })
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -201,6 +220,7 @@ impl Scheduler {
             .collect();
         if let Err(error) = self.runner.step(&batch) {
             for active in self.active.drain(..) {
+                self.tally.failed.add(1);
                 active.memory.release(self.runner.cache());
                 let _ = active.job.events.send(Event::Failed(error.into()));
             }
@@ -214,6 +234,7 @@ impl Scheduler {
         let decoding = self.decoding();
         let rows: usize = plan.iter().map(|(_, count, _)| count).sum();
         self.pace.learn(decoding, rows - decoding, took);
+        self.count_step(&plan, took);
         let (mut row, mut state) = (0, 0);
         let mut done = Vec::new();
         for (i, count, want) in plan {
@@ -240,16 +261,40 @@ impl Scheduler {
                 }
             } else if want == Want::Last {
                 let model = self.runner.model().clone();
-                if let Some(end) = active.choose(&model, self.runner.logits(row)) {
-                    done.push((i, end));
+                let (first, before) = (active.first_token, active.timings.generated_tokens);
+                let end = active.choose(&model, self.runner.logits(row));
+                if first.is_none() && active.first_token.is_some() {
+                    self.tally.first_token(active.timings.first_token);
                 }
+                let more = active.timings.generated_tokens - before;
+                self.tally.decoded_tokens.add(more);
+                done.extend(end.map(|end| (i, end)));
                 row += 1;
             }
         }
         for (i, end) in done.into_iter().rev() {
             self.finish(i, end);
         }
+        let sampling = started.elapsed().saturating_sub(took);
+        self.tally.sampling_time.add_time(sampling);
         Ok(())
+    }
+
+    /// Counts a step; its sequences are still as they were before it.
+    fn count_step(&self, plan: &[(usize, usize, Want)], took: Duration) {
+        let tally = &self.tally;
+        tally.steps.add(1);
+        let is_read = |a: &Active| a.computed < a.job.prompt;
+        let read = plan.iter().filter(|(i, ..)| is_read(&self.active[*i]));
+        let (sequences, tokens) =
+            read.fold((0, 0), |sum, (_, count, _)| (sum.0 + 1, sum.1 + count));
+        tally.prompt_tokens.add(tokens);
+        if sequences > 0 {
+            tally.prefill_time.add_time(took);
+        }
+        if sequences < plan.len() {
+            tally.decode_time.add_time(took);
+        }
     }
 
     /// Sequences that have one token to compute: those that write, and prompts at their end.
@@ -319,6 +364,7 @@ impl Scheduler {
         self.queue.retain(|job| {
             let cancelled = job.cancel.is_cancelled();
             if cancelled {
+                self.tally.cancelled.add(1);
                 let timings = Timings {
                     prompt_tokens: job.prompt,
                     ..Timings::default()
@@ -346,6 +392,8 @@ impl Scheduler {
             let Some(job) = self.queue.pop_front() else {
                 return;
             };
+            self.tally.started.add(1);
+            self.tally.cached_tokens.add(cached);
             let timings = Timings {
                 prompt_tokens: job.prompt,
                 cached_tokens: cached,
@@ -376,6 +424,12 @@ impl Scheduler {
         } else {
             memory.release(cache);
         }
+        let count = match &end {
+            End::Failed(_) => &self.tally.failed,
+            End::Reason(FinishReason::Cancelled) => &self.tally.cancelled,
+            End::Embedded | End::Reason(_) => &self.tally.finished,
+        };
+        count.add(1);
         let event = match end {
             End::Embedded => {
                 if let Some((pool, vector)) = &active.job.pool {
@@ -399,6 +453,7 @@ impl Scheduler {
     pub(crate) fn abandon(&mut self, error: &GenerateError) {
         let active = self.active.drain(..).map(|a| a.job);
         for job in active.chain(self.queue.drain(..)) {
+            self.tally.failed.add(1);
             let _ = job.events.send(Event::Failed(error.clone()));
         }
     }

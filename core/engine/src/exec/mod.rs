@@ -11,6 +11,7 @@
 )]
 
 mod barrier;
+pub(crate) mod clock;
 pub(crate) mod delta;
 mod hadamard;
 mod kv;

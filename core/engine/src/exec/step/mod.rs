@@ -57,6 +57,7 @@ use tritone_formats::TensorView;
 
 pub(crate) use self::buffers::{Buffers, step_bytes};
 use self::buffers::{Quantized, Rows};
+use super::clock::{Part, StepClock};
 use super::kv::{KvCache, Pages};
 use super::rope::RopeTables;
 use super::team::{Member, Poisoned};
@@ -144,6 +145,7 @@ pub(crate) struct Step<'a> {
     pub(crate) rope: &'a RopeTables,
     pub(crate) buffers: &'a Buffers,
     pub(crate) batch: &'a [Slice<'a>],
+    pub(crate) clock: &'a StepClock,
 }
 
 /// Rows that one thread takes at a time of a product with `cols` columns and `tokens` tokens: whole row
@@ -164,6 +166,7 @@ impl Step<'_> {
     pub(crate) fn run(&self, m: &Member<'_>) -> Result<(), Poisoned> {
         let b = self.buffers;
         let rows = b.rows.len();
+        self.clock.begin(m);
         self.units(m, rows, |row| self.embed(row))?;
         let mut last: Option<&Layer> = None;
         for layer in &self.weights.layers {
@@ -187,18 +190,20 @@ impl Step<'_> {
                 Some(i) => self.finish_state(m, b.states[i]),
             }
         })?;
+        self.clock.border(m, Part::Other);
         let tiles = if b.wanted.is_empty() {
             0
         } else {
             self.model.recipe.vocab.div_ceil(self.head_tile())
         };
         self.units(m, tiles, |tile| self.head(m, tile))?;
-        let Some(exact) = self.weights.exact(self.model) else {
-            return Ok(());
-        };
-        self.units(m, b.wanted.len(), |i| self.choose(i))?;
-        let units = b.wanted.len() * b.exact_units();
-        self.units(m, units, |unit| self.compute_again(m, &exact, unit))
+        if let Some(exact) = self.weights.exact(self.model) {
+            self.units(m, b.wanted.len(), |i| self.choose(i))?;
+            let units = b.wanted.len() * b.exact_units();
+            self.units(m, units, |unit| self.compute_again(m, &exact, unit))?;
+        }
+        self.clock.border(m, Part::Head);
+        Ok(())
     }
 
     /// The phases of attention; `before` is how the result of the layer before is added to `x`, if
@@ -214,6 +219,7 @@ impl Step<'_> {
         self.units(m, rows, |row| {
             self.add_and_quantize(m, row, before, &part.input)
         })?;
+        self.clock.border(m, Part::Other);
         let [q, k, v] = b.hidden_inputs();
         let queries = b.gated.as_ref().unwrap_or(&b.q);
         self.products(
@@ -230,6 +236,7 @@ impl Step<'_> {
             self.attend(m, unit, part)
         })?;
         self.units(m, rows, |row| self.quantize_attended(m, row, part))?;
+        self.clock.border(m, Part::Attention);
         self.products(m, [(&part.o, &b.attended_q, &b.result)])
     }
 
@@ -240,9 +247,11 @@ impl Step<'_> {
         self.units(m, rows, |row| {
             self.add_and_quantize(m, row, before, &part.input)
         })?;
+        self.clock.border(m, Part::Other);
         let [gate, up, _] = b.hidden_inputs();
         self.products(m, [(&part.gate, gate, &b.gate), (&part.up, up, &b.up)])?;
         self.units(m, rows, |row| self.gate(m, row, part))?;
+        self.clock.border(m, Part::Other);
         self.products(m, [(&part.down, &b.ffn_q, &b.result)])
     }
 
@@ -310,7 +319,9 @@ impl Step<'_> {
             let local = unsafe { self.buffers.locals.get(m) };
             self.kernel
                 .matmul(&matrix.view(), &x, &mut out, local.scratch.as_mut_slice())
-        })
+        })?;
+        self.clock.border(m, Part::Matmul);
+        Ok(())
     }
 
     fn embed(&self, row: usize) -> Result<(), KernelError> {

@@ -5,6 +5,7 @@ use tritone_abi::numerics::LANES;
 
 use super::buffers::RecurrentBuffers;
 use super::{Before, NO_STATE, Step};
+use crate::exec::clock::Part;
 use crate::exec::delta;
 use crate::exec::team::{Member, Poisoned};
 use crate::weights::Recurrent;
@@ -30,6 +31,7 @@ impl Step<'_> {
         };
         let rows = b.rows.len();
         self.units(m, rows, |row| self.norm_twice(m, row, before, part, own))?;
+        self.clock.border(m, Part::Other);
         let [input, ..] = b.hidden_inputs();
         let outputs = (2 * shape.value_heads).div_ceil(FLOAT_OUTPUTS);
         self.products_and(
@@ -54,6 +56,7 @@ impl Step<'_> {
             let transform = part.transform.as_deref();
             self.quantize_row(x, transform, &mut local.row, (&own.mixed_q, row))
         })?;
+        self.clock.border(m, Part::Attention);
         self.products(m, [(&part.out, &own.mixed_q, &b.result)])
     }
 

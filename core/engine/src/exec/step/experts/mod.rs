@@ -23,6 +23,7 @@ use tritone_abi::{HeadInput, KernelError, numerics};
 pub(super) use self::grouping::Grouping;
 use super::buffers::{Quantized, Rows};
 use super::{Before, Step, tile_rows};
+use crate::exec::clock::Part;
 use crate::exec::shared::{PerMember, Shared};
 use crate::exec::team::{Member, Poisoned};
 use crate::plan::Capacity;
@@ -127,9 +128,11 @@ impl Step<'_> {
             to.sums.copy_from_slice(from.sums);
             Ok(())
         })?;
+        self.clock.border(m, Part::Other);
         let both = [(&part.gate[..], &b.gate), (&part.up[..], &b.up)];
         self.expert_products(m, grouping, both, &routing.inputs)?;
         self.units(m, slots, |slot| self.gate_slot(m, routing, slot))?;
+        self.clock.border(m, Part::Other);
         self.expert_products(m, grouping, [(&part.down[..], &routing.results)], &b.ffn_q)?;
         self.units(m, rows, |row| {
             self.add_up(routing, grouping, row);
@@ -247,7 +250,9 @@ impl Step<'_> {
                 &mut out,
                 local.scratch.as_mut_slice(),
             )
-        })
+        })?;
+        self.clock.border(m, Part::Matmul);
+        Ok(())
     }
 
     /// `gate * up` of a slot, both within bounds if the model has some, quantised.
