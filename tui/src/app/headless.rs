@@ -13,6 +13,14 @@ use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
 use super::update::update;
 use crate::view;
+use crate::view::theme::{Background, Look};
+
+/// Colours, on a background of which nothing is known.
+pub(crate) const LOOK: Look = Look {
+    color: true,
+    background: Background::Unknown,
+    ascii: false,
+};
 
 /// A state, the time, and what it wanted done.
 pub(crate) struct Headless {
@@ -29,7 +37,7 @@ impl Headless {
             cpus: 8,
             limit: Some("quota"),
             max_tokens: Some(500),
-            color: true,
+            look: LOOK,
         };
         let state = State::new(setting, Sampling::default(), None, (columns, rows));
         Self {

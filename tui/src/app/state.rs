@@ -14,6 +14,7 @@ use super::views::Views;
 use crate::chat::composer::Composer;
 use crate::chat::transcript::Transcript;
 use crate::view::layout::Areas;
+use crate::view::theme::Look;
 
 /// What is known before the model is loaded and does not change.
 #[derive(Clone, Debug)]
@@ -26,8 +27,8 @@ pub(crate) struct Setting {
     pub(crate) limit: Option<&'static str>,
     /// Most tokens of an answer.
     pub(crate) max_tokens: Option<usize>,
-    /// Colours may be used.
-    pub(crate) color: bool,
+    /// How the screen is to look.
+    pub(crate) look: Look,
 }
 
 /// How loading stands.

@@ -20,6 +20,7 @@ use tritone_machine::Machine;
 
 use crate::app::host::Host;
 use crate::app::state::Setting;
+use crate::view::theme::{Background, Look};
 
 /// What a session in the terminal begins with.
 pub struct Setup {
@@ -56,7 +57,11 @@ impl Setup {
             cpus: machine.logical_cpus,
             limit,
             max_tokens: self.max_tokens,
-            color: self.color,
+            look: Look {
+                color: self.color,
+                background: Background::Unknown,
+                ascii: false,
+            },
         }
     }
 }

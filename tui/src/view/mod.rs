@@ -3,6 +3,7 @@
 //! Only the 16 colours of the terminal's own palette are used, on its own background, and none
 //! where colours are not wanted; what a colour says is also said in words.
 
+mod ascii;
 pub(crate) mod format;
 pub(crate) mod help;
 mod kernels;
@@ -16,7 +17,7 @@ mod rule;
 mod sessions;
 mod strip;
 mod tabs;
-mod theme;
+pub(crate) mod theme;
 mod transcript;
 
 use ratatui::Frame;
@@ -33,7 +34,14 @@ use theme::Theme;
 
 /// Draws the whole screen and puts the cursor into the input.
 pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
-    let theme = Theme::new(state.setting.color);
+    paint(state, frame);
+    if state.setting.look.ascii {
+        ascii::fold(frame.buffer_mut());
+    }
+}
+
+fn paint(state: &State, frame: &mut Frame<'_>) {
+    let theme = Theme::new(state.setting.look);
     let area = frame.area();
     let areas = Areas::of(state);
     let buffer = frame.buffer_mut();

@@ -196,7 +196,7 @@ fn without_colours_there_are_none() {
             .count()
     };
     assert!(colours(&session) > 0);
-    session.state.setting.color = false;
+    session.state.setting.look.color = false;
     assert_eq!(colours(&session), 0);
 }
 
@@ -231,4 +231,19 @@ fn loading_something_else() {
             }));
         session.key(KeyCode::F(3));
     });
+}
+
+#[test]
+fn in_ascii_nothing_else_is_drawn() {
+    let mut session = Headless::loaded(80, 24);
+    session.state.setting.look.ascii = true;
+    session.say("hi").tokens(&["Hello"]);
+    session.finish(1, FinishReason::EndOfTurn);
+    let screens = [session.screen(), {
+        session.key(KeyCode::F(1));
+        session.screen()
+    }];
+    for screen in screens {
+        assert!(screen.is_ascii(), "{screen}");
+    }
 }
