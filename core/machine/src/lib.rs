@@ -16,10 +16,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod battery;
 mod cache;
 mod cgroup;
 mod cpu;
 mod isa;
+mod load;
 mod memory;
 mod process;
 mod roots;
@@ -27,6 +29,7 @@ mod threads;
 
 use serde::Serialize;
 
+pub use battery::Battery;
 pub use cache::Cache;
 pub use cgroup::{CpuQuota, MemoryLimit};
 pub use isa::features;
@@ -64,6 +67,10 @@ pub struct Machine {
     pub memory: Memory,
     /// Data and unified caches, by level.
     pub caches: Vec<Cache>,
+    /// The battery, if the machine has one.
+    pub battery: Option<Battery>,
+    /// Threads of all programs that ran or wanted to, on average over the last minute.
+    pub load_average: Option<f64>,
 }
 
 impl Machine {
@@ -102,6 +109,8 @@ impl Machine {
             default_threads,
             memory: Memory::read(roots),
             caches: cache::read(roots),
+            battery: battery::read(roots),
+            load_average: load::average(roots),
         }
     }
 
@@ -126,6 +135,9 @@ impl Machine {
         }
         if self.memory.total_bytes.is_none() {
             self.memory.fill_from_sysinfo();
+        }
+        if self.load_average.is_none() {
+            self.load_average = load::from_sysinfo();
         }
     }
 
@@ -161,6 +173,12 @@ impl Machine {
             "caches",
             list_or_none(self.caches.iter().map(ToString::to_string)),
         ));
+        if let Some(battery) = &self.battery {
+            lines.push(("battery", battery.to_string()));
+        }
+        if let Some(load) = self.load_average {
+            lines.push(("load average", format!("{load:.2}")));
+        }
         lines
     }
 }

@@ -1,12 +1,15 @@
 //! Where the kernel's files are, and reading them with a bound.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 /// No file read here is longer, save `/proc/cpuinfo` on machines with thousands of CPUs; what is
 /// beyond is ignored.
 const READ_LIMIT: u64 = 4 << 20;
+
+/// No directory listed here has more entries; what is beyond is ignored.
+const LIST_LIMIT: usize = 4096;
 
 /// The places of the `/proc` and `/sys` file systems.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,19 @@ impl Roots {
     /// Text of a file under `/sys`; `None` if it cannot be read.
     pub(crate) fn read_sys(&self, path: &str) -> Option<String> {
         read(&self.sys.join(path))
+    }
+
+    /// Names in a directory under `/sys`, sorted; none if it cannot be read.
+    pub(crate) fn list_sys(&self, path: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.sys.join(path)) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .take(LIST_LIMIT)
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort_unstable();
+        names
     }
 
     /// Where an absolute path of the described system is found: below `sys` for `/sys/...`.

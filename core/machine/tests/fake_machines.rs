@@ -331,6 +331,110 @@ fn caches_by_level() {
     assert_eq!(machine.caches[0].to_string(), "L1d 48 KiB x 1");
 }
 
+/// A supply under `/sys/class/power_supply`, by its files.
+fn supply(mut fake: Fake, name: &str, files: &[(&str, &str)]) -> Fake {
+    for (file, content) in files {
+        fake = fake.file(&format!("/sys/class/power_supply/{name}/{file}"), content);
+    }
+    fake
+}
+
+#[test]
+fn a_battery_is_in_use_when_nothing_else_is_connected() {
+    let laptop = |online: &str, status: &str| {
+        let fake = supply(
+            Fake::new(),
+            "BAT0",
+            &[
+                ("type", "Battery\n"),
+                ("status", status),
+                ("capacity", "64\n"),
+            ],
+        );
+        let fake = supply(fake, "AC", &[("type", "Mains\n"), ("online", online)]);
+        // A port that could charge and does not, and the battery of a mouse.
+        let fake = supply(fake, "ucsi0", &[("type", "USB\n"), ("online", "0\n")]);
+        supply(
+            fake,
+            "hidpp_battery_0",
+            &[
+                ("type", "Battery\n"),
+                ("scope", "Device\n"),
+                ("status", "Discharging\n"),
+                ("capacity", "5\n"),
+            ],
+        )
+        .detect()
+        .battery
+        .unwrap()
+    };
+    let away = laptop("0\n", "Discharging\n");
+    assert!(away.in_use);
+    assert_eq!(away.percent, Some(64));
+    assert_eq!(away.to_string(), "in use, 64 % full");
+    assert!(!laptop("1\n", "Charging\n").in_use);
+    assert!(!laptop("1\n", "Not charging\n").in_use);
+    // A charger too weak for the load is still a charger.
+    assert!(!laptop("1\n", "Discharging\n").in_use);
+}
+
+#[test]
+fn two_batteries_are_one() {
+    let cell = |now, full| {
+        [
+            ("type", "Battery"),
+            ("status", "Discharging"),
+            ("energy_now", now),
+            ("energy_full", full),
+            ("capacity", "99"),
+        ]
+    };
+    let fake = supply(Fake::new(), "BAT0", &cell("10000000", "20000000"));
+    let fake = supply(fake, "BAT1", &cell("0", "60000000"));
+    let battery = fake.detect().battery.unwrap();
+    assert!(battery.in_use, "no charger is listed");
+    assert_eq!(battery.percent, Some(12));
+    // An empty bay, and a desktop with a battery in its mouse, have none.
+    let bay = supply(
+        Fake::new(),
+        "BAT1",
+        &[("type", "Battery"), ("present", "0")],
+    );
+    assert_eq!(bay.detect().battery, None);
+    assert_eq!(Fake::new().detect().battery, None);
+}
+
+#[test]
+fn nonsense_about_a_battery_costs_the_value() {
+    let fake = supply(
+        Fake::new(),
+        "BAT0",
+        &[
+            ("type", "Battery"),
+            ("status", "\u{fffd}"),
+            ("capacity", "4000"),
+            ("energy_now", "18446744073709551615"),
+            ("energy_full", "0"),
+        ],
+    );
+    let battery = fake.detect().battery.unwrap();
+    assert!(!battery.in_use);
+    assert_eq!(battery.percent, None);
+    assert_eq!(battery.to_string(), "not in use, power is connected");
+}
+
+#[test]
+fn the_load_of_the_last_minute() {
+    let load = |text: &str| {
+        let fake = Fake::new().file("/proc/loadavg", text);
+        fake.detect().load_average
+    };
+    assert_eq!(load("1.58 0.80 0.50 2/345 6789\n"), Some(1.58));
+    for odd in ["", "x", "NaN 1 1", "-1 0 0", "inf 0 0"] {
+        assert_eq!(load(odd), None, "{odd:?}");
+    }
+}
+
 #[test]
 fn resident_memory() {
     let fake = Fake::new().file(
