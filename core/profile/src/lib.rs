@@ -33,6 +33,7 @@ mod stack;
 
 pub use error::ProfileError;
 pub use keys::{KEYS, Key, Kind};
+pub use nearest::nearest;
 pub use origin::{FileKind, Origin};
 pub use preset::{DEFAULT_PRESET, PRESETS, Preset, auto_select};
 pub use resolve::{Entry, FlagSetting, Layers, Resolved, resolve};

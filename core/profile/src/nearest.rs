@@ -7,10 +7,7 @@ const MAX_CHARS: usize = 64;
 ///
 /// A candidate `table.name` is also compared by its last part, so that a setting written outside
 /// its table is recognised.
-pub(crate) fn nearest<'c>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if name.chars().nth(MAX_CHARS).is_some() {
         return None;
     }

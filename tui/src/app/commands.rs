@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyModifiers};
 
+use super::keymap::Keymap;
 use super::screen::View;
 use super::state::State;
 
@@ -75,6 +76,7 @@ pub(crate) struct Command {
     pub(crate) names: &'static [&'static str],
     /// What may follow the name.
     pub(crate) argument: &'static str,
+    /// Its keys, unless the settings say otherwise ([`Keymap`] has those in force).
     pub(crate) keys: &'static [Key],
     /// What it does, for the help.
     pub(crate) help: &'static str,
@@ -427,12 +429,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 impl Command {
-    /// How it is called: `/system TEXT | off`, or the first key.
-    pub(crate) fn usage(&self) -> String {
-        let keys = self
-            .keys
+    /// How it is called: `/system TEXT | off`, or the keys.
+    pub(crate) fn usage(&self, keymap: &Keymap) -> String {
+        let keys = keymap
+            .chords(self.action)
             .iter()
-            .map(|key| key.label)
+            .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ");
         let Some(name) = self.names.first() else {
@@ -449,10 +451,10 @@ impl Command {
     }
 
     /// The key to hint at, or the name.
-    pub(crate) fn short(&self) -> String {
-        match (self.keys.first(), self.names.first()) {
+    pub(crate) fn short(&self, keymap: &Keymap) -> String {
+        match (keymap.chords(self.action).first(), self.names.first()) {
             (_, Some(name)) if self.action == Action::Help => format!("/{name}"),
-            (Some(key), _) => key.label.to_owned(),
+            (Some(key), _) => key.to_string(),
             (None, Some(name)) => format!("/{name}"),
             (None, None) => String::new(),
         }
@@ -513,7 +515,7 @@ mod tests {
             keys.extend(command.keys.iter().map(|key| (key.code, key.modifiers)));
             names.extend(command.names.iter().copied());
             assert!(
-                !command.usage().is_empty(),
+                !command.usage(&Keymap::default()).is_empty(),
                 "{:?} cannot be called",
                 command.action
             );

@@ -9,6 +9,7 @@ use tritone_engine::sample::Sampling;
 use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
 
 use super::backend::{ChoiceCard, KernelChoice, ModelCard};
+use super::keymap::Keymap;
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
 use super::update::update;
@@ -37,6 +38,7 @@ impl Headless {
             cpus: 8,
             limit: Some("quota"),
             max_tokens: Some(500),
+            keymap: Keymap::default(),
             look: LOOK,
         };
         let state = State::new(setting, Sampling::default(), None, (columns, rows));

@@ -2,7 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::commands::{Action, COMMANDS};
+use super::chord::Chord;
+use super::commands::Action;
 use super::state::State;
 use crate::chat::composer::Move;
 
@@ -36,33 +37,15 @@ pub(crate) fn meaning(state: &State, event: KeyEvent) -> Meaning {
     if event.kind == KeyEventKind::Release {
         return Meaning::Nothing;
     }
-    let (code, modifiers) = normal(event);
-    for command in COMMANDS {
-        if command
-            .keys
-            .iter()
-            .any(|key| key.code == code && key.modifiers == modifiers)
-        {
-            let empty = state.composer.text().is_empty();
-            if command.action == Action::QuitIfEmpty && !empty {
-                return Meaning::Delete { back: false };
-            }
-            return Meaning::Run(command.action);
+    let chord = Chord::of(event);
+    if let Some(action) = state.setting.keymap.action(chord) {
+        let empty = state.composer.text().is_empty();
+        if action == Action::QuitIfEmpty && !empty {
+            return Meaning::Delete { back: false };
         }
+        return Meaning::Run(action);
     }
-    edit(state, code, modifiers)
-}
-
-/// Shift is part of a character, not a modifier of it.
-fn normal(event: KeyEvent) -> (KeyCode, KeyModifiers) {
-    match event.code {
-        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => (
-            KeyCode::Char(c.to_ascii_lowercase()),
-            event.modifiers - KeyModifiers::SHIFT,
-        ),
-        KeyCode::Char(_) => (event.code, event.modifiers - KeyModifiers::SHIFT),
-        _ => (event.code, event.modifiers),
-    }
+    edit(state, chord.code, chord.modifiers)
 }
 
 fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {

@@ -7,6 +7,7 @@ use tritone_engine::{LoadProgress, Timings};
 
 use super::apply::Applying;
 use super::backend::{KernelChoice, ModelCard, Standing};
+use super::keymap::Keymap;
 use super::meter::Meter;
 use super::overlay::Overlay;
 use super::screen::View;
@@ -27,6 +28,8 @@ pub(crate) struct Setting {
     pub(crate) limit: Option<&'static str>,
     /// Most tokens of an answer.
     pub(crate) max_tokens: Option<usize>,
+    /// The keys in force.
+    pub(crate) keymap: Keymap,
     /// How the screen is to look.
     pub(crate) look: Look,
 }

@@ -568,7 +568,7 @@ fn scroll(state: &mut State, lines: i64) {
         state.scroll_by(lines);
         return;
     };
-    let rows = crate::view::help::height(state.size.0);
+    let rows = crate::view::help::height(state.size.0, &state.setting.keymap);
     let last = rows.saturating_sub(usize::from(Areas::of(state).help.height));
     let target = i64::try_from(top).unwrap_or(i64::MAX).saturating_add(lines);
     state.help = Some(usize::try_from(target).unwrap_or(0).min(last));
@@ -677,7 +677,8 @@ pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str
     let mut possible: Vec<_> = possible.collect();
     // Whoever waits for a race or a switch wants to know how to end it, however narrow the screen.
     possible.sort_by_key(|command| !(waiting && command.action == Action::Stop));
-    let hint = |command: &commands::Command| Some((command.short(), command.hint?));
+    let hint =
+        |command: &commands::Command| Some((command.short(&state.setting.keymap), command.hint?));
     possible.into_iter().filter_map(hint)
 }
 

@@ -19,6 +19,7 @@ use tritone_engine::sample::Sampling;
 use tritone_machine::Machine;
 
 use crate::app::host::Host;
+use crate::app::keymap::Keymap;
 use crate::app::state::Setting;
 use crate::view::theme::{Background, Look};
 
@@ -57,6 +58,7 @@ impl Setup {
             cpus: machine.logical_cpus,
             limit,
             max_tokens: self.max_tokens,
+            keymap: Keymap::default(),
             look: Look {
                 color: self.color,
                 background: Background::Unknown,

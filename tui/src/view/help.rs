@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::put;
 use super::theme::Theme;
 use crate::app::commands::COMMANDS;
+use crate::app::keymap::Keymap;
 use crate::chat::glyph::width;
 use crate::chat::wrap::Wrapped;
 
@@ -25,19 +26,22 @@ const FOOT: [&str; 2] = [
 ];
 
 /// Rows of the help on a screen of `columns`.
-pub(crate) fn height(columns: u16) -> usize {
-    rows(columns).len()
+pub(crate) fn height(columns: u16, keymap: &Keymap) -> usize {
+    rows(columns, keymap).len()
 }
 
 /// A row: what is pressed, and what happens.
 type Row = (String, String);
 
-fn rows(columns: u16) -> Vec<Row> {
+fn rows(columns: u16, keymap: &Keymap) -> Vec<Row> {
     let mut rows = vec![
         ("Keys and commands".to_owned(), String::new()),
         Row::default(),
     ];
-    let usages: Vec<String> = COMMANDS.iter().map(|command| command.usage()).collect();
+    let usages: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| command.usage(keymap))
+        .collect();
     let left = left_column(columns, &usages);
     for (command, usage) in COMMANDS.iter().zip(usages) {
         // A usage that is wider than its column has a row for itself.
@@ -84,12 +88,15 @@ fn broken(text: &str, cells: usize) -> Vec<String> {
 }
 
 /// Draws the help from row `top` on over `area`.
-pub(super) fn draw(top: usize, theme: Theme, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(top: usize, keymap: &Keymap, theme: Theme, area: Rect, buffer: &mut Buffer) {
     for position in area.positions() {
         buffer[position].reset();
     }
-    let all = rows(area.width);
-    let usages: Vec<String> = COMMANDS.iter().map(|command| command.usage()).collect();
+    let all = rows(area.width, keymap);
+    let usages: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| command.usage(keymap))
+        .collect();
     let column = u16::try_from(left_column(area.width, &usages)).unwrap_or(0);
     for (row, (left, right)) in (0..area.height).zip(all.iter().skip(top)) {
         put(buffer, area, 0, row, left, theme.strong());

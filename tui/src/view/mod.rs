@@ -55,7 +55,7 @@ fn paint(state: &State, frame: &mut Frame<'_>) {
     if let Some(overlay) = &state.overlay {
         cursor = picker::draw(overlay, theme, areas.help, buffer);
     } else if let Some(top) = state.help {
-        help::draw(top, theme, areas.help, buffer);
+        help::draw(top, &state.setting.keymap, theme, areas.help, buffer);
         cursor = None;
     }
     if let Some(cursor) = cursor {

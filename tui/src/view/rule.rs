@@ -170,7 +170,7 @@ fn choices(state: &State, room: usize) -> String {
                 None => format!("{key} {what}"),
             })
             .collect(),
-        [only] => vec![only.usage(), only.help.to_owned()],
+        [only] => vec![only.usage(&state.setting.keymap), only.help.to_owned()],
         several => several.iter().map(|c| format!("/{}", c.names[0])).collect(),
     };
     let mut text = String::new();
