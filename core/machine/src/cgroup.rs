@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -90,6 +91,52 @@ fn quota_of(quota: u64, period: u64, source: PathBuf) -> Option<CpuQuota> {
     (quota > 0 && period > 0).then(|| CpuQuota {
         cpus: quota as f64 / period as f64,
         source,
+    })
+}
+
+/// CPU time used by everything in a control group with a quota.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupTime {
+    /// Since the group was made.
+    pub(crate) used: Duration,
+    /// The group's quota in CPUs.
+    pub(crate) cpus: f64,
+    /// The file that tells.
+    pub(crate) source: PathBuf,
+}
+
+/// The CPU time of the group whose quota is the tightest; `None` without a quota, or where the system
+/// does not tell.
+pub(crate) fn group_time(roots: &Roots) -> Option<GroupTime> {
+    let quota = cpu_quota(roots)?;
+    let dir = quota.source.parent()?;
+    let found = |source: PathBuf, used: Duration| GroupTime {
+        used,
+        cpus: quota.cpus,
+        source,
+    };
+    let unified = dir.join("cpu.stat");
+    if let Some(text) = read(&unified)
+        && let Some(us) = text
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "))
+    {
+        return Some(found(
+            unified,
+            Duration::from_micros(us.trim().parse().ok()?),
+        ));
+    }
+    // In version 1 accounting is a controller of its own, often mounted together with the quota's.
+    let beside = std::iter::once(dir.join("cpuacct.usage"));
+    let own = levels(roots, "cpuacct")
+        .into_iter()
+        .filter(|level| level.version == Version::One)
+        .map(|level| level.dir.join("cpuacct.usage"));
+    // Another hierarchy has other groups; the nearest to the process may hold less than the quota's
+    // does, but never something foreign.
+    beside.chain(own).find_map(|source| {
+        let used = read(&source)?.trim().parse().ok()?;
+        Some(found(source, Duration::from_nanos(used)))
     })
 }
 
@@ -262,6 +309,7 @@ fn customary_mounts(roots: &Roots) -> Vec<Mount> {
         mount(Version::Two, "", base.join("unified")),
         mount(Version::One, "cpu", base.join("cpu")),
         mount(Version::One, "cpu", base.join("cpu,cpuacct")),
+        mount(Version::One, "cpuacct", base.join("cpuacct")),
         mount(Version::One, "memory", base.join("memory")),
     ]
 }

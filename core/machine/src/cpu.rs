@@ -93,6 +93,11 @@ fn allowed(roots: &Roots, online: &BTreeSet<usize>) -> BTreeSet<usize> {
     }
 }
 
+/// The CPUs this process may run on; empty where the system does not tell.
+pub(crate) fn allowed_cpus(roots: &Roots) -> BTreeSet<usize> {
+    online(roots).map_or_else(BTreeSet::new, |online| allowed(roots, &online))
+}
+
 /// The CPUs this process may run on, one of every core first: hardware threads that share a core
 /// come last. Empty where the system does not tell.
 pub(crate) fn spread(roots: &Roots) -> Vec<usize> {

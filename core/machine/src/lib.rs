@@ -3,7 +3,8 @@
 //! [`Machine::detect`] reads the processor (model, instruction sets, cores, caches), the CPUs this
 //! process is allowed to run on, the CPU quota and memory limit of its control groups, and the
 //! memory. [`choose_threads`] turns that into a thread count and, when a request had to be lowered,
-//! into a sentence that says so. [`resident_bytes`] says what the process itself takes.
+//! into a sentence that says so. [`resident_bytes`] says what the process itself takes, and [`CpuWatch`]
+//! how much CPU time it and everybody else uses.
 //!
 //! On Linux everything comes from `/proc` and `/sys`; every reader takes its [`Roots`], so that a
 //! test can build a machine out of plain files. Elsewhere the `sysinfo` crate fills in what it
@@ -26,6 +27,7 @@ mod memory;
 mod process;
 mod roots;
 mod threads;
+mod usage;
 
 use serde::Serialize;
 
@@ -37,6 +39,7 @@ pub use memory::Memory;
 pub use process::{peak_resident_bytes, peak_resident_bytes_at, resident_bytes, resident_bytes_at};
 pub use roots::Roots;
 pub use threads::{ThreadChoice, choose_threads};
+pub use usage::{CpuUse, CpuWatch};
 
 /// The facts about this computer, as seen by this process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
