@@ -52,7 +52,10 @@ impl Chord {
         let ctrl = modifiers.contains(KeyModifiers::CONTROL);
         match code {
             KeyCode::Char(c) => Self {
-                code: KeyCode::Char(if ctrl { c.to_ascii_lowercase() } else { c }),
+                code: KeyCode::Char(match pair(c) {
+                    Some((small, _)) if ctrl => small,
+                    _ => c,
+                }),
                 modifiers: modifiers - KeyModifiers::SHIFT,
             },
             KeyCode::BackTab => Self {
@@ -117,26 +120,21 @@ fn modifier(word: &str) -> Option<KeyModifiers> {
 fn character(c: char, modifiers: KeyModifiers) -> Result<Chord, String> {
     let shift = modifiers.contains(KeyModifiers::SHIFT);
     let ctrl = modifiers.contains(KeyModifiers::CONTROL);
-    let (small, capital) = (one(c.to_lowercase()), one(c.to_uppercase()));
-    let code = match (shift, small, capital) {
+    let code = match pair(c) {
         _ if c.is_control() => return Err("this is a control character, not a key".to_owned()),
-        (true, _, _) if ctrl => {
+        _ if shift && ctrl => {
             return Err(format!(
                 "terminals do not tell Ctrl+Shift+{c} from Ctrl+{c}"
             ));
         }
-        (false, Some(small), Some(capital)) if small != capital && back(capital) == Some(small) => {
-            small
-        }
-        (true, Some(small), Some(capital)) if small != capital && back(capital) == Some(small) => {
-            capital
-        }
-        (true, _, _) => {
+        Some((small, _)) if !shift => small,
+        Some((_, capital)) => capital,
+        None if shift => {
             return Err(format!(
                 "write the character that Shift and {c} make, without shift+"
             ));
         }
-        (false, _, _) => c,
+        None => c,
     };
     Ok(Chord::new(KeyCode::Char(code), modifiers))
 }
@@ -146,8 +144,14 @@ fn one(mut characters: impl Iterator<Item = char>) -> Option<char> {
     characters.next().is_none().then_some(first)
 }
 
-fn back(capital: char) -> Option<char> {
-    one(capital.to_lowercase())
+/// Small and capital form of a letter that has just these two.
+fn pair(c: char) -> Option<(char, char)> {
+    let (small, capital) = (one(c.to_lowercase())?, one(c.to_uppercase())?);
+    let forms = small != capital
+        && (c == small || c == capital)
+        && one(capital.to_lowercase()) == Some(small)
+        && one(small.to_uppercase()) == Some(capital);
+    forms.then_some((small, capital))
 }
 
 fn named(word: &str) -> Result<KeyCode, String> {
@@ -204,21 +208,11 @@ impl fmt::Display for Chord {
         match self.code {
             KeyCode::Char(' ') => f.write_str("Space"),
             KeyCode::Char('+') => f.write_str("Plus"),
-            KeyCode::Char(c) => {
-                let (small, capital) = (one(c.to_lowercase()), one(c.to_uppercase()));
-                match (small, capital) {
-                    (Some(small), Some(capital))
-                        if small != capital && back(capital) == Some(small) =>
-                    {
-                        // Ctrl has no capitals.
-                        if c == capital && !self.modifiers.contains(KeyModifiers::CONTROL) {
-                            f.write_str("Shift+")?;
-                        }
-                        write!(f, "{capital}")
-                    }
-                    _ => write!(f, "{c}"),
-                }
-            }
+            KeyCode::Char(c) => match pair(c) {
+                Some((small, capital)) if c == small => write!(f, "{capital}"),
+                Some((_, capital)) => write!(f, "Shift+{capital}"),
+                None => write!(f, "{c}"),
+            },
             KeyCode::F(number) => write!(f, "F{number}"),
             code => match NAMED.iter().find(|(_, named, _)| *named == code) {
                 Some((name, _, _)) => f.write_str(name),
