@@ -145,7 +145,12 @@ pub(crate) fn memory_limit(roots: &Roots) -> Option<MemoryLimit> {
     let mut limits = Vec::new();
     for level in levels(roots, "memory") {
         match level.version {
-            Version::Two => limits.extend(limit_in(level.dir.join("memory.max"))),
+            // Beyond `memory.high` a group is slowed until it has given memory back: for a program
+            // that needs all of its memory at every token this is the limit.
+            Version::Two => {
+                limits.extend(limit_in(level.dir.join("memory.max")));
+                limits.extend(limit_in(level.dir.join("memory.high")));
+            }
             Version::One => {
                 limits.extend(limit_in(level.dir.join("memory.limit_in_bytes")));
                 limits.extend(hierarchical_limit(level.dir.join("memory.stat")));

@@ -14,6 +14,11 @@ pub(crate) struct Topology {
     pub(crate) physical_cores: usize,
     pub(crate) allowed_cpus: usize,
     pub(crate) allowed_cores: usize,
+    /// Distinct allowed cores of the fast kind, and of the slow one; `None` where all are alike or
+    /// only one kind is allowed.
+    pub(crate) kinds: Option<(usize, usize)>,
+    /// The first CPU that may be used, of the fast kind if there is one.
+    pub(crate) first_cpu: usize,
 }
 
 impl Topology {
@@ -22,13 +27,59 @@ impl Topology {
         let online = online(roots).unwrap_or_else(|| BTreeSet::from([0]));
         let allowed = allowed(roots, &online);
         let cores = Cores::read(roots, &online);
+        let slow = efficiency(roots, &online);
+        let fast_allowed: BTreeSet<usize> = allowed.difference(&slow).copied().collect();
+        let slow_allowed: BTreeSet<usize> = allowed.intersection(&slow).copied().collect();
+        let both = !fast_allowed.is_empty() && !slow_allowed.is_empty();
+        let first = fast_allowed.first().or(allowed.first());
         Self {
             logical_cpus: online.len(),
             physical_cores: cores.count(&online),
             allowed_cpus: allowed.len(),
             allowed_cores: cores.count(&allowed),
+            kinds: both.then(|| (cores.count(&fast_allowed), cores.count(&slow_allowed))),
+            first_cpu: first.copied().unwrap_or(0),
         }
     }
+}
+
+/// A core below this share of the fastest one's capacity, in percent, is of the slow kind. The small
+/// cores of ARM processors have 25 to 52, the middle ones of those with three kinds 75 and more.
+const SLOW_PERCENT: u64 = 60;
+
+/// The CPUs of `online` on cores made to save power; empty where all cores are alike.
+///
+/// Intel's processors with two kinds of cores list each kind's CPUs with its performance counters;
+/// ARM systems tell the capacity of every CPU (`Documentation/scheduler/sched-capacity.rst`).
+fn efficiency(roots: &Roots, online: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let of_kind = |kind: &str| {
+        let list = roots.read_sys(&format!("devices/{kind}/cpus"));
+        list.and_then(|text| parse_cpu_list(&text))
+            .unwrap_or_default()
+    };
+    let fast = of_kind("cpu_core");
+    if !fast.is_empty() {
+        let slow = of_kind("cpu_atom")
+            .into_iter()
+            .chain(of_kind("cpu_lowpower"));
+        let slow = slow.filter(|cpu| online.contains(cpu) && !fast.contains(cpu));
+        return slow.collect();
+    }
+    let capacity = |cpu: usize| {
+        let text = roots.read_sys(&format!("devices/system/cpu/cpu{cpu}/cpu_capacity"))?;
+        text.trim().parse::<u64>().ok().filter(|&value| value > 0)
+    };
+    let known: BTreeMap<usize, u64> = online
+        .iter()
+        .filter_map(|&cpu| Some((cpu, capacity(cpu)?)))
+        .collect();
+    let Some(&most) = known.values().max() else {
+        return BTreeSet::new();
+    };
+    let slow = known
+        .iter()
+        .filter(|(_, capacity)| capacity.saturating_mul(100) < most.saturating_mul(SLOW_PERCENT));
+    slow.map(|(&cpu, _)| cpu).collect()
 }
 
 /// Which core each CPU belongs to, under a name that is equal for CPUs of the same core.
@@ -98,19 +149,23 @@ pub(crate) fn allowed_cpus(roots: &Roots) -> BTreeSet<usize> {
     online(roots).map_or_else(BTreeSet::new, |online| allowed(roots, &online))
 }
 
-/// The CPUs this process may run on, one of every core first: hardware threads that share a core
-/// come last. Empty where the system does not tell.
+/// The CPUs this process may run on, one of every fast core first, then one of every slow core:
+/// hardware threads that share a core come last. Empty where the system does not tell.
 pub(crate) fn spread(roots: &Roots) -> Vec<usize> {
     let Some(online) = online(roots) else {
         return Vec::new();
     };
     let cores = Cores::read(roots, &online);
+    let slow = efficiency(roots, &online);
     let mut taken = BTreeSet::new();
-    let (mut first, rest): (Vec<usize>, Vec<usize>) = allowed(roots, &online)
+    let (first, rest): (Vec<usize>, Vec<usize>) = allowed(roots, &online)
         .into_iter()
         .partition(|cpu| cores.0.get(cpu).is_none_or(|core| taken.insert(core)));
-    first.extend(rest);
-    first
+    let (mut cpus, slower): (Vec<usize>, Vec<usize>) =
+        first.into_iter().partition(|cpu| !slow.contains(cpu));
+    cpus.extend(slower);
+    cpus.extend(rest);
+    cpus
 }
 
 /// CPUs that are online, from `/sys` or else from `/proc/cpuinfo`; `None` if neither tells.

@@ -2,9 +2,10 @@
 //!
 //! [`Machine::detect`] reads the processor (model, instruction sets, cores, caches), the CPUs this
 //! process is allowed to run on, the CPU quota and memory limit of its control groups, and the
-//! memory. [`choose_threads`] turns that into a thread count and, when a request had to be lowered,
-//! into a sentence that says so. [`resident_bytes`] says what the process itself takes, and [`CpuWatch`]
-//! how much CPU time it and everybody else uses.
+//! memory; besides the kinds of its cores, clock, temperature, battery and load. [`choose_threads`]
+//! turns that into a thread count and, when a request had to be lowered, into a sentence that says so.
+//! [`resident_bytes`] says what the process itself takes, [`CpuWatch`] how much CPU time it and everybody
+//! else uses, and [`EnergyMeter`] what the processor takes.
 //!
 //! On Linux everything comes from `/proc` and `/sys`; every reader takes its [`Roots`], so that a
 //! test can build a machine out of plain files. Elsewhere the `sysinfo` crate fills in what it
@@ -21,7 +22,11 @@ mod battery;
 mod cache;
 mod cgroup;
 mod cpu;
+mod energy;
+mod frequency;
+mod heat;
 mod isa;
+mod limits;
 mod load;
 mod memory;
 mod process;
@@ -34,7 +39,11 @@ use serde::Serialize;
 pub use battery::Battery;
 pub use cache::Cache;
 pub use cgroup::{CpuQuota, MemoryLimit};
+pub use energy::{EnergyMeter, NoEnergy};
+pub use frequency::Frequency;
+pub use heat::{Temperature, Throttling, temperature, temperature_at, throttling, throttling_at};
 pub use isa::features;
+pub use limits::{HugePages, Limits};
 pub use memory::Memory;
 pub use process::{peak_resident_bytes, peak_resident_bytes_at, resident_bytes, resident_bytes_at};
 pub use roots::Roots;
@@ -58,18 +67,29 @@ pub struct Machine {
     pub allowed_cpus: usize,
     /// Distinct cores among the allowed CPUs.
     pub allowed_cores: usize,
+    /// Allowed cores of the fast kind, where the processor has two kinds and both are allowed.
+    pub performance_cores: Option<usize>,
+    /// Allowed cores that are made to save power; no thread is started for them unless asked for.
+    pub efficiency_cores: usize,
     /// The tightest CPU quota on the way up the control groups, if there is one.
     pub cpu_quota: Option<CpuQuota>,
     /// The most threads that can run at the same time: the smaller of `allowed_cpus` and the
     /// quota rounded down, and at least 1. More than this is never started.
     pub usable_threads: usize,
-    /// Threads to use when nobody asked for a number: one per allowed core, within
-    /// `usable_threads`. The second hardware thread of a core adds no memory bandwidth.
+    /// Threads to use when nobody asked for a number: one per allowed core of the fast kind, within
+    /// `usable_threads`. The second hardware thread of a core adds no memory bandwidth, and a slow
+    /// core would make all others wait at the next barrier.
     pub default_threads: usize,
     /// Memory of the machine and the limit set on this process.
     pub memory: Memory,
     /// Data and unified caches, by level.
     pub caches: Vec<Cache>,
+    /// The clock of the processor.
+    pub frequency: Option<Frequency>,
+    /// How hot the processor was when it was looked at.
+    pub temperature: Option<Temperature>,
+    /// Whether heat has slowed the processor.
+    pub throttling: Throttling,
     /// The battery, if the machine has one.
     pub battery: Option<Battery>,
     /// Threads of all programs that ran or wanted to, on average over the last minute.
@@ -96,7 +116,9 @@ impl Machine {
         let cpu_quota = cgroup::cpu_quota(roots);
         let (usable_threads, default_threads) = threads::bounds(
             topology.allowed_cpus,
-            topology.allowed_cores,
+            topology
+                .kinds
+                .map_or(topology.allowed_cores, |(fast, _)| fast),
             cpu_quota.as_ref(),
         );
         Self {
@@ -107,11 +129,16 @@ impl Machine {
             physical_cores: topology.physical_cores,
             allowed_cpus: topology.allowed_cpus,
             allowed_cores: topology.allowed_cores,
+            performance_cores: topology.kinds.map(|(fast, _)| fast),
+            efficiency_cores: topology.kinds.map_or(0, |(_, slow)| slow),
             cpu_quota,
             usable_threads,
             default_threads,
             memory: Memory::read(roots),
             caches: cache::read(roots),
+            frequency: frequency::read(roots, topology.first_cpu),
+            temperature: temperature_at(roots),
+            throttling: throttling_at(roots),
             battery: battery::read(roots),
             load_average: load::average(roots),
         }
@@ -151,7 +178,13 @@ impl Machine {
             ("instruction sets", list_or_none(self.isa.iter().copied())),
             (
                 "cores",
-                format!("{} cores, {} CPUs", self.physical_cores, self.logical_cpus),
+                match self.performance_cores {
+                    Some(fast) => format!(
+                        "{} cores, {} CPUs; of those allowed {fast} fast and {} made to save power",
+                        self.physical_cores, self.logical_cpus, self.efficiency_cores
+                    ),
+                    None => format!("{} cores, {} CPUs", self.physical_cores, self.logical_cpus),
+                },
             ),
             (
                 "allowed",
@@ -165,10 +198,16 @@ impl Machine {
             ),
             (
                 "threads",
-                format!(
-                    "{} by default, at most {}",
-                    self.default_threads, self.usable_threads
-                ),
+                match self.efficiency_cores {
+                    0 => format!(
+                        "{} by default, at most {}",
+                        self.default_threads, self.usable_threads
+                    ),
+                    slow => format!(
+                        "{} by default, which leaves out {slow} cores made to save power; at most {}",
+                        self.default_threads, self.usable_threads
+                    ),
+                },
             ),
         ];
         lines.extend(self.memory.describe());
@@ -176,6 +215,12 @@ impl Machine {
             "caches",
             list_or_none(self.caches.iter().map(ToString::to_string)),
         ));
+        if let Some(frequency) = &self.frequency {
+            lines.push(("clock", frequency.to_string()));
+        }
+        if let Some(temperature) = &self.temperature {
+            lines.push(("temperature", temperature.to_string()));
+        }
         if let Some(battery) = &self.battery {
             lines.push(("battery", battery.to_string()));
         }

@@ -1,7 +1,7 @@
 //! Where the kernel's files are, and reading them with a bound.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 /// No file read here is longer, save `/proc/cpuinfo` on machines with thousands of CPUs; what is
@@ -65,13 +65,14 @@ impl Roots {
 
 /// Text of a file, at most [`READ_LIMIT`] bytes of it; bytes that are not UTF-8 are replaced.
 pub(crate) fn read(path: &Path) -> Option<String> {
+    try_read(path).ok()
+}
+
+/// [`read`] that says why there is nothing.
+pub(crate) fn try_read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(READ_LIMIT)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    File::open(path)?.take(READ_LIMIT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The value after `key` and a colon, in files made of `Key: value` lines.

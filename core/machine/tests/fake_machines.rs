@@ -5,82 +5,13 @@
     reason = "a helper that cannot build its files fails the test"
 )]
 
-use std::fs;
+mod fake;
 
+use fake::Fake;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use tritone_machine::{
-    Machine, Roots, choose_threads, peak_resident_bytes_at, resident_bytes_at, spread_cpus_at,
+    Machine, choose_threads, peak_resident_bytes_at, resident_bytes_at, spread_cpus_at,
 };
-
-/// A directory that stands for a machine; paths are written as on the machine.
-struct Fake {
-    dir: TempDir,
-}
-
-impl Fake {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
-        let path = self.dir.path().join(path.trim_start_matches('/'));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-        self
-    }
-
-    fn roots(&self) -> Roots {
-        Roots {
-            proc: self.dir.path().join("proc"),
-            sys: self.dir.path().join("sys"),
-        }
-    }
-
-    fn detect(&self) -> Machine {
-        Machine::detect_at(&self.roots())
-    }
-
-    /// `cores` cores with two threads each; CPU n and n + cores share a core.
-    fn with_cores(mut self, cores: usize) -> Self {
-        let base = "/sys/devices/system/cpu";
-        self = self.file(&format!("{base}/online"), format!("0-{}\n", 2 * cores - 1));
-        for cpu in 0..2 * cores {
-            let core = cpu % cores;
-            self = self.file(
-                &format!("{base}/cpu{cpu}/topology/thread_siblings_list"),
-                format!("{core},{}\n", core + cores),
-            );
-        }
-        self
-    }
-
-    fn unified(self, group: &str) -> Self {
-        self.file("/proc/self/cgroup", format!("0::{group}\n"))
-            .file(
-                "/proc/self/mountinfo",
-                "22 1 0:20 / /proc rw - proc proc rw\n\
-             29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
-            )
-    }
-
-    fn version_one(self, group: &str, mount_root: &str) -> Self {
-        self.file(
-            "/proc/self/cgroup",
-            format!("9:name=systemd:/\n4:memory:{group}\n1:cpu,cpuacct:{group}\n0::/\n"),
-        )
-        .file(
-            "/proc/self/mountinfo",
-            format!(
-                "32 31 0:29 {mount_root} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
-                 35 31 0:32 {mount_root} /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
-                 41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
-            ),
-        )
-    }
-}
 
 #[test]
 fn cores_and_cpus() {
@@ -329,110 +260,6 @@ fn caches_by_level() {
         [(1, 48 << 10, 1), (2, 1 << 20, 2), (3, 32 << 20, 1)]
     );
     assert_eq!(machine.caches[0].to_string(), "L1d 48 KiB x 1");
-}
-
-/// A supply under `/sys/class/power_supply`, by its files.
-fn supply(mut fake: Fake, name: &str, files: &[(&str, &str)]) -> Fake {
-    for (file, content) in files {
-        fake = fake.file(&format!("/sys/class/power_supply/{name}/{file}"), content);
-    }
-    fake
-}
-
-#[test]
-fn a_battery_is_in_use_when_nothing_else_is_connected() {
-    let laptop = |online: &str, status: &str| {
-        let fake = supply(
-            Fake::new(),
-            "BAT0",
-            &[
-                ("type", "Battery\n"),
-                ("status", status),
-                ("capacity", "64\n"),
-            ],
-        );
-        let fake = supply(fake, "AC", &[("type", "Mains\n"), ("online", online)]);
-        // A port that could charge and does not, and the battery of a mouse.
-        let fake = supply(fake, "ucsi0", &[("type", "USB\n"), ("online", "0\n")]);
-        supply(
-            fake,
-            "hidpp_battery_0",
-            &[
-                ("type", "Battery\n"),
-                ("scope", "Device\n"),
-                ("status", "Discharging\n"),
-                ("capacity", "5\n"),
-            ],
-        )
-        .detect()
-        .battery
-        .unwrap()
-    };
-    let away = laptop("0\n", "Discharging\n");
-    assert!(away.in_use);
-    assert_eq!(away.percent, Some(64));
-    assert_eq!(away.to_string(), "in use, 64 % full");
-    assert!(!laptop("1\n", "Charging\n").in_use);
-    assert!(!laptop("1\n", "Not charging\n").in_use);
-    // A charger too weak for the load is still a charger.
-    assert!(!laptop("1\n", "Discharging\n").in_use);
-}
-
-#[test]
-fn two_batteries_are_one() {
-    let cell = |now, full| {
-        [
-            ("type", "Battery"),
-            ("status", "Discharging"),
-            ("energy_now", now),
-            ("energy_full", full),
-            ("capacity", "99"),
-        ]
-    };
-    let fake = supply(Fake::new(), "BAT0", &cell("10000000", "20000000"));
-    let fake = supply(fake, "BAT1", &cell("0", "60000000"));
-    let battery = fake.detect().battery.unwrap();
-    assert!(battery.in_use, "no charger is listed");
-    assert_eq!(battery.percent, Some(12));
-    // An empty bay, and a desktop with a battery in its mouse, have none.
-    let bay = supply(
-        Fake::new(),
-        "BAT1",
-        &[("type", "Battery"), ("present", "0")],
-    );
-    assert_eq!(bay.detect().battery, None);
-    assert_eq!(Fake::new().detect().battery, None);
-}
-
-#[test]
-fn nonsense_about_a_battery_costs_the_value() {
-    let fake = supply(
-        Fake::new(),
-        "BAT0",
-        &[
-            ("type", "Battery"),
-            ("status", "\u{fffd}"),
-            ("capacity", "4000"),
-            ("energy_now", "18446744073709551615"),
-            ("energy_full", "0"),
-        ],
-    );
-    let battery = fake.detect().battery.unwrap();
-    assert!(!battery.in_use);
-    assert_eq!(battery.percent, None);
-    assert_eq!(battery.to_string(), "not in use, power is connected");
-}
-
-#[test]
-fn the_load_of_the_last_minute() {
-    let load = |text: &str| {
-        let fake = Fake::new().file("/proc/loadavg", text);
-        fake.detect().load_average
-    };
-    assert_eq!(load("1.58 0.80 0.50 2/345 6789\n"), Some(1.58));
-    for odd in ["", "x", "NaN 1 1", "-1 0 0", "inf 0 0"] {
-        assert_eq!(load(odd), None, "{odd:?}");
-    }
 }
 
 #[test]
