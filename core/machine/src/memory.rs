@@ -7,7 +7,7 @@ use crate::limits::{self, HugePages, Limits};
 use crate::roots::{Roots, kib_field};
 
 /// Memory in bytes; a field is `None` where the system does not tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Memory of the machine.
     pub total_bytes: Option<u64>,

@@ -690,8 +690,7 @@ mod tests {
         let mut setup = Setup::new(common).unwrap();
         setup.machine.memory = Memory {
             total_bytes: Some(memory),
-            available_bytes: None,
-            limit: None,
+            ..Memory::default()
         };
         setup
     }
