@@ -25,6 +25,8 @@ mod inspect;
 mod kernels;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/profile.rs"]
+mod profile;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/pull.rs"]

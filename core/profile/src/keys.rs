@@ -1,5 +1,6 @@
 //! The settings of a profile: names, ranges, environment variables.
 
+use serde::Serialize;
 use toml::Value;
 
 use crate::schema::{Head, KvType, Priority};
@@ -13,6 +14,33 @@ pub struct Key {
     pub kind: Kind,
     /// Environment variable that sets it, if any.
     pub env: Option<&'static str>,
+    /// When a change of it holds in a running program.
+    pub applies: Applies,
+    /// One sentence about it.
+    pub help: &'static str,
+}
+
+/// When a changed setting holds in a running program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applies {
+    /// At once.
+    AtOnce,
+    /// When the model is loaded again; the conversation stays.
+    Reload,
+    /// When a server starts; a conversation does not use it.
+    Server,
+}
+
+impl Applies {
+    /// For people: `at once`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at once",
+            Self::Reload => "loads the model again",
+            Self::Server => "for servers only",
+        }
+    }
 }
 
 /// The possible values of a setting; bounds are inclusive.
@@ -60,111 +88,197 @@ const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
 
-const fn key(name: &'static str, kind: Kind, env: Option<&'static str>) -> Key {
-    Key { name, kind, env }
-}
-
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// 64 TiB in MiB.
 const MAX_MEMORY_MB: i64 = 64 << 20;
 
 /// Every setting, in the order in which they are explained.
 pub const KEYS: &[Key] = &[
-    key("name", Kind::Text { min: 1, max: 64 }, None),
-    key("description", Kind::Text { min: 0, max: 300 }, None),
-    key("threads", whole(1, 1024), Some("TRITONE_THREADS")),
-    key(
-        "memory_mb",
-        whole(64, MAX_MEMORY_MB),
-        Some("TRITONE_MEMORY_MB"),
-    ),
-    key(
-        "priority",
-        Kind::Word(Priority::WORDS),
-        Some("TRITONE_PRIORITY"),
-    ),
-    key("batch", whole(1, 4096), Some("TRITONE_BATCH")),
-    key("context", whole(16, 1 << 20), Some("TRITONE_CTX")),
-    key(
-        "kv_type",
-        Kind::Word(KvType::WORDS),
-        Some("TRITONE_KV_TYPE"),
-    ),
-    key("head", Kind::Word(Head::WORDS), Some("TRITONE_HEAD")),
-    key(
-        "kernel",
-        Kind::Text { min: 1, max: 64 },
-        Some("TRITONE_KERNEL"),
-    ),
-    key(
-        "pack_cache",
-        Kind::Text { min: 1, max: 4096 },
-        Some("TRITONE_PACK_CACHE"),
-    ),
-    key("mlock", Kind::Switch, Some("TRITONE_MLOCK")),
-    key(
-        "prefill_chunk",
-        whole(1, 65536),
-        Some("TRITONE_PREFILL_CHUNK"),
-    ),
-    key(
-        "inter_token_target_ms",
-        whole(1, 60_000),
-        Some("TRITONE_INTER_TOKEN_TARGET_MS"),
-    ),
-    key(
-        "admission.queue_max",
-        whole(0, 1 << 20),
-        Some("TRITONE_QUEUE_MAX"),
-    ),
-    key(
-        "admission.queued_tokens_max",
-        whole(16, 1 << 40),
-        Some("TRITONE_QUEUED_TOKENS_MAX"),
-    ),
-    key(
-        "admission.max_output_tokens",
-        whole(1, 1 << 20),
-        Some("TRITONE_MAX_OUTPUT_TOKENS"),
-    ),
-    key(
-        "admission.queue_timeout_ms",
-        whole(1, DAY_MS),
-        Some("TRITONE_QUEUE_TIMEOUT_MS"),
-    ),
-    key(
-        "alerts.memory_mb",
-        whole(1, MAX_MEMORY_MB),
-        Some("TRITONE_ALERT_MEMORY_MB"),
-    ),
-    key(
-        "alerts.cpu_percent",
-        number(0.0, 100.0),
-        Some("TRITONE_ALERT_CPU_PERCENT"),
-    ),
-    key(
-        "alerts.min_tokens_per_second",
-        number(0.0, 1e6),
-        Some("TRITONE_ALERT_MIN_TOKENS_PER_SECOND"),
-    ),
-    key(
-        "alerts.error_rate_percent",
-        number(0.0, 100.0),
-        Some("TRITONE_ALERT_ERROR_RATE_PERCENT"),
-    ),
-    key(
-        "alerts.latency_ms",
-        whole(1, DAY_MS),
-        Some("TRITONE_ALERT_LATENCY_MS"),
-    ),
-    key(
-        "tips",
-        Kind::Texts {
+    Key {
+        name: "name",
+        kind: Kind::Text { min: 1, max: 64 },
+        env: None,
+        applies: Applies::AtOnce,
+        help: "Name shown in the status line.",
+    },
+    Key {
+        name: "description",
+        kind: Kind::Text { min: 0, max: 300 },
+        env: None,
+        applies: Applies::AtOnce,
+        help: "One sentence about the profile.",
+    },
+    Key {
+        name: "threads",
+        kind: whole(1, 1024),
+        env: Some("TRITONE_THREADS"),
+        applies: Applies::Reload,
+        help: "Worker threads; more than the CPU quota allows are lowered to it, and that is said.",
+    },
+    Key {
+        name: "memory_mb",
+        kind: whole(64, MAX_MEMORY_MB),
+        env: Some("TRITONE_MEMORY_MB"),
+        applies: Applies::Reload,
+        help: "Limit on the resident memory of the process, in MiB; what does not fit is refused before loading.",
+    },
+    Key {
+        name: "priority",
+        kind: Kind::Word(Priority::WORDS),
+        env: Some("TRITONE_PRIORITY"),
+        applies: Applies::AtOnce,
+        help: "What to favour: a quick answer, work per watt, total speed, or steady service for many.",
+    },
+    Key {
+        name: "batch",
+        kind: whole(1, 4096),
+        env: Some("TRITONE_BATCH"),
+        applies: Applies::Server,
+        help: "Sequences decoded together; left out, max(1, (memory_mb - 400) / 50).",
+    },
+    Key {
+        name: "context",
+        kind: whole(16, 1 << 20),
+        env: Some("TRITONE_CTX"),
+        applies: Applies::Reload,
+        help: "Longest context of one sequence, in tokens; models with a shorter window use theirs.",
+    },
+    Key {
+        name: "kv_type",
+        kind: Kind::Word(KvType::WORDS),
+        env: Some("TRITONE_KV_TYPE"),
+        applies: Applies::Reload,
+        help: "Element type of the KV cache: q8 takes half the memory of f16 and changes answers slightly, f32 takes twice.",
+    },
+    Key {
+        name: "head",
+        kind: Kind::Word(Head::WORDS),
+        env: Some("TRITONE_HEAD"),
+        applies: Applies::Reload,
+        help: "Element type of the output head: f16 is the reference, smaller types read less memory per token; auto is ternary where the model stores it so, else f16.",
+    },
+    Key {
+        name: "kernel",
+        kind: Kind::Text { min: 1, max: 64 },
+        env: Some("TRITONE_KERNEL"),
+        applies: Applies::AtOnce,
+        help: "Kernel to prefer by name, or auto for the best one this processor can run.",
+    },
+    Key {
+        name: "pack_cache",
+        kind: Kind::Text { min: 1, max: 4096 },
+        env: Some("TRITONE_PACK_CACHE"),
+        applies: Applies::Reload,
+        help: "Where packed weights are kept for the next start: auto, off, or a directory.",
+    },
+    Key {
+        name: "mlock",
+        kind: Kind::Switch,
+        env: Some("TRITONE_MLOCK"),
+        applies: Applies::Reload,
+        help: "Lock weights, head and KV cache into memory, so that they are never swapped out.",
+    },
+    Key {
+        name: "prefill_chunk",
+        kind: whole(1, 65536),
+        env: Some("TRITONE_PREFILL_CHUNK"),
+        applies: Applies::Reload,
+        help: "Prompt tokens worked through between two decode steps.",
+    },
+    Key {
+        name: "inter_token_target_ms",
+        kind: whole(1, 60_000),
+        env: Some("TRITONE_INTER_TOKEN_TARGET_MS"),
+        applies: Applies::Reload,
+        help: "Time between two tokens of a running answer that prefill should not exceed, in milliseconds.",
+    },
+    Key {
+        name: "admission.queue_max",
+        kind: whole(0, 1 << 20),
+        env: Some("TRITONE_QUEUE_MAX"),
+        applies: Applies::Server,
+        help: "Requests that may wait.",
+    },
+    Key {
+        name: "admission.queued_tokens_max",
+        kind: whole(16, 1 << 40),
+        env: Some("TRITONE_QUEUED_TOKENS_MAX"),
+        applies: Applies::Server,
+        help: "Prompt and answer tokens that all waiting requests together may ask for.",
+    },
+    Key {
+        name: "admission.max_output_tokens",
+        kind: whole(1, 1 << 20),
+        env: Some("TRITONE_MAX_OUTPUT_TOKENS"),
+        applies: Applies::Server,
+        help: "Longest answer of one request, in tokens.",
+    },
+    Key {
+        name: "admission.queue_timeout_ms",
+        kind: whole(1, DAY_MS),
+        env: Some("TRITONE_QUEUE_TIMEOUT_MS"),
+        applies: Applies::Server,
+        help: "Longest wait in the queue, in milliseconds.",
+    },
+    Key {
+        name: "monitor.interval_ms",
+        kind: whole(100, 60 * 60 * 1000),
+        env: Some("TRITONE_MONITOR_INTERVAL_MS"),
+        applies: Applies::AtOnce,
+        help: "Time between two samples of the monitor, in milliseconds.",
+    },
+    Key {
+        name: "alerts.memory_mb",
+        kind: whole(1, MAX_MEMORY_MB),
+        env: Some("TRITONE_ALERT_MEMORY_MB"),
+        applies: Applies::AtOnce,
+        help: "Alert when resident memory is above this many MiB.",
+    },
+    Key {
+        name: "alerts.memory_percent",
+        kind: number(0.0, 100.0),
+        env: Some("TRITONE_ALERT_MEMORY_PERCENT"),
+        applies: Applies::AtOnce,
+        help: "Alert when resident memory is above this percentage of memory_mb.",
+    },
+    Key {
+        name: "alerts.cpu_percent",
+        kind: number(0.0, 100.0),
+        env: Some("TRITONE_ALERT_CPU_PERCENT"),
+        applies: Applies::AtOnce,
+        help: "Alert when CPU use of the allowed processors is above this percentage.",
+    },
+    Key {
+        name: "alerts.min_tokens_per_second",
+        kind: number(0.0, 1e6),
+        env: Some("TRITONE_ALERT_MIN_TOKENS_PER_SECOND"),
+        applies: Applies::AtOnce,
+        help: "Alert when an answer is decoded at fewer tokens per second.",
+    },
+    Key {
+        name: "alerts.error_rate_percent",
+        kind: number(0.0, 100.0),
+        env: Some("TRITONE_ALERT_ERROR_RATE_PERCENT"),
+        applies: Applies::AtOnce,
+        help: "Alert when more than this percentage of requests fail.",
+    },
+    Key {
+        name: "alerts.latency_ms",
+        kind: whole(1, DAY_MS),
+        env: Some("TRITONE_ALERT_LATENCY_MS"),
+        applies: Applies::AtOnce,
+        help: "Alert when the first token takes longer, in milliseconds.",
+    },
+    Key {
+        name: "tips",
+        kind: Kind::Texts {
             count: 32,
             max: 300,
         },
-        None,
-    ),
+        env: None,
+        applies: Applies::AtOnce,
+        help: "Advice shown with the profile.",
+    },
 ];
 
 /// The setting of that name.

@@ -1,12 +1,14 @@
 //! Deployment profiles: how much of the machine to use, what for, and where each value came from.
 //!
-//! A [`Profile`] is put together from layers, each overriding the one before: a preset (or a profile
-//! file on top of a preset), the user's file, the project's file, the environment, and flags of the
-//! command line. [`resolve`] does so and keeps, for every value, its [`Origin`] and what it
-//! replaced. [`auto_select`] picks a preset for a machine when nobody named one.
+//! A [`Profile`] is put together from layers, each overriding the one before: a preset, profiles of
+//! the user's own that stand on it (and on each other), the user's file, the project's file, the
+//! environment, and flags of the command line. [`resolve`] does so and keeps, for every value, its
+//! [`Origin`] and what it replaced. [`select`] picks a preset for a [`Situation`] when nobody named
+//! one, and explains itself.
 //!
-//! Profiles are TOML; [`KEYS`] lists every setting with its range and its environment variable.
-//! Any input that is not a profile is refused with the line, what was found and what is possible.
+//! Profiles are TOML; [`KEYS`] lists every setting with its range, its environment variable and what
+//! it is for; [`json_schema`] is made of it. Any input that is not a profile is refused with all its
+//! mistakes: the line, what was found and what is possible.
 //!
 //! ```
 //! use tritone_profile::{Layers, resolve};
@@ -20,22 +22,37 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
+mod bottom;
+mod change;
 mod error;
+mod json;
 mod keys;
+mod mistake;
 mod nearest;
 mod origin;
 mod parse;
 mod preset;
 mod resolve;
 mod schema;
+mod select;
 mod source;
 mod stack;
+mod user;
+mod write;
 
-pub use error::ProfileError;
-pub use keys::{KEYS, Key, Kind};
+pub use change::{Change, changes};
+pub use error::{Mistakes, ProfileError};
+pub use json::json_schema;
+pub use keys::{Applies, KEYS, Key, Kind};
+pub use mistake::Mistake;
 pub use nearest::nearest;
 pub use origin::{FileKind, Origin};
-pub use preset::{DEFAULT_PRESET, PRESETS, Preset, auto_select};
-pub use resolve::{Entry, FlagSetting, Layers, Resolved, resolve};
-pub use schema::{Admission, Alerts, Head, KvType, Priority, Profile, default_batch};
-pub use source::{MAX_FILE_BYTES, process_environment, project_file_path, user_file_path};
+pub use preset::{DEFAULT_PRESET, PRESETS, Preset};
+pub use resolve::{Entry, FlagSetting, Layers, Resolved, check, check_text, resolve};
+pub use schema::{Admission, Alerts, Head, KvType, Monitor, Priority, Profile, default_batch};
+pub use select::{Battery, Fact, Selection, Situation, Vectors, select};
+pub use source::{
+    MAX_FILE_BYTES, process_environment, profiles_dir_path, project_file_path, user_file_path,
+};
+pub use user::{UserProfile, name_fault, user_profiles};

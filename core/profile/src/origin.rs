@@ -10,8 +10,10 @@ use serde::{Serialize, Serializer};
 pub enum FileKind {
     /// Compiled in.
     Preset,
-    /// Named by the user for this run.
+    /// Named by the user for this run, by its path.
     Profile,
+    /// Kept in the user's directory of profiles, and used by name.
+    Named,
     /// The user's own settings.
     User,
     /// The settings of the directory the program runs in.
@@ -23,6 +25,7 @@ impl fmt::Display for FileKind {
         f.write_str(match self {
             Self::Preset => "preset",
             Self::Profile => "profile file",
+            Self::Named => "user profile",
             Self::User => "user file",
             Self::Project => "project file",
         })
@@ -50,6 +53,8 @@ pub enum Origin {
     Flag(String),
     /// Computed, from what is said here.
     Derived(String),
+    /// Chosen for this machine as it is now, for the reason said here.
+    Automatic(String),
 }
 
 impl fmt::Display for Origin {
@@ -60,6 +65,7 @@ impl fmt::Display for Origin {
             Self::Environment(variable) => write!(f, "environment {variable}"),
             Self::Flag(flag) => write!(f, "flag {flag}"),
             Self::Derived(from) => write!(f, "derived: {from}"),
+            Self::Automatic(why) => write!(f, "automatic: {why}"),
         }
     }
 }

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{ProfileError, shown};
+use crate::bottom::{self, Start};
+use crate::error::ProfileError;
 use crate::keys::KEYS;
-use crate::nearest::nearest;
 use crate::origin::{FileKind, Origin};
 use crate::parse;
-use crate::preset::{self, DEFAULT_PRESET, PRESETS, Preset};
+use crate::preset::Preset;
 use crate::schema::Profile;
+use crate::select::Selection;
 use crate::source::{self, Setting, Source};
-use crate::stack::Stack;
+use crate::stack::{Identity, Stack};
 
 /// Environment variable that names a profile, like `--profile`.
 const PROFILE_VARIABLE: &str = "TRITONE_PROFILE";
@@ -30,9 +31,12 @@ pub struct FlagSetting {
 
 /// What may override the preset, in increasing order.
 pub struct Layers<'e> {
-    /// Preset and reason for when nothing names one, usually from
-    /// [`auto_select`](crate::auto_select); [`DEFAULT_PRESET`] if `None`.
-    pub auto: Option<(&'static str, String)>,
+    /// What to take when nothing names a preset, from [`select`](crate::select);
+    /// [`DEFAULT_PRESET`](crate::DEFAULT_PRESET) if `None`.
+    pub auto: Option<Selection>,
+    /// Where user profiles are, see [`profiles_dir_path`](crate::profiles_dir_path); it need not
+    /// exist.
+    pub profiles_dir: Option<PathBuf>,
     /// The user's file, see [`user_file_path`](crate::user_file_path); it need not exist.
     pub user_file: Option<PathBuf>,
     /// The project's file, see [`project_file_path`](crate::project_file_path); it need not exist.
@@ -49,6 +53,7 @@ impl Layers<'static> {
     pub fn none() -> Self {
         Self {
             auto: None,
+            profiles_dir: None,
             user_file: None,
             project_file: None,
             env: &|_| None,
@@ -86,6 +91,8 @@ pub struct Resolved {
     pub(crate) profile: Profile,
     pub(crate) preset: &'static str,
     pub(crate) chosen: String,
+    pub(crate) lineage: Vec<String>,
+    pub(crate) automatic: bool,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -110,6 +117,16 @@ impl Resolved {
         &self.chosen
     }
 
+    /// The preset and the profile files above it, by name, the lowest first.
+    pub fn lineage(&self) -> &[String] {
+        &self.lineage
+    }
+
+    /// Whether nobody named a profile, so that one was chosen for the machine.
+    pub fn is_automatic(&self) -> bool {
+        self.automatic
+    }
+
     /// Every setting with its value and origin, in the order of [`KEYS`].
     pub fn origins(&self) -> &[Entry] {
         &self.entries
@@ -121,18 +138,19 @@ impl Resolved {
     }
 }
 
-/// Puts the profile together: preset < profile file < user file < project file < environment <
-/// flags.
+/// Puts the profile together: preset < automatic < user profiles < profile file < user file <
+/// project file < environment < flags.
 ///
-/// `asked` is what the user gave to `--profile`: a preset's name, or a path (anything that ends in
-/// `.toml` or has a slash). Without it the variable `TRITONE_PROFILE` counts, then `base` in the
-/// project's or the user's file, then [`Layers::auto`]. A profile file stands on the preset that its
-/// `base` names.
+/// `asked` is what the user gave to `--profile`: a preset's or user profile's name, or a path
+/// (anything that ends in `.toml` or has a slash). Without it the variable `TRITONE_PROFILE` counts,
+/// then `base` in the project's or the user's file, then [`Layers::auto`]. A profile file stands on
+/// the preset or user profile that its `base` names.
 ///
 /// # Errors
 ///
-/// An unknown name, a file that cannot be read or parsed, an unknown setting, or a value out of its
-/// range; user and project files that do not exist are no error.
+/// An unknown name, profiles that stand on each other in a circle, a file that cannot be read or
+/// parsed, an unknown setting, or a value out of its range; user and project files that do not exist
+/// are no error.
 pub fn resolve(asked: Option<&str>, layers: &Layers<'_>) -> Result<Resolved, ProfileError> {
     let user = source::read_optional(FileKind::User, layers.user_file.as_deref())?;
     let project = source::read_optional(FileKind::Project, layers.project_file.as_deref())?;
@@ -142,85 +160,82 @@ pub fn resolve(asked: Option<&str>, layers: &Layers<'_>) -> Result<Resolved, Pro
         (None, Some(name)) => Some((name.trim(), format!("environment {PROFILE_VARIABLE}"))),
         (None, None) => None,
     };
-
-    let mut file = Source::default();
-    let mut file_path = None;
-    let (preset, chosen) = match asked {
-        Some((name, from)) if !is_path(name) => {
-            (named(name, &from)?, format!("asked for by {from}"))
-        }
-        Some((path, from)) => {
-            let path = Path::new(path);
-            file = source::read_file(FileKind::Profile, path)?;
-            file_path = Some(path);
-            match base_of(&file)? {
-                Some(base) => base,
-                None => {
-                    let (preset, reason) = automatic(layers)?;
-                    let path = path.display();
-                    (preset, format!("{path} ({from}) names no base; {reason}"))
-                }
-            }
-        }
-        None => match (base_of(&project)?, base_of(&user)?) {
-            (Some(base), _) | (None, Some(base)) => base,
-            (None, None) => automatic(layers)?,
+    let start = match asked {
+        Some((path, from)) if is_path(path) => Start::Path(Path::new(path), from),
+        Some((name, from)) => Start::Name(name, from),
+        None => match project.base.as_ref().or(user.base.as_ref()) {
+            Some(base) => Start::Base(base.clone()),
+            None => Start::Nowhere,
         },
     };
+    let bottom = bottom::find(start, layers)?;
 
     let mut stack = Stack::new();
-    stack.put_all(preset_settings(preset)?);
-    if let Some(path) = file_path {
-        stack.put_all(identity(path, preset)?);
+    stack.put_all(preset_settings(bottom.preset)?);
+    if let Some((key, value, why)) = bottom.automatic.and_then(Selection::settings) {
+        let setting = source::from_flag(key, key, &value)?;
+        stack.put(Setting {
+            origin: Origin::Automatic(why),
+            ..setting
+        });
     }
-    for layer in [file, user, project] {
+    let mut lineage = vec![bottom.preset.name.to_owned()];
+    let automatic = bottom.automatic.is_some() && bottom.floors.is_empty();
+    for floor in bottom.floors {
+        let base = lineage.last().map_or(bottom.preset.name, String::as_str);
+        stack.put_all(identity(&floor.name, base)?);
+        stack.put_all(floor.source.settings);
+        lineage.push(floor.name);
+    }
+    for layer in [user, project] {
         stack.put_all(layer.settings);
     }
     for key in KEYS {
         if let Some(variable) = key.env
             && let Some(text) = (layers.env)(variable).filter(|text| !text.trim().is_empty())
         {
-            stack.put(source::from_text(
-                key,
-                &text,
-                Origin::Environment(variable),
-            )?);
+            let origin = Origin::Environment(variable);
+            stack.put(source::from_text(key, &text, origin)?);
         }
     }
     for flag in &layers.flags {
         stack.put(source::from_flag(&flag.flag, &flag.key, &flag.value)?);
     }
-    stack.finish(preset, chosen)
+    stack.finish(Identity {
+        preset: bottom.preset.name,
+        chosen: bottom.chosen,
+        lineage,
+        automatic,
+    })
+}
+
+/// Checks one file without the layers around it: that it can be read, and that its base can be found.
+///
+/// # Errors
+///
+/// All that is wrong in the file.
+pub fn check(kind: FileKind, path: &Path, layers: &Layers<'_>) -> Result<(), ProfileError> {
+    check_base(source::read_file(kind, path)?, layers)
+}
+
+/// Checks the text of a user profile that will be called `path`, as [`check`] does.
+///
+/// # Errors
+///
+/// All that is wrong in the text.
+pub fn check_text(path: &Path, text: &[u8], layers: &Layers<'_>) -> Result<(), ProfileError> {
+    check_base(parse::parse(FileKind::Named, path, text)?, layers)
+}
+
+fn check_base(source: Source, layers: &Layers<'_>) -> Result<(), ProfileError> {
+    match source.base {
+        Some(base) => bottom::find(Start::Base(base), layers).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 fn is_path(name: &str) -> bool {
     name.ends_with(".toml") || name.contains(['/', '\\'])
-}
-
-fn named(name: &str, from: &str) -> Result<&'static Preset, ProfileError> {
-    preset::find(name).ok_or_else(|| ProfileError::UnknownProfile {
-        name: shown(name),
-        from: from.to_owned(),
-        nearest: nearest(name, PRESETS.iter().map(|preset| preset.name)),
-    })
-}
-
-/// The preset that a file's `base` names, and the reason to take it.
-fn base_of(source: &Source) -> Result<Option<(&'static Preset, String)>, ProfileError> {
-    let Some((name, origin)) = &source.base else {
-        return Ok(None);
-    };
-    let preset = named(name, &origin.to_string())?;
-    Ok(Some((preset, format!("named as base by {origin}"))))
-}
-
-fn automatic(layers: &Layers<'_>) -> Result<(&'static Preset, String), ProfileError> {
-    let default = (
-        DEFAULT_PRESET,
-        "the default, as nothing names a profile".to_owned(),
-    );
-    let (name, reason) = layers.auto.clone().unwrap_or(default);
-    Ok((named(name, "automatic selection")?, reason))
 }
 
 fn preset_settings(preset: &Preset) -> Result<Vec<Setting>, ProfileError> {
@@ -237,10 +252,9 @@ fn preset_settings(preset: &Preset) -> Result<Vec<Setting>, ProfileError> {
         .collect())
 }
 
-/// A profile file is not the preset under it, so it does not keep the preset's name and sentence.
-fn identity(path: &Path, preset: &Preset) -> Result<[Setting; 2], ProfileError> {
-    let name = source::name_from_path(path);
-    let description = format!("A profile of your own, based on {}.", preset.name);
+/// A profile file is not the profile under it, so it does not keep that one's name and sentence.
+fn identity(name: &str, base: &str) -> Result<[Setting; 2], ProfileError> {
+    let description = format!("A profile of your own, based on {base}.");
     let setting = |key: &str, text: &str, from: &str| {
         source::from_flag(from, key, text).map(|setting| Setting {
             origin: Origin::Derived(from.to_owned()),
@@ -248,7 +262,7 @@ fn identity(path: &Path, preset: &Preset) -> Result<[Setting; 2], ProfileError> 
         })
     };
     Ok([
-        setting("name", &name, "name of the profile file")?,
+        setting("name", name, "name of the profile file")?,
         setting("description", &description, "base of the profile file")?,
     ])
 }

@@ -40,6 +40,8 @@ pub struct Profile {
     pub tips: Vec<String>,
     /// What the server takes on.
     pub admission: Admission,
+    /// What the monitor does.
+    pub monitor: Monitor,
     /// When the monitor raises an alert.
     pub alerts: Alerts,
 }
@@ -65,12 +67,22 @@ pub struct Admission {
     pub queue_timeout_ms: u64,
 }
 
+/// What the monitor does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    /// Time between two samples, in ms.
+    pub interval_ms: u64,
+}
+
 /// Thresholds beyond which the monitor raises an alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
     /// Resident memory, in MiB.
     pub memory_mb: u64,
+    /// Resident memory, in percent of the limit.
+    pub memory_percent: f64,
     /// CPU use of the allowed processors, in percent.
     pub cpu_percent: f64,
     /// Decode speed in tokens per second; the alert is for less than this.

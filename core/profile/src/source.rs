@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use crate::advice;
 use crate::error::{ProfileError, shown};
 use crate::keys::{self, KEYS, Key, Kind};
+use crate::mistake::FileText;
 use crate::nearest::nearest;
 use crate::origin::{FileKind, Origin};
 use crate::parse::parse;
@@ -26,9 +29,24 @@ pub(crate) struct Setting {
 /// What one file says.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    /// The preset it builds on, and where that is said.
-    pub(crate) base: Option<(String, Origin)>,
+    /// The profile it builds on.
+    pub(crate) base: Option<Base>,
     pub(crate) settings: Vec<Setting>,
+}
+
+/// The profile that a file names as its base, and where it does.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    pub(crate) name: String,
+    pub(crate) file: FileText,
+    pub(crate) span: Range<usize>,
+}
+
+impl Base {
+    /// For people: `user file profile.toml, line 2`.
+    pub(crate) fn place(&self) -> String {
+        self.file.origin(self.span.start).to_string()
+    }
 }
 
 /// `$XDG_CONFIG_HOME/tritone/profile.toml`, or `~/.config/tritone/profile.toml`.
@@ -36,13 +54,23 @@ pub(crate) struct Source {
 /// `None` if neither `XDG_CONFIG_HOME` nor `HOME` is an absolute path (XDG Base Directory
 /// Specification: relative ones are to be ignored).
 pub fn user_file_path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    Some(config_dir(env)?.join("profile.toml"))
+}
+
+/// `$XDG_CONFIG_HOME/tritone/profiles`, or `~/.config/tritone/profiles`: every `NAME.toml` in it is
+/// the user profile NAME. `None` as for [`user_file_path`].
+pub fn profiles_dir_path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    Some(config_dir(env)?.join("profiles"))
+}
+
+fn config_dir(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let absolute = |name| {
         env(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
     let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
-    Some(config.join("tritone").join("profile.toml"))
+    Some(config.join("tritone"))
 }
 
 /// `tritone.toml` in `dir`; its `[profile]` table is the project's layer.
@@ -94,26 +122,18 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// The error for a setting that does not exist in a place where `possible` do.
 pub(crate) fn unknown(origin: Origin, key: &str, possible: Vec<&'static str>) -> ProfileError {
-    // A setting may also have been written into the wrong table.
-    let nearest = nearest(key, possible.iter().copied())
-        .or_else(|| nearest(key.rsplit_once('.')?.1, KEYS.iter().map(|key| key.name)));
     ProfileError::UnknownKey {
         origin,
         key: shown(key),
-        nearest,
+        nearest: nearest_key(key, &possible),
         possible,
     }
 }
 
-/// The error for a value that is not of the setting's kind.
-pub(crate) fn refused(key: &Key, origin: Origin, found: String) -> ProfileError {
-    let expected = key.kind.expected();
-    ProfileError::Value {
-        origin,
-        key: key.name.to_owned(),
-        found,
-        expected,
-    }
+/// The setting that was probably meant; it may also have been written into the wrong table.
+pub(crate) fn nearest_key(key: &str, possible: &[&'static str]) -> Option<&'static str> {
+    nearest(key, possible.iter().copied())
+        .or_else(|| nearest(key.rsplit_once('.')?.1, KEYS.iter().map(|key| key.name)))
 }
 
 /// The setting that text from the environment or a flag makes.
@@ -124,7 +144,13 @@ pub(crate) fn from_text(
 ) -> Result<Setting, ProfileError> {
     match key.kind.accept(key.kind.read(text)) {
         Some(value) => Ok(Setting { key, value, origin }),
-        None => Err(refused(key, origin, format!("\"{}\"", shown(text)))),
+        None => Err(ProfileError::Value {
+            origin,
+            key: key.name.to_owned(),
+            found: format!("\"{}\"", shown(text)),
+            expected: key.kind.expected(),
+            advice: advice::for_value(key, &key.kind.read(text)),
+        }),
     }
 }
 
@@ -151,4 +177,19 @@ pub(crate) fn name_from_path(path: &Path) -> String {
         kind.accept(Value::String(name.clone())).is_some()
     };
     stem.filter(possible).unwrap_or_else(|| "custom".to_owned())
+}
+
+/// `text` in lines of at most `width` characters; longer words stay whole.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

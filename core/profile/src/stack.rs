@@ -5,10 +5,17 @@ use toml::{Table, Value};
 use crate::error::ProfileError;
 use crate::keys::{KEYS, Key};
 use crate::origin::Origin;
-use crate::preset::Preset;
 use crate::resolve::{Entry, Resolved};
 use crate::schema::default_batch;
 use crate::source::{self, Setting};
+
+/// What is known of a profile besides its values.
+pub(crate) struct Identity {
+    pub(crate) preset: &'static str,
+    pub(crate) chosen: String,
+    pub(crate) lineage: Vec<String>,
+    pub(crate) automatic: bool,
+}
 
 /// Values by setting, each list with the value that holds at its end.
 pub(crate) struct Stack(Vec<Vec<(Value, Origin)>>);
@@ -59,11 +66,7 @@ impl Stack {
     }
 
     /// The profile of the values that hold, and the origin of each.
-    pub(crate) fn finish(
-        mut self,
-        preset: &Preset,
-        chosen: String,
-    ) -> Result<Resolved, ProfileError> {
+    pub(crate) fn finish(mut self, identity: Identity) -> Result<Resolved, ProfileError> {
         self.derive_batch()?;
         let mut table = Table::new();
         let mut entries = Vec::with_capacity(KEYS.len());
@@ -87,13 +90,15 @@ impl Stack {
             table
                 .try_into()
                 .map_err(|error: toml::de::Error| ProfileError::Incomplete {
-                    preset: preset.name,
+                    preset: identity.preset,
                     message: error.message().to_owned(),
                 })?;
         Ok(Resolved {
             profile,
-            preset: preset.name,
-            chosen,
+            preset: identity.preset,
+            chosen: identity.chosen,
+            lineage: identity.lineage,
+            automatic: identity.automatic,
             entries,
         })
     }

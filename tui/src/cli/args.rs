@@ -12,6 +12,7 @@ use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
 use super::models::ModelsArgs;
+use super::profile::ProfileArgs;
 use super::pull::PullArgs;
 use super::synth::SynthArgs;
 use super::types;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Fetch a model from Hugging Face; the only command that uses the network.
     Pull(PullArgs),
+    /// List, show, explain, check and edit profiles.
+    Profile(ProfileArgs),
 }
 
 /// For all commands.
@@ -101,8 +104,8 @@ pub(crate) struct CommonArgs {
     /// Threads; lowered to what this process may use, and that is said.
     #[arg(long, short = 't', global = true, value_name = "N")]
     pub(crate) threads: Option<usize>,
-    /// Profile: mobile, edge, server, cloud, or the path of a profile file. Left out, one is
-    /// chosen for this machine.
+    /// Profile: mobile, edge, server, cloud, one of your own, or the path of a profile file. Left
+    /// out, one is chosen for this machine; `tritone profile` lists them.
     #[arg(long, short = 'p', global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Context in tokens: prompt and answer together.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tritone_engine::LoadProgress;
 
 use super::args::Color;
+use super::profile::ReportStyle;
 use crate::app::meter::Meter;
 use crate::view::format;
 
@@ -64,6 +65,21 @@ impl Console {
         } else {
             writeln!(err, "{word}: {text}")
         };
+    }
+
+    /// How reports with lines of a file are drawn on standard error; not at all on what is no
+    /// terminal, or a simple one.
+    pub(crate) fn report_style(&self) -> Option<ReportStyle> {
+        self.live.then(|| ReportStyle {
+            color: self.color_err,
+            ascii: !utf8_locale(&|name| std::env::var(name).ok()),
+            columns: crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns)),
+        })
+    }
+
+    /// Writes a drawn report.
+    pub(crate) fn raw(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// Lines that change.
@@ -224,6 +240,17 @@ fn loading(progress: &LoadProgress, meter: &Meter) -> String {
         text += &format!(", {} left", format::duration(left));
     }
     text
+}
+
+/// Whether the user's locale has characters beyond ASCII.
+fn utf8_locale(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| env(name).filter(|value| !value.is_empty()))
+        .is_some_and(|locale| {
+            let locale = locale.to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        })
 }
 
 /// `text` as it may go to a terminal: control characters (but line breaks and tabs) and the

@@ -8,6 +8,7 @@ use tritone_loader::SelectError;
 use tritone_profile::ProfileError;
 
 use super::console::Console;
+use super::profile;
 
 /// Something failed, or a check found a fault.
 pub(crate) const FAILED: u8 = 1;
@@ -36,7 +37,13 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
     let Some(code) = exit_code(error) else {
         return ExitCode::SUCCESS;
     };
-    console.error(&message(error));
+    let profile = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<ProfileError>());
+    match profile {
+        Some(profile) => profile::report(profile, console),
+        None => console.error(&message(error)),
+    }
     ExitCode::from(code)
 }
 

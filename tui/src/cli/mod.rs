@@ -23,6 +23,7 @@ mod logging;
 mod logits;
 pub(crate) mod models;
 mod output;
+pub(crate) mod profile;
 mod pull;
 mod run;
 pub(crate) mod setup;
@@ -67,5 +68,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Convert(args)) => convert::run(args, common, console),
         Some(Command::Models(args)) => models::run(args, console),
         Some(Command::Pull(args)) => pull::run(args, console),
+        Some(Command::Profile(args)) => profile::run(args, common, console),
     }
 }

@@ -14,15 +14,13 @@ use tritone_engine::{
 use tritone_formats::I2sLayout;
 use tritone_loader::{Options, Registry, Search};
 use tritone_machine::{Machine, choose_threads};
-use tritone_profile::{
-    Head, KvType, Layers, Origin, Profile, Resolved, auto_select, process_environment,
-    project_file_path, resolve, user_file_path,
-};
+use tritone_profile::{Head, KvType, Origin, Profile, Resolved, process_environment};
 
 use super::args::CommonArgs;
 use super::console::{Console, visible};
 use super::directory::{self, cache::Converted};
 use super::interrupt::Interrupt;
+use super::profile;
 use crate::app::backend::{ChoiceCard, Races};
 use crate::cli::date;
 use crate::cli::models::resolve;
@@ -31,9 +29,6 @@ use crate::race::store::{self, Key, Race, Store};
 
 /// The model that is compiled in; see `models/tritone-tiny/MODEL_CARD.md`.
 static EMBEDDED: &[u8] = include_bytes!("../../../models/tritone-tiny/tritone-tiny-i2_s.gguf");
-
-/// Most threads a profile names.
-const PROFILE_THREADS: usize = 1024;
 
 /// Everything that is decided before a model is opened.
 pub(crate) struct Setup {
@@ -92,7 +87,9 @@ impl Setup {
         settings: &[(String, String)],
     ) -> anyhow::Result<Self> {
         let machine = Machine::detect();
-        let (resolved, automatic) = profile(common, settings, &machine)?;
+        let layers = profile::layers(common, settings, &machine);
+        let resolved = profile::resolve(common.profile.as_deref(), &layers)?;
+        let automatic = resolved.is_automatic();
         let mut notes = Vec::new();
         let threads = threads(common, &resolved, automatic, &machine, &mut notes);
         let registry = registry(common);
@@ -579,56 +576,6 @@ fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {
     resolved.origin_of(key).map(|entry| &entry.origin)
 }
 
-/// The profile, and whether it was chosen for the machine because nobody named one.
-fn profile(
-    common: &CommonArgs,
-    settings: &[(String, String)],
-    machine: &Machine,
-) -> anyhow::Result<(Resolved, bool)> {
-    let memory_mb = machine.memory.usable_bytes().unwrap_or(0) >> 20;
-    let cores = machine.allowed_cores.min(machine.usable_threads);
-    let auto = auto_select(cores, memory_mb);
-    let reason = auto.1.clone();
-    let mut layers = Layers {
-        auto: Some(auto),
-        user_file: user_file_path(&process_environment),
-        project_file: std::env::current_dir()
-            .ok()
-            .map(|dir| project_file_path(&dir)),
-        env: &process_environment,
-        flags: Vec::new(),
-    };
-    // Numbers beyond what a profile may say are lowered below, not refused.
-    let threads = common
-        .threads
-        .filter(|threads| (1..=PROFILE_THREADS).contains(threads));
-    let flags = [
-        ("--threads", "threads", threads.map(|n| n.to_string())),
-        (
-            "--memory",
-            "memory_mb",
-            common.memory.map(|n| n.to_string()),
-        ),
-        ("--ctx", "context", common.ctx.map(|n| n.to_string())),
-        ("--head", "head", common.head.clone()),
-        ("--kv", "kv_type", common.kv.clone()),
-        ("--kernel", "kernel", common.kernel.clone()),
-        ("--pack-cache", "pack_cache", common.pack_cache.clone()),
-        ("--mlock", "mlock", common.mlock.then(|| "true".to_owned())),
-    ];
-    for (flag, key, value) in flags {
-        if let Some(value) = value {
-            layers = layers.with_flag(flag, key, &value);
-        }
-    }
-    for (key, value) in settings {
-        layers = layers.with_flag("in the chat", key, value);
-    }
-    let resolved = resolve(common.profile.as_deref(), &layers)?;
-    let automatic = resolved.chosen() == reason;
-    Ok((resolved, automatic))
-}
-
 /// How many threads to use. A preset that was chosen for the machine is no request, so that
 /// lowering its number is no news.
 fn threads(
@@ -642,7 +589,10 @@ fn threads(
     let choice = choose_threads(Some(asked), machine);
     let unasked = automatic
         && common.threads.is_none()
-        && matches!(origin(resolved, "threads"), None | Some(Origin::Preset(_)));
+        && matches!(
+            origin(resolved, "threads"),
+            None | Some(Origin::Preset(_) | Origin::Automatic(_))
+        );
     if !unasked {
         notes.extend(choice.note);
     }
