@@ -65,19 +65,8 @@ pub enum ProfileError {
         possible: Vec<&'static str>,
     },
     /// A value of a flag or a variable that the setting cannot have.
-    #[error("{origin}: {key} is {found}, expected {expected}")]
-    Value {
-        /// Where it stands.
-        origin: Origin,
-        /// The setting.
-        key: String,
-        /// The value, shortened, control characters escaped.
-        found: String,
-        /// What is possible.
-        expected: String,
-        /// The value that was probably meant, or how to write it.
-        advice: Option<String>,
-    },
+    #[error("{0}")]
+    Value(Box<WrongValue>),
     /// The layers together leave a setting without a value; only a faulty preset can cause it.
     #[error("preset {preset} is incomplete: {message}")]
     Incomplete {
@@ -86,6 +75,34 @@ pub enum ProfileError {
         /// What is missing.
         message: String,
     },
+}
+
+/// A value of a flag or a variable that the setting cannot have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongValue {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The setting.
+    pub key: &'static str,
+    /// The value, shortened, control characters escaped.
+    pub found: String,
+    /// What is possible.
+    pub expected: String,
+    /// The value that was probably meant, or how to write it.
+    pub advice: Option<String>,
+}
+
+impl fmt::Display for WrongValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            origin,
+            key,
+            found,
+            expected,
+            ..
+        } = self;
+        write!(f, "{origin}: {key} is {found}, expected {expected}")
+    }
 }
 
 /// The mistakes of one file, in its order; there is at least one.
@@ -135,10 +152,7 @@ impl Diagnostic for ProfileError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         match self {
             Self::File(mistakes) => mistakes.first.help(),
-            Self::Value {
-                advice: Some(advice),
-                ..
-            } => Some(Box::new(advice)),
+            Self::Value(wrong) => Some(Box::new(wrong.advice.as_ref()?)),
             Self::UnknownProfile { .. } => Some(Box::new(
                 "`tritone profile list` shows every profile, `tritone profile new` makes one",
             )),

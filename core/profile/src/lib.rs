@@ -42,7 +42,7 @@ mod user;
 mod write;
 
 pub use change::{Change, changes};
-pub use error::{Mistakes, ProfileError};
+pub use error::{Mistakes, ProfileError, WrongValue};
 pub use json::json_schema;
 pub use keys::{Applies, KEYS, Key, Kind};
 pub use mistake::Mistake;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use crate::advice;
-use crate::error::{ProfileError, shown};
+use crate::error::{ProfileError, WrongValue, shown};
 use crate::keys::{self, KEYS, Key, Kind};
 use crate::mistake::FileText;
 use crate::nearest::nearest;
@@ -144,13 +144,13 @@ pub(crate) fn from_text(
 ) -> Result<Setting, ProfileError> {
     match key.kind.accept(key.kind.read(text)) {
         Some(value) => Ok(Setting { key, value, origin }),
-        None => Err(ProfileError::Value {
+        None => Err(ProfileError::Value(Box::new(WrongValue {
             origin,
-            key: key.name.to_owned(),
+            key: key.name,
             found: format!("\"{}\"", shown(text)),
             expected: key.kind.expected(),
             advice: advice::for_value(key, &key.kind.read(text)),
-        }),
+        }))),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The committed JSON Schema: it is what the code writes, and it accepts and refuses what the
 //! reader does.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a schema that is not as expected fails the test"
+)]
+
 use serde_json::Value;
 use tritone_profile::{KEYS, Layers, PRESETS, json_schema, resolve};
 

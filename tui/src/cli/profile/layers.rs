@@ -2,8 +2,8 @@
 
 use tritone_machine::Machine;
 use tritone_profile::{
-    Battery, Layers, Situation, Vectors, process_environment, profiles_dir_path, project_file_path, select,
-    user_file_path,
+    Battery, Layers, Situation, Vectors, process_environment, profiles_dir_path, project_file_path,
+    select, user_file_path,
 };
 
 use crate::cli::args::CommonArgs;

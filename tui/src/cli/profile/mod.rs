@@ -35,10 +35,9 @@ Examples:
   tritone profile validate my.toml           all mistakes, with line and column
   tritone --profile lab
 
-A profile of your own is NAME.toml in the directory tritone/profiles of your configuration directory.
-Each layer overrides the ones before: preset, profiles of your own, profile.toml in the directory
-tritone of your configuration directory, the [profile] table of tritone.toml in the current directory,
-environment, flags.";
+A profile of your own is tritone/profiles/NAME.toml in your configuration directory. Each layer
+overrides the ones before: preset, profiles of your own, tritone/profile.toml in your configuration
+directory, the [profile] table of tritone.toml in the current directory, environment, flags.";
 
 /// `tritone profile`
 #[derive(Debug, clap::Args)]

@@ -75,7 +75,10 @@ mod tests {
     fn drawn(style: ReportStyle) -> String {
         let text = b"base = \"edge\"\nthraeds = 4\n";
         let error = check_text(Path::new("lab.toml"), text, &Layers::none()).unwrap_err();
-        draw(&error, style).unwrap()
+        let ProfileError::File(mistakes) = error else {
+            panic!("{error:?}");
+        };
+        draw(mistakes.iter().next().unwrap(), style).unwrap()
     }
 
     #[test]
