@@ -51,7 +51,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
         .env("XDG_CONFIG_HOME", &nowhere)
         .env("XDG_DATA_HOME", &nowhere)
-        .env("XDG_CACHE_HOME", &nowhere);
+        .env("XDG_CACHE_HOME", &nowhere)
+        .env("XDG_STATE_HOME", &nowhere);
     command.current_dir(tritone_tests::tiny()).args(args);
     command
 }

@@ -43,6 +43,15 @@ fn size(columns: u16, rows: u16) -> PtySize {
     }
 }
 
+/// The directories of somebody who has started the program before.
+fn used() -> TempDir {
+    let home = TempDir::new().unwrap();
+    let state = home.path().join("state/tritone");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("hint-shown"), "").unwrap();
+    home
+}
+
 fn nonzero(value: u16) -> NonZeroU16 {
     NonZeroU16::new(value).unwrap()
 }
@@ -57,12 +66,32 @@ impl Terminal {
     pub(crate) fn open_with(change: impl FnOnce(&mut CommandBuilder)) -> Self {
         let mut command = CommandBuilder::new(tritone_tests::tritone());
         change(&mut command);
+        Self::start(command, used())
+    }
+
+    /// The same where nobody has ever started the program.
+    pub(crate) fn open_for_the_first_time() -> Self {
+        let command = CommandBuilder::new(tritone_tests::tritone());
         Self::start(command, TempDir::new().unwrap())
+    }
+
+    /// The same with these settings, after `change` has had its way with the command.
+    pub(crate) fn open_with_settings(
+        settings: &str,
+        change: impl FnOnce(&mut CommandBuilder),
+    ) -> Self {
+        let home = used();
+        let directory = home.path().join("config/tritone");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.toml"), settings).unwrap();
+        let mut command = CommandBuilder::new(tritone_tests::tritone());
+        change(&mut command);
+        Self::start(command, home)
     }
 
     /// The same with a cache directory, to which `fill` has been before.
     pub(crate) fn open_after(fill: impl FnOnce(&Path)) -> Self {
-        let cache = TempDir::new().unwrap();
+        let cache = used();
         fill(cache.path());
         Self::start(CommandBuilder::new(tritone_tests::tritone()), cache)
     }
@@ -74,7 +103,7 @@ impl Terminal {
         let script = "\"$0\"; echo back in the shell; read go; fg; exit $?";
         command.args(["-m", "-c", script]);
         command.arg(tritone_tests::tritone());
-        Self::start(command, TempDir::new().unwrap())
+        Self::start(command, used())
     }
 
     fn start(mut command: CommandBuilder, cache: TempDir) -> Self {
@@ -82,6 +111,13 @@ impl Terminal {
         let modes = format!("{:?}", pair.master.get_termios());
         command.env("TERM", "xterm-256color");
         command.env("XDG_CACHE_HOME", cache.path());
+        for (variable, below) in [
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+            ("XDG_STATE_HOME", "state"),
+        ] {
+            command.env(variable, cache.path().join(below));
+        }
         let child = pair.slave.spawn_command(command).unwrap();
         let writer = pair.master.take_writer().unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();

@@ -9,14 +9,12 @@
 mod answer;
 mod apply;
 pub mod backend;
-#[allow(dead_code, reason = "the settings read keys")]
 pub(crate) mod chord;
 pub(crate) mod commands;
 mod engine;
 #[cfg(test)]
 pub(crate) mod headless;
 pub mod host;
-#[allow(dead_code, reason = "the settings name actions")]
 pub(crate) mod keymap;
 mod keys;
 pub(crate) mod meter;

@@ -7,6 +7,7 @@ use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
 
 use super::bench::BenchArgs;
+use super::config::ConfigArgs;
 use super::convert::ConvertArgs;
 use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// List the model files on this machine, and which of them run.
     Models(ModelsArgs),
+    /// Show, check and edit the settings of the terminal: colours, keys, mouse, clipboard.
+    Config(ConfigArgs),
     /// Fetch a model from Hugging Face; the only command that uses the network.
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.
@@ -155,6 +158,38 @@ pub(crate) struct CommonArgs {
     /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    /// For the screen of the chat.
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+}
+
+/// For the screen of the chat; the settings of `tritone config` in a word.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Screen of the chat")]
+pub(crate) struct ScreenArgs {
+    /// Colours for a dark or a light background; `auto` asks the terminal, `none` uses no colours
+    /// [default: auto].
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) theme: Option<ThemeArg>,
+    /// Draw lines, charts and marks with ASCII characters only.
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+    /// Use the lowest lines of the terminal only; what is finished stays in its history.
+    #[arg(long, global = true)]
+    pub(crate) inline: bool,
+}
+
+/// Colours of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThemeArg {
+    /// As the terminal's background is.
+    Auto,
+    /// For light text on dark.
+    Dark,
+    /// For dark text on light.
+    Light,
+    /// None.
+    None,
 }
 
 /// When to use colours.

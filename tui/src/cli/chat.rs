@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::{EngineStatus, GenerateError, LoadProgress, Request};
+use tritone_profile::process_environment;
 
 use super::args::{ChatArgs, CommonArgs};
+use super::config::Settings;
 use super::console::Console;
 use super::failure::Usage;
+use super::hint;
 use super::setup::Setup;
 use crate::app::backend::{
     Backend, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
@@ -36,15 +39,24 @@ pub(crate) fn run(
         }
     }
     let sampling = args.sampling.sampling(common)?;
+    let settings = Settings::load(common);
     let setup = Setup::new(common)?;
+    let keymap = settings.config.keymap().0;
+    let mut notes: Vec<String> = hint::first_run(&process_environment, &keymap)
+        .into_iter()
+        .collect();
+    notes.extend(settings.notes.iter().cloned());
+    notes.extend(setup.notes.iter().cloned());
     let terminal = term::Setup {
         profile: setup.profile().name.clone(),
         machine: setup.machine.clone(),
         sampling,
         system: args.system.clone(),
         max_tokens: args.max_tokens,
-        color: console.color(),
-        notes: setup.notes.clone(),
+        color: settings.color(console),
+        manners: settings.config.manners(),
+        keymap,
+        notes,
         host: Arc::new(Program {
             common: common.clone(),
             first: Mutex::new(Some(setup)),

@@ -7,6 +7,7 @@ mod args;
 pub(crate) mod atomic;
 mod bench;
 mod chat;
+mod config;
 mod console;
 mod convert;
 pub(crate) mod date;
@@ -16,6 +17,7 @@ mod eval;
 #[cfg(test)]
 mod examples;
 mod failure;
+mod hint;
 mod inspect;
 mod interrupt;
 mod kernels;
@@ -23,6 +25,7 @@ mod logging;
 mod logits;
 pub(crate) mod models;
 mod output;
+pub(crate) mod paths;
 pub(crate) mod profile;
 mod pull;
 mod run;
@@ -67,6 +70,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),
         Some(Command::Models(args)) => models::run(args, console),
+        Some(Command::Config(args)) => config::run(args, common, console),
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
     }

@@ -83,13 +83,7 @@ pub(crate) fn path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
 /// The program's own directory among the user's caches (XDG Base Directory Specification; relative
 /// paths are to be ignored).
 pub(crate) fn directory(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let absolute = |name| {
-        env(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("tritone"))
+    crate::cli::paths::cache(env)
 }
 
 impl Store {

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// Shortest time between two pictures: 30 a second.
-const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 30);
-
 /// Limits how often is drawn, and draws only what changed.
 #[derive(Debug)]
 pub(super) struct Frames {
     next: Instant,
+    /// Shortest time between two pictures.
+    interval: Duration,
     drawn: Option<u64>,
 }
 
 impl Frames {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, interval: Duration) -> Self {
         Self {
             next: now,
+            interval,
             drawn: None,
         }
     }
@@ -27,7 +27,7 @@ impl Frames {
 
     /// `revision` was drawn at `now`.
     pub(super) fn drawn(&mut self, now: Instant, revision: u64) {
-        self.next = now + INTERVAL;
+        self.next = now + self.interval;
         self.drawn = Some(revision);
     }
 
@@ -41,10 +41,12 @@ impl Frames {
 mod tests {
     use super::*;
 
+    const INTERVAL: Duration = Duration::from_millis(33);
+
     #[test]
     fn draws_changes_only_and_not_too_often() {
         let start = Instant::now();
-        let mut frames = Frames::new(start);
+        let mut frames = Frames::new(start, INTERVAL);
         assert_eq!(
             frames.due(0),
             Some(start),

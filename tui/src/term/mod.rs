@@ -8,9 +8,12 @@ mod effects;
 mod frames;
 mod guard;
 mod input;
+mod manners;
 mod panics;
 mod session;
 mod signals;
+
+pub use manners::{Clipboard, Manners, Screen, Theme};
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -37,6 +40,10 @@ pub struct Setup {
     pub max_tokens: Option<usize>,
     /// Whether colours may be used; see [`color_wanted`].
     pub color: bool,
+    /// How to behave at the terminal.
+    pub manners: Manners,
+    /// The keys in force.
+    pub(crate) keymap: Keymap,
     /// What the user should know from the start, such as a thread count that was lowered.
     pub notes: Vec<String>,
     /// Loads models.
@@ -58,11 +65,15 @@ impl Setup {
             cpus: machine.logical_cpus,
             limit,
             max_tokens: self.max_tokens,
-            keymap: Keymap::default(),
+            keymap: self.keymap.clone(),
             look: Look {
                 color: self.color,
-                background: Background::Unknown,
-                ascii: false,
+                background: match self.manners.theme {
+                    Theme::Dark => Background::Dark,
+                    Theme::Light => Background::Light,
+                    Theme::Auto | Theme::None => Background::Unknown,
+                },
+                ascii: self.manners.ascii,
             },
         }
     }

@@ -45,6 +45,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
     Signals::insist()?;
     let previous = panics::install(sender.clone());
     let setting = setup.setting();
+    let interval = setup.manners.interval();
     let result = async {
         let guard = Guard::enter()?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
@@ -63,7 +64,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             receiver,
             signals,
             input: Some(EventStream::new()),
-            frames: Frames::new(now),
+            frames: Frames::new(now, interval),
             start: now,
         };
         session.hold().await

@@ -8,7 +8,7 @@ use tritone_engine::LoadProgress;
 use super::format;
 use super::theme::Theme;
 use super::{put, shorten};
-use crate::app::commands;
+use crate::app::commands::{self, Action};
 use crate::app::meter::Meter;
 use crate::app::state::{Load, Phase, Run, State};
 use crate::app::update::hints;
@@ -49,7 +49,8 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
 /// The most pressing thing to say.
 fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
     if state.quit_armed.is_some() {
-        return ("press Ctrl+C again to quit".to_owned(), theme.warning());
+        let key = state.setting.keymap.label(Action::Interrupt);
+        return (format!("press {key} again to quit"), theme.warning());
     }
     if let Some((text, _)) = &state.flash {
         return (text.clone(), theme.warning());

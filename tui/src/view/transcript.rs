@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::format;
 use super::theme::Theme;
 use super::{put, shorten};
+use crate::app::commands::Action;
 use crate::app::state::{Load, State};
 use crate::chat::glyph::width;
 use crate::chat::transcript::{AnswerState, INDENT, Kind, Line};
@@ -67,10 +68,11 @@ fn greeting(state: &State) -> [String; 3] {
         Load::Running { .. } => "The model is being loaded.".to_owned(),
         Load::Failed(_) => "There is no model.".to_owned(),
     };
+    let send = state.setting.keymap.label(Action::Send);
     let others = [
-        "Write a message, Enter sends it.",
-        "/help shows keys and commands.",
+        format!("Write a message, {send} sends it."),
+        "/help shows keys and commands.".to_owned(),
     ];
-    let [second, third] = others.map(|text| shorten(text, room));
+    let [second, third] = others.map(|text| shorten(&text, room));
     [first, second, third]
 }

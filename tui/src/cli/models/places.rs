@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The environment, by name.
-pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+use crate::cli::paths;
+pub(crate) use crate::cli::paths::Env;
 
 /// Whose place it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,21 +61,13 @@ fn path(env: Env<'_>, name: &str) -> Option<PathBuf> {
     env(name).filter(|text| !text.is_empty()).map(PathBuf::from)
 }
 
-/// A variable of the XDG Base Directory Specification, by which relative paths are to be ignored.
-fn absolute(env: Env<'_>, name: &str) -> Option<PathBuf> {
-    path(env, name).filter(|path| path.is_absolute())
-}
-
 fn cache(env: Env<'_>) -> Option<PathBuf> {
-    absolute(env, "XDG_CACHE_HOME").or_else(|| Some(absolute(env, "HOME")?.join(".cache")))
+    paths::base(env, "XDG_CACHE_HOME", ".cache")
 }
 
 /// The program's own store: `TRITONE_MODELS`, or `tritone/models` among the user's data.
 pub(crate) fn store(env: Env<'_>) -> Option<PathBuf> {
-    let data = || {
-        absolute(env, "XDG_DATA_HOME").or_else(|| Some(absolute(env, "HOME")?.join(".local/share")))
-    };
-    path(env, "TRITONE_MODELS").or_else(|| Some(data()?.join("tritone/models")))
+    path(env, "TRITONE_MODELS").or_else(|| Some(paths::data(env)?.join("models")))
 }
 
 /// The directory of Hugging Face's programs: `HF_HOME` or in the cache directory.
@@ -85,7 +77,7 @@ pub(crate) fn hugging_face(env: Env<'_>) -> Option<PathBuf> {
 
 /// All places, whether they are there or not.
 pub(crate) fn places(env: Env<'_>, here: Option<PathBuf>) -> Vec<Place> {
-    let home = |below: &str| Some(absolute(env, "HOME")?.join(below));
+    let home = |below: &str| Some(paths::absolute(env, "HOME")?.join(below));
     let hub = path(env, "HF_HUB_CACHE")
         .or_else(|| path(env, "HUGGINGFACE_HUB_CACHE"))
         .or_else(|| Some(hugging_face(env)?.join("hub")));

@@ -17,7 +17,7 @@ use tritone_machine::Machine;
 use tritone_profile::{Layers, json_schema};
 
 pub(crate) use layers::layers;
-pub(crate) use report::{ReportStyle, report};
+pub(crate) use report::{ReportStyle, draw, report};
 pub(crate) use tritone_profile::resolve;
 
 use super::args::CommonArgs;

@@ -43,7 +43,8 @@ pub(crate) struct ReportStyle {
     pub(crate) columns: usize,
 }
 
-fn draw(diagnostic: &dyn Diagnostic, style: ReportStyle) -> Option<String> {
+/// Draws what is wrong in a file; `None` if that fails.
+pub(crate) fn draw(diagnostic: &dyn Diagnostic, style: ReportStyle) -> Option<String> {
     let theme = GraphicalTheme {
         characters: match style.ascii {
             true => ThemeCharacters::ascii(),
