@@ -5,6 +5,7 @@ use std::fmt;
 use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 
 use crate::exec::{KvShape, RopeTables, step_bytes};
+use crate::fit::{Fit, Wish};
 use crate::forms::{Forms, Head, kv_name};
 use crate::recipe::{FeedForwardKind, LayerKind, Recipe};
 use crate::weights::{Places, router_bytes, scale_bytes, ternary_head_bytes};
@@ -56,6 +57,17 @@ impl Capacity {
             ..Self::new(context, self.batch, chunk)
         }
     }
+
+    /// The same context and chunk with another number of sequences, of which each may want one row of
+    /// logits.
+    #[must_use]
+    pub fn with_batch(&self, batch: usize) -> Self {
+        if batch == self.batch {
+            return *self;
+        }
+        let chunk = self.rows.saturating_sub(self.batch - 1);
+        Self::new(self.context, batch, chunk)
+    }
 }
 
 /// Bytes of everything a model keeps in memory while it runs.
@@ -77,7 +89,8 @@ pub struct MemoryPlan {
     pub states: u64,
     /// Working memory of a step: activations, logits, tables, kernel scratch.
     pub scratch: u64,
-    /// The program itself: code, tokenizer, threads. An allowance, not a measurement.
+    /// The program itself and what it keeps of the model beside the weights: an allowance for code,
+    /// screen and conversation, the vocabulary, and rows of the embedding that are read from the file.
     pub program: u64,
     /// What the plan was made for.
     pub capacity: Capacity,
@@ -87,6 +100,8 @@ pub struct MemoryPlan {
     pub limit: Option<u64>,
     /// The largest context (multiple of 64) that would fit `limit`, if any does.
     pub fitting_context: Option<usize>,
+    /// The setting nearest to this one that would fit `limit`, if any does.
+    pub nearest: Option<Fit>,
 }
 
 impl MemoryPlan {
@@ -101,6 +116,30 @@ impl MemoryPlan {
         capacity: Capacity,
         forms: Forms,
         limit: Option<u64>,
+    ) -> Option<Self> {
+        let mut plan = Self::unlimited(recipe, kernel, threads, capacity, forms)?;
+        plan.limit = limit;
+        if let Some(limit) = limit.filter(|limit| plan.total() > *limit) {
+            let wish = Wish {
+                recipe,
+                kernel,
+                threads,
+                capacity,
+                forms,
+            };
+            plan.fitting_context = wish.context(limit);
+            plan.nearest = wish.nearest(limit);
+        }
+        Some(plan)
+    }
+
+    /// [`new`](Self::new) without a limit.
+    pub(crate) fn unlimited(
+        recipe: &Recipe,
+        kernel: &dyn Kernel,
+        threads: usize,
+        capacity: Capacity,
+        forms: Forms,
     ) -> Option<Self> {
         let shape = KvShape {
             layers: recipe.kv_layers(),
@@ -126,7 +165,7 @@ impl MemoryPlan {
             Some(experts) => router_bytes(experts.count, recipe.hidden)?,
             None => 0,
         };
-        let mut plan = Self {
+        Some(Self {
             weights: (places.bytes() as u64)
                 .checked_add(scale_bytes(recipe))?
                 .checked_add(recipe.float_bytes())?
@@ -138,27 +177,13 @@ impl MemoryPlan {
             kv: page.checked_mul(capacity.kv_pages as u64)?,
             states: recipe.state_bytes().checked_mul(capacity.states as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity, forms)?,
-            program: PROGRAM,
+            program: program(recipe, &capacity, forms)?,
             capacity,
             forms,
-            limit,
+            limit: None,
             fitting_context: None,
-        };
-        if !plan.fits() {
-            // Everything shrinks with the context, so the largest that fits can be bisected.
-            let fits = |pages: usize| {
-                let smaller = capacity.with_context(pages * PAGE_TOKENS);
-                Self::new(recipe, kernel, threads, smaller, forms, None)
-                    .is_some_and(|plan| limit.is_none_or(|limit| plan.total() <= limit))
-            };
-            let (mut most, mut not) = (0, capacity.context.div_ceil(PAGE_TOKENS));
-            while most + 1 < not {
-                let middle = most.midpoint(not);
-                *(if fits(middle) { &mut most } else { &mut not }) = middle;
-            }
-            plan.fitting_context = Some(most * PAGE_TOKENS).filter(|context| *context > 0);
-        }
-        Some(plan)
+            nearest: None,
+        })
     }
 
     /// All parts together.
@@ -184,8 +209,29 @@ impl MemoryPlan {
     }
 }
 
-/// Allowance for what is not planned in detail.
-const PROGRAM: u64 = 24 << 20;
+/// Allowance for what is not planned in detail: code (20 MiB of a program without optimisation, which
+/// has the most), threads, terminal, highlighting, the database of conversations.
+const PROGRAM: u64 = 40 << 20;
+
+/// Bytes that reading one row of a mapped file may bring in beside the row: the system reads around.
+const READ_AROUND: u64 = 64 << 10;
+
+/// Rows of the embedding that are read between two times that it is given back to the system.
+pub(crate) const EMBEDDING_ROWS: usize = 128;
+
+/// Bytes of the program, and of what it keeps of the model beside the weights.
+fn program(recipe: &Recipe, capacity: &Capacity, forms: Forms) -> Option<u64> {
+    // Measured: 80 bytes a token with the texts in the file; merges are texts in the file, too.
+    let vocabulary = (64 * recipe.vocab as u64).checked_add(2 * recipe.header_bytes)?;
+    let embedding = if recipe.keeps_embedding(forms.head) {
+        0
+    } else {
+        let rows = capacity.rows.max(EMBEDDING_ROWS) as u64;
+        let window = rows.checked_mul(READ_AROUND.checked_add(recipe.embedding_row)?)?;
+        window.min(recipe.embedding_row.checked_mul(recipe.vocab as u64)?)
+    };
+    PROGRAM.checked_add(vocabulary)?.checked_add(embedding)
+}
 
 /// Bytes of step buffers, tables and kernel scratch.
 fn scratch(
@@ -269,12 +315,21 @@ impl fmt::Display for MemoryPlan {
             return Ok(());
         };
         write!(f, " of a limit of {}", human_bytes(limit))?;
-        match self.fitting_context {
-            Some(context) => write!(f, "; `--ctx {context}` would fit"),
-            None if self.forms.head == Head::F16 => {
-                write!(f, "; try `--head q6`, or a profile with more memory")
+        match &self.nearest {
+            Some(fit) => {
+                let total = human_bytes(fit.total);
+                write!(f, "; `{}` would fit ({total})", fit.flags())?;
+                let shorter = self.fitting_context.filter(|_| fit.forms != self.forms);
+                if let Some(context) = shorter.filter(|context| *context != fit.context) {
+                    write!(f, ", and so would `--ctx {context}` alone")?;
+                }
+                Ok(())
             }
-            None => write!(f, "; choose a profile with more memory"),
+            None => write!(
+                f,
+                "; nothing smaller fits: raise the limit (`--memory {}`), or choose a profile with more",
+                self.total().div_ceil(1 << 20)
+            ),
         }
     }
 }

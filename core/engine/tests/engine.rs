@@ -360,8 +360,9 @@ fn a_plan_over_the_limit_is_refused_with_what_would_fit() {
     let fitting = refused.fitting_context.unwrap();
     assert!((256..1024).contains(&fitting), "{fitting}");
     let text = refused.to_string();
+    let nearest = refused.nearest.unwrap();
     assert!(
-        text.contains(&format!("--ctx {fitting}")) && text.contains("KV cache"),
+        text.contains(&nearest.flags()) && text.contains("KV cache"),
         "{text}"
     );
     let engine = load(|o| (o.memory_limit, o.context) = (Some(limit), Some(fitting))).unwrap();
@@ -369,7 +370,7 @@ fn a_plan_over_the_limit_is_refused_with_what_would_fit() {
     let Err(LoadError::Memory { plan, .. }) = load(|o| o.memory_limit = Some(1 << 20)) else {
         panic!("over the limit");
     };
-    assert_eq!(plan.fitting_context, None);
+    assert_eq!((plan.fitting_context, plan.nearest), (None, None));
 }
 
 #[test]

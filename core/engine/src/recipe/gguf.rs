@@ -1,7 +1,7 @@
 //! A recipe out of the metadata of a GGUF file.
 
-use tritone_formats::GgufFile;
 use tritone_formats::codec::Span;
+use tritone_formats::{GgufFile, TensorType, TensorView};
 
 use crate::embed::Pooling;
 
@@ -140,6 +140,9 @@ impl Recipe {
             tied_head: file.tensor("output.weight").is_none(),
             weight_group: weight_group(file),
             ternary_head: ternary_head(file),
+            embedding_row: row_bytes(&embedding),
+            head_in_file: file.tensor("output.weight").unwrap_or(embedding).ty() == TensorType::F16,
+            header_bytes: file.parts().map(|part| part.data_offset() as u64).sum(),
             architecture: architecture.to_owned(),
             notices,
         };
@@ -192,4 +195,10 @@ fn weight_group<B: AsRef<[u8]>>(file: &GgufFile<B>) -> Option<usize> {
         Span::Columns(columns) => Some(columns),
     });
     reach.min()
+}
+
+/// Bytes of a row of a matrix in the file; of all of it, where rows do not stand alone.
+fn row_bytes(view: &TensorView<'_>) -> u64 {
+    let bytes = view.row_bytes(0).or_else(|_| view.bytes());
+    bytes.map_or(0, |row| row.len() as u64)
 }

@@ -14,6 +14,7 @@ mod scales;
 use tritone_abi::GateKind;
 
 use crate::embed::Pooling;
+use crate::forms::Head;
 pub use hadamard::Hadamard;
 pub use recurrent::Recurrent;
 
@@ -132,6 +133,12 @@ pub struct Recipe {
     /// Columns under one scale of the head's tensor, at most the width, where it is stored in a ternary
     /// type; `None` where it is not.
     pub ternary_head: Option<usize>,
+    /// Bytes of a row of the embedding, as it is stored.
+    pub embedding_row: u64,
+    /// The head's tensor is stored in binary16, so that a binary16 head is used from the file.
+    pub head_in_file: bool,
+    /// Bytes of the file before its tensors: metadata, of which the vocabulary is the most.
+    pub header_bytes: u64,
     /// What of the file is left out, for the user to know.
     pub notices: Vec<String>,
 }
@@ -269,6 +276,11 @@ impl Recipe {
     pub(crate) fn stacked(&self, name: &str) -> usize {
         let experts = self.experts.filter(|_| name.ends_with("_exps"));
         experts.map_or(1, |experts| experts.count)
+    }
+
+    /// Whether the embedding lies in memory as the head, or the exact part of it.
+    pub(crate) fn keeps_embedding(&self, head: Head) -> bool {
+        self.tied_head && self.head_in_file && matches!(head, Head::F16 | Head::Q4Exact)
     }
 
     /// Rows of feed-forward products for one token.
