@@ -159,6 +159,13 @@ impl Stretch {
         }
     }
 
+    /// See [`ModelBytes::release_around`].
+    pub(crate) fn release_around(&self, file: &GgufFile<ModelBytes>) {
+        if let Some(part) = file.part(self.part) {
+            part.owner().release_around(self.range.clone());
+        }
+    }
+
     /// See [`ModelBytes::populate`].
     pub(crate) fn populate(&self, file: &GgufFile<ModelBytes>) {
         if let Some(part) = file.part(self.part) {

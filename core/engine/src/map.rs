@@ -86,6 +86,15 @@ impl ModelBytes {
         }
     }
 
+    /// Releases `range` with all that touching it may have brought in: the system maps a whole large page
+    /// of its cache at once ([`READ_AROUND`]). Neighbours that are in use come back when they are touched.
+    pub(crate) fn release_around(&self, range: Range<usize>) {
+        if range.start < range.end {
+            let end = range.end.next_multiple_of(READ_AROUND);
+            self.release(range.start / READ_AROUND * READ_AROUND..end);
+        }
+    }
+
     /// Keeps `range` in memory.
     pub(crate) fn lock(&self, range: Range<usize>) -> io::Result<()> {
         match &self.0 {
@@ -183,6 +192,10 @@ impl AsRef<[u8]> for FileMap {
         &self.0
     }
 }
+
+/// Touching a page of a mapped file brings in its neighbours within the same block of this size at most:
+/// the largest page of the system's cache, all of which Linux maps at once since 6.18 (64 KiB before).
+pub(crate) const READ_AROUND: usize = 2 << 20;
 
 /// Ranges are rounded to pages; where pages are larger the system rounds or refuses.
 const PAGE: usize = 4096;

@@ -138,6 +138,14 @@ impl Model {
         &self.source
     }
 
+    /// Gives back what reading a row of a tensor brought into memory.
+    pub(crate) fn release_row(&self, view: &TensorView<'_>, row: usize) {
+        let stored = Stretch::of(view);
+        let bytes = stored.range.len() / view.rows().max(1);
+        let row = row * bytes..(row + 1) * bytes;
+        stored.within(row).release_around(&self.file);
+    }
+
     /// Bytes of the file, or of all parts of it.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {

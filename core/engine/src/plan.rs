@@ -7,6 +7,7 @@ use tritone_abi::{Kernel, PAGE_TOKENS, ScratchNeed, padded_stride};
 use crate::exec::{KvShape, RopeTables, step_bytes};
 use crate::fit::{Fit, Wish};
 use crate::forms::{Forms, Head, kv_name};
+use crate::map::READ_AROUND;
 use crate::recipe::{FeedForwardKind, LayerKind, Recipe};
 use crate::weights::{Places, router_bytes, scale_bytes, ternary_head_bytes};
 
@@ -177,7 +178,7 @@ impl MemoryPlan {
             kv: page.checked_mul(capacity.kv_pages as u64)?,
             states: recipe.state_bytes().checked_mul(capacity.states as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity, forms)?,
-            program: program(recipe, &capacity, forms)?,
+            program: program(recipe, threads, forms)?,
             capacity,
             forms,
             limit: None,
@@ -213,21 +214,15 @@ impl MemoryPlan {
 /// has the most), threads, terminal, highlighting, the database of conversations.
 const PROGRAM: u64 = 40 << 20;
 
-/// Bytes that reading one row of a mapped file may bring in beside the row: the system reads around.
-const READ_AROUND: u64 = 64 << 10;
-
-/// Rows of the embedding that are read between two times that it is given back to the system.
-pub(crate) const EMBEDDING_ROWS: usize = 128;
-
 /// Bytes of the program, and of what it keeps of the model beside the weights.
-fn program(recipe: &Recipe, capacity: &Capacity, forms: Forms) -> Option<u64> {
+fn program(recipe: &Recipe, threads: usize, forms: Forms) -> Option<u64> {
     // Measured: 80 bytes a token with the texts in the file; merges are texts in the file, too.
     let vocabulary = (64 * recipe.vocab as u64).checked_add(2 * recipe.header_bytes)?;
     let embedding = if recipe.keeps_embedding(forms.head) {
         0
     } else {
-        let rows = capacity.rows.max(EMBEDDING_ROWS) as u64;
-        let window = rows.checked_mul(READ_AROUND.checked_add(recipe.embedding_row)?)?;
+        // Rows are given back as they are read; every thread may read one, over two blocks of the file.
+        let window = 2 * (READ_AROUND as u64).checked_mul(threads as u64)?;
         window.min(recipe.embedding_row.checked_mul(recipe.vocab as u64)?)
     };
     PROGRAM.checked_add(vocabulary)?.checked_add(embedding)

@@ -10,11 +10,10 @@ use crate::exec::clock::StepClock;
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
 use crate::exec::{KvCache, KvShape, Pages, RopeTables, States};
-use crate::files::Stretch;
 use crate::forms::Forms;
 use crate::map::not_locked;
 use crate::model::Model;
-use crate::plan::{Capacity, EMBEDDING_ROWS, MemoryPlan};
+use crate::plan::{Capacity, MemoryPlan};
 use crate::tally::StepTimes;
 use crate::weights::{Loaded, Packing, Repacked, Unwritten, Weights};
 
@@ -68,8 +67,6 @@ pub struct Runner {
     buffers: Buffers,
     team: Team,
     clock: Arc<StepClock>,
-    /// Rows of the embedding that were read since they were given back.
-    embedded: usize,
     report: LoadReport,
     notices: Vec<String>,
     unwritten: Vec<Unwritten>,
@@ -146,7 +143,6 @@ impl Runner {
             buffers,
             team,
             clock: Arc::new(StepClock::new()),
-            embedded: 0,
             report,
             notices,
             unwritten,
@@ -409,6 +405,7 @@ impl Runner {
         let step = Step {
             model: &self.model,
             embedding,
+            keeps_embedding: self.model.recipe.keeps_embedding(self.options.forms.head),
             weights: &self.weights,
             kernel: &*self.options.kernel,
             cache: &self.cache,
@@ -424,25 +421,9 @@ impl Runner {
             let end = slice.start + slice.tokens.len();
             self.cache.set_state_position(slice.pages, end);
         }
-        self.give_embedding_back(batch.iter().map(|slice| slice.tokens.len()).sum());
         self.buffers
             .take_failure()
             .map_or(Ok(()), |error| Err(StepError::Kernel(error)))
-    }
-
-    /// Keeps resident no more of the embedding than is planned, where it is not the head: every row that
-    /// is read brings its neighbours of the file in.
-    fn give_embedding_back(&mut self, rows: usize) {
-        self.embedded += rows;
-        if self.embedded < EMBEDDING_ROWS
-            || self.model.recipe.keeps_embedding(self.options.forms.head)
-        {
-            return;
-        }
-        self.embedded = 0;
-        if let Some(embedding) = self.model.file.tensor("token_embd.weight") {
-            Stretch::of(&embedding).release(&self.model.file);
-        }
     }
 
     /// Logits of the `i`-th wanted position of the last step, one a token of the vocabulary.

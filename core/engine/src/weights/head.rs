@@ -146,7 +146,7 @@ impl HeadRows {
                     .map_err(|source| recipe_error(model, source.to_string()))?;
             }
             let read = rows.start * row_bytes..rows.end * row_bytes;
-            stored.within(read).release(&model.file);
+            stored.within(read).release_around(&model.file);
             Ok((rows.len() * row_bytes) as u64)
         };
         let total = stored.range.len() as u64;

@@ -140,6 +140,6 @@ fn pack_rows(
     }
     Stretch::of(&tensor)
         .within(ternary.stored(rows.clone()))
-        .release(&model.file);
+        .release_around(&model.file);
     Ok((rows.len() * stride) as u64)
 }

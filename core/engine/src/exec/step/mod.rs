@@ -139,6 +139,8 @@ pub(crate) struct Step<'a> {
     pub(crate) model: &'a Model,
     /// Rows of the embedding, one a token.
     pub(crate) embedding: TensorView<'a>,
+    /// All of the embedding is to stay in memory: it is the head.
+    pub(crate) keeps_embedding: bool,
     pub(crate) weights: &'a Weights,
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) cache: &'a KvCache,
@@ -330,6 +332,9 @@ impl Step<'_> {
         let x = unsafe { self.buffers.x.write(row) };
         let read = self.embedding.decode_row(token, x);
         read.map_err(|_| NO_EMBEDDING)?;
+        if !self.keeps_embedding {
+            self.model.release_row(&self.embedding, token);
+        }
         if let Some(transform) = &self.weights.embedding {
             transform.undo(x);
         }
