@@ -13,6 +13,7 @@ use super::keymap::Keymap;
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
 use super::update::update;
+use crate::chat::markdown::{Highlighter, Job};
 use crate::view;
 use crate::view::theme::{Background, Look};
 
@@ -27,6 +28,8 @@ pub(crate) const LOOK: Look = Look {
 pub(crate) struct Headless {
     pub(crate) state: State,
     pub(crate) effects: Vec<Effect>,
+    /// Code to be coloured.
+    pub(crate) jobs: Vec<Job>,
     now: Duration,
 }
 
@@ -45,6 +48,7 @@ impl Headless {
         Self {
             state,
             effects: Vec::new(),
+            jobs: Vec::new(),
             now: Duration::ZERO,
         }
     }
@@ -65,6 +69,7 @@ impl Headless {
 
     pub(crate) fn send(&mut self, msg: Msg) -> &mut Self {
         self.effects.extend(update(&mut self.state, self.now, msg));
+        self.jobs.extend(self.state.settle());
         self
     }
 
@@ -78,6 +83,11 @@ impl Headless {
 
     pub(crate) fn ctrl(&mut self, c: char) -> &mut Self {
         self.press(KeyCode::Char(c), KeyModifiers::CONTROL)
+    }
+
+    /// Goes to the first line of the transcript.
+    pub(crate) fn ctrl_home(&mut self) -> &mut Self {
+        self.press(KeyCode::Home, KeyModifiers::CONTROL)
     }
 
     /// Types `text`, key by key.
@@ -124,6 +134,15 @@ impl Headless {
     pub(crate) fn hear(&mut self, event: Event) -> &mut Self {
         let id = self.state.next_id - 1;
         self.send(Msg::Answer { id, event })
+    }
+
+    /// Colours the code that is seen.
+    pub(crate) fn highlight(&mut self) -> &mut Self {
+        let mut highlighter = Highlighter::new();
+        for job in std::mem::take(&mut self.jobs) {
+            self.send(Msg::Highlighted(highlighter.run(&job, &mut || true)));
+        }
+        self
     }
 
     /// Effects since the last call.

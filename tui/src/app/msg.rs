@@ -3,6 +3,8 @@
 use crossterm::event::KeyEvent;
 use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
 
+use crate::chat::markdown::Colored;
+
 use super::backend::{ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing};
 use super::host::Order;
 
@@ -48,6 +50,8 @@ pub(crate) enum Msg {
     RaceEnded(Box<RaceResult>),
     /// What the engine was doing when it was asked.
     Status(EngineStatus),
+    /// Colours of lines of code.
+    Highlighted(Vec<Colored>),
     /// Something the user should know.
     Notice(String),
     /// A thread other than that of the screen panicked.

@@ -10,10 +10,12 @@ use super::backend::{KernelChoice, ModelCard, Standing};
 use super::keymap::Keymap;
 use super::meter::Meter;
 use super::overlay::Overlay;
+use super::reading::Find;
 use super::screen::View;
 use super::views::Views;
 use crate::chat::composer::Composer;
-use crate::chat::transcript::Transcript;
+use crate::chat::markdown::{Colors, Job};
+use crate::chat::transcript::{Anchor, Line, Transcript};
 use crate::view::layout::Areas;
 use crate::view::theme::Look;
 
@@ -140,6 +142,10 @@ pub(crate) struct State {
     /// What lies over the view.
     pub(crate) overlay: Option<Overlay>,
     pub(crate) transcript: Transcript,
+    /// Colours of the code in the transcript.
+    pub(crate) colors: Colors,
+    /// What is searched for in the transcript.
+    pub(crate) find: Option<Find>,
     pub(crate) composer: Composer,
     pub(crate) scroll: Scroll,
     /// First line of the help that is seen, while help is open.
@@ -205,6 +211,8 @@ impl State {
             views: Views::default(),
             overlay: None,
             transcript: Transcript::new(size.0),
+            colors: Colors::default(),
+            find: None,
             composer: Composer::new(size.0),
             scroll: Scroll::Follow,
             help: None,
@@ -284,17 +292,47 @@ impl State {
 
     /// Takes over a new size of the screen; what is read stays in view.
     pub(crate) fn resize(&mut self, size: (u16, u16)) {
-        let anchor = match self.scroll {
-            Scroll::Follow => None,
-            Scroll::At(top) => Some(self.transcript.anchor(top)),
-        };
+        let anchor = self.anchor();
         self.size = size;
         self.transcript.set_width(size.0);
         self.composer
             .set_width(crate::view::layout::composer_width(size.0));
+        self.hold(anchor);
+    }
+
+    /// What is at the top of the view, unless the end is followed.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        match self.scroll {
+            Scroll::Follow => None,
+            Scroll::At(top) => Some(self.transcript.anchor(top)),
+        }
+    }
+
+    /// Brings what was at the top of the view back there.
+    pub(super) fn hold(&mut self, anchor: Option<Anchor>) {
         if let Some(anchor) = anchor {
             self.scroll_to(self.transcript.line_of(anchor));
         }
+    }
+
+    /// Makes the rows of what was written since the last time, for drawing. What is read stays
+    /// in view. Code that is seen and has no colours yet is handed out to get them.
+    pub(crate) fn settle(&mut self) -> Vec<Job> {
+        self.transcript.settle();
+        let seen = usize::from(Areas::of(self).transcript.height);
+        let mut jobs = Vec::new();
+        for line in self.transcript.lines(self.top()).take(seen) {
+            let Line::Text { entry, row, .. } = line else {
+                continue;
+            };
+            if let Some(shown) = row.code
+                && !self.colors.is_asked(shown.key)
+                && let Some(code) = entry.code(shown.block)
+            {
+                jobs.extend(self.colors.ask(&code.language, &code.text));
+            }
+        }
+        jobs
     }
 
     /// Makes a remark on the line above the input.

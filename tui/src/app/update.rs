@@ -15,6 +15,7 @@ use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::overlay;
 use super::race;
+use super::reading;
 use super::screen::View;
 use super::state::{Load, Phase, State};
 use super::switch;
@@ -29,9 +30,6 @@ const REMARK: Duration = Duration::from_secs(3);
 
 /// Lines that a page leaves of the one before.
 const OVERLAP: u16 = 2;
-
-/// Most bytes for the clipboard: terminals take no more than about 100 000 characters of base64.
-const MOST_COPIED: usize = 74_000;
 
 /// Applies `msg`, which came at time `now`, and says what is to be done.
 pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> {
@@ -112,6 +110,10 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             state.transcript.push(Kind::Note, text);
             Vec::new()
         }
+        Msg::Highlighted(colored) => {
+            state.colors.learn(colored);
+            Vec::new()
+        }
         Msg::Notice(text) => {
             state.transcript.push(Kind::Note, text);
             Vec::new()
@@ -145,6 +147,9 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     }
     if state.view != View::Chat {
         return key_in_view(state, event, meaning);
+    }
+    if reading::key(state, event) {
+        return Vec::new();
     }
     let composer = &mut state.composer;
     match meaning {
@@ -260,7 +265,9 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::Temperature => temperature(state, argument),
         Action::Seed => seed(state, argument),
         Action::Think => think(state, argument),
-        Action::Copy => return copy(state),
+        Action::Copy => return reading::copy(state, argument),
+        Action::Raw => reading::raw(state),
+        Action::Find => reading::find(state, argument),
         Action::Stats => return vec![Effect::AskStatus],
         Action::PageUp => scroll(state, -page(state)),
         Action::PageDown => scroll(state, page(state)),
@@ -504,22 +511,6 @@ fn think(state: &mut State, argument: &str) {
         Some(false) => "the model answers at once",
         None => "the model thinks or not, as its makers advise",
     });
-}
-
-fn copy(state: &mut State) -> Vec<Effect> {
-    let Some(text) = state.transcript.last_answer().map(str::to_owned) else {
-        state.remark("there is no answer to copy yet");
-        return Vec::new();
-    };
-    if text.len() > MOST_COPIED {
-        state.remark("the answer is too long for the terminal's clipboard");
-        return Vec::new();
-    }
-    state.remark(format!(
-        "sent {} characters to the clipboard",
-        text.chars().count()
-    ));
-    vec![Effect::Copy(text)]
 }
 
 fn complete(state: &mut State) {

@@ -4,7 +4,10 @@
 //! not get (control characters, line breaks) is translated when it is measured and drawn, by
 //! [`glyph`].
 
+mod body;
 pub(crate) mod composer;
+pub(crate) mod find;
 pub(crate) mod glyph;
+pub(crate) mod markdown;
 pub(crate) mod transcript;
 pub(crate) mod wrap;

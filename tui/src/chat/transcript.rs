@@ -2,7 +2,9 @@
 
 use tritone_engine::text::{Message, Role};
 
-use super::wrap::{Row, Wrapped};
+use super::body::Body;
+use super::find;
+use super::markdown::{Code, Rich, RowView};
 
 /// Cells to the left of every entry's text.
 pub(crate) const INDENT: u16 = 2;
@@ -40,10 +42,36 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// The text as it came.
     pub(crate) text: String,
-    wrapped: Wrapped,
+    body: Body,
+    /// The text has grown since the rows were made.
+    stale: bool,
 }
 
 impl Entry {
+    fn is_open(&self) -> bool {
+        self.kind == Kind::Answer(AnswerState::Running)
+    }
+
+    /// Code block number `at` on the screen, from 0.
+    pub(crate) fn code(&self, at: usize) -> Option<&Code> {
+        self.body.codes().get(at)
+    }
+
+    /// Makes the rows anew.
+    fn lay_out(&mut self, width: u16, raw: bool) {
+        let rich = matches!(self.kind, Kind::Answer(_)) && !raw;
+        self.body = Body::new(&self.text, text_width(width), rich, self.is_open());
+        self.stale = false;
+    }
+
+    /// Takes in what the text has grown by.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.stale) {
+            let open = self.is_open();
+            self.body.update(&self.text, open);
+        }
+    }
+
     /// The line under an answer that did not end by itself.
     pub(crate) fn mark(&self) -> Option<&'static str> {
         match &self.kind {
@@ -54,7 +82,7 @@ impl Entry {
 
     /// Lines on the screen: the rows, the mark, and a blank line.
     fn height(&self) -> usize {
-        self.wrapped.rows().len() + usize::from(self.mark().is_some()) + 1
+        self.body.height() + usize::from(self.mark().is_some()) + 1
     }
 
     fn prefix(&self) -> &'static str {
@@ -73,8 +101,8 @@ pub(crate) enum Line<'a> {
     Text {
         /// The entry.
         entry: &'a Entry,
-        /// The row's text.
-        text: &'a str,
+        /// The row.
+        row: RowView<'a>,
         /// Whether it is the entry's first row.
         first: bool,
     },
@@ -89,15 +117,26 @@ pub(crate) enum Line<'a> {
 pub(crate) struct Transcript {
     entries: Vec<Entry>,
     width: u16,
+    /// Answers are shown as they came.
+    raw: bool,
 }
 
 /// A place in the transcript that keeps its meaning when the width changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Anchor {
     entry: usize,
     byte: usize,
-    /// Lines below the entry's rows, for its mark and blank line.
+    /// Rows of that byte before the one.
     below: usize,
+    /// Lines behind the rows, for the mark and the blank line.
+    behind: usize,
+}
+
+/// A place that a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hit {
+    entry: usize,
+    byte: usize,
 }
 
 impl Transcript {
@@ -106,6 +145,7 @@ impl Transcript {
         Self {
             entries: Vec::new(),
             width,
+            raw: false,
         }
     }
 
@@ -118,11 +158,12 @@ impl Transcript {
         let mut entry = Entry {
             kind,
             text: String::new(),
-            wrapped: Wrapped::new("", 1),
+            body: Body::new("", 1, false, false),
+            stale: false,
         };
         entry.text.push_str(entry.prefix());
         entry.text.push_str(&text.into());
-        entry.wrapped = Wrapped::new(&entry.text, text_width(self.width));
+        entry.lay_out(self.width, self.raw);
         self.entries.push(entry);
     }
 
@@ -133,7 +174,7 @@ impl Transcript {
             return false;
         };
         text.clone_into(&mut entry.text);
-        entry.wrapped = Wrapped::new(&entry.text, text_width(self.width));
+        entry.lay_out(self.width, self.raw);
         true
     }
 
@@ -145,12 +186,31 @@ impl Transcript {
             .find(|entry| entry.kind == Kind::Answer(AnswerState::Running))
     }
 
-    /// Adds to the running answer.
+    /// Adds to the running answer. Its rows follow when they are needed, with
+    /// [`settle`](Self::settle).
     pub(crate) fn extend_answer(&mut self, text: &str) {
         if let Some(entry) = self.running() {
-            let from = entry.text.len();
             entry.text.push_str(text);
-            entry.wrapped.text_changed(&entry.text, from);
+            entry.stale = true;
+        }
+    }
+
+    /// Makes the rows of what was written since the last time; says whether there was anything.
+    pub(crate) fn settle(&mut self) -> bool {
+        let entry = self.entries.iter_mut().rev().find(|entry| entry.stale);
+        entry.map(Entry::settle).is_some()
+    }
+
+    /// Whether answers are shown as they came.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    /// Shows answers as they came, or as Markdown again.
+    pub(crate) fn set_raw(&mut self, raw: bool) {
+        self.raw = raw;
+        for entry in &mut self.entries {
+            entry.lay_out(self.width, raw);
         }
     }
 
@@ -158,6 +218,8 @@ impl Transcript {
     pub(crate) fn end_answer(&mut self, state: AnswerState) {
         if let Some(entry) = self.running() {
             entry.kind = Kind::Answer(state);
+            entry.stale = true;
+            entry.settle();
         }
     }
 
@@ -188,6 +250,39 @@ impl Transcript {
         };
         self.entries.truncate(at + 1);
         true
+    }
+
+    /// The code blocks of the last answer that has any.
+    pub(crate) fn last_codes(&self) -> Vec<Code> {
+        let answers = self.entries.iter().rev();
+        answers
+            .filter(|entry| matches!(entry.kind, Kind::Answer(_)))
+            .map(|entry| {
+                Rich::new(&entry.text, self.width, entry.is_open())
+                    .codes()
+                    .to_vec()
+            })
+            .find(|codes| !codes.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// All places that say `text`, whatever the case of its letters.
+    pub(crate) fn find(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        for (entry, said) in self.entries.iter().enumerate() {
+            let bytes = find::all(&said.text, text).map(|range| range.start);
+            hits.extend(bytes.map(|byte| Hit { entry, byte }));
+        }
+        hits
+    }
+
+    /// The line that shows a hit.
+    pub(crate) fn line_of_hit(&self, hit: Hit) -> usize {
+        self.line_of(Anchor {
+            entry: hit.entry,
+            byte: hit.byte,
+            ..Anchor::default()
+        })
     }
 
     /// Text of the last answer that says something.
@@ -232,9 +327,12 @@ impl Transcript {
 
     /// Takes over the width of the screen.
     pub(crate) fn set_width(&mut self, width: u16) {
+        if self.width == width {
+            return;
+        }
         self.width = width;
         for entry in &mut self.entries {
-            entry.wrapped.set_width(&entry.text, text_width(width));
+            entry.lay_out(width, self.raw);
         }
     }
 
@@ -255,21 +353,17 @@ impl Transcript {
     /// What line `top` shows, for [`line_of`](Self::line_of) after a change of width.
     pub(crate) fn anchor(&self, top: usize) -> Anchor {
         let (entry, line) = self.locate(top);
-        let rows = self
-            .entries
-            .get(entry)
-            .map_or(&[] as &[Row], |entry| entry.wrapped.rows());
-        match rows.get(line) {
-            Some(row) => Anchor {
-                entry,
-                byte: row.start,
-                below: 0,
-            },
-            None => Anchor {
-                entry,
-                byte: rows.last().map_or(0, |row| row.end),
-                below: (line + 1).saturating_sub(rows.len()),
-            },
+        let Some(body) = self.entries.get(entry).map(|entry| &entry.body) else {
+            return Anchor::default();
+        };
+        let last = body.height().saturating_sub(1);
+        let row = line.min(last);
+        let byte = body.source(row);
+        Anchor {
+            entry,
+            byte,
+            below: row.saturating_sub(body.row_of(byte)),
+            behind: line - row,
         }
     }
 
@@ -281,11 +375,20 @@ impl Transcript {
             .take(anchor.entry)
             .map(Entry::height)
             .sum::<usize>();
-        let row = self
-            .entries
-            .get(anchor.entry)
-            .map_or(0, |e| e.wrapped.row_of(anchor.byte));
-        before + row + anchor.below
+        let Some(body) = self.entries.get(anchor.entry).map(|entry| &entry.body) else {
+            return before;
+        };
+        let last = body.height().saturating_sub(1);
+        if anchor.behind > 0 {
+            return before + last + anchor.behind;
+        }
+        let first = body.row_of(anchor.byte);
+        let source = body.source(first);
+        let below = (first + 1..=last)
+            .take(anchor.below)
+            .take_while(|&row| body.source(row) == source)
+            .count();
+        before + first + below
     }
 
     /// The entry that line `top` is in, and which of its lines it is.
@@ -308,16 +411,12 @@ fn text_width(width: u16) -> u16 {
 }
 
 fn entry_lines(entry: &Entry) -> impl Iterator<Item = Line<'_>> {
-    let rows = entry
-        .wrapped
-        .rows()
-        .iter()
-        .enumerate()
-        .map(|(at, row)| Line::Text {
-            entry,
-            text: &entry.text[row.start..row.end],
-            first: at == 0,
-        });
+    let body = &entry.body;
+    let rows = (0..body.height()).filter_map(|at| {
+        let row = body.row(&entry.text, at)?;
+        let first = at == 0;
+        Some(Line::Text { entry, row, first })
+    });
     rows.chain(entry.mark().map(Line::Mark))
         .chain([Line::Blank])
 }
@@ -339,7 +438,7 @@ mod tests {
     fn shown(talk: &Transcript, top: usize) -> Vec<String> {
         talk.lines(top)
             .map(|line| match line {
-                Line::Text { text, .. } => text.to_owned(),
+                Line::Text { row, .. } => row.text.to_owned(),
                 Line::Mark(mark) => mark.to_owned(),
                 Line::Blank => String::new(),
             })

@@ -7,6 +7,7 @@ mod clipboard;
 mod effects;
 mod frames;
 mod guard;
+mod highlight;
 mod input;
 mod manners;
 mod panics;

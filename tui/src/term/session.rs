@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use super::effects::Worker;
 use super::frames::Frames;
 use super::guard::{Guard, give_back};
+use super::highlight::Painter;
 use super::signals::{Signals, Wish};
 use super::{Outcome, Setup, TermError, clipboard, input, panics};
 use crate::app::msg::{Effect, Msg};
@@ -60,6 +61,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             guard,
             terminal,
             state,
+            painter: Painter::new(sender.clone()),
             worker: Worker::start(sender, setup.host),
             receiver,
             signals,
@@ -98,6 +100,7 @@ struct Session {
     guard: Guard,
     state: State,
     worker: Worker,
+    painter: Painter,
     receiver: UnboundedReceiver<Msg>,
     signals: Signals,
     /// Absent while the program is stopped.
@@ -149,6 +152,9 @@ impl Session {
         let due = self.frames.due(self.state.revision);
         if due.is_none_or(|due| due > now) {
             return Ok(due);
+        }
+        for job in self.state.settle() {
+            self.painter.ask(job);
         }
         let state = &self.state;
         self.terminal.draw(|frame| view::draw(state, frame))?;

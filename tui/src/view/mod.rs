@@ -9,6 +9,7 @@ pub(crate) mod help;
 mod kernels;
 pub(crate) mod layout;
 mod logs;
+mod markdown;
 mod models;
 mod monitor;
 mod picker;

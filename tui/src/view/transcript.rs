@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::format;
 use super::theme::Theme;
-use super::{put, shorten};
+use super::{markdown, put, shorten};
 use crate::app::commands::Action;
 use crate::app::state::{Load, State};
 use crate::chat::glyph::width;
@@ -26,7 +26,11 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             Line::Mark(mark) => {
                 put(buffer, area, INDENT, row, mark, theme.dim());
             }
-            Line::Text { entry, text, first } => {
+            Line::Text {
+                entry,
+                row: text,
+                first,
+            } => {
                 let style = match entry.kind {
                     Kind::User => theme.user(),
                     Kind::Answer(_) | Kind::Race => theme.text(),
@@ -37,12 +41,11 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
                     put(buffer, area, 0, row, ">", style);
                 }
                 let waits = entry.kind == Kind::Answer(AnswerState::Running);
-                let text = if waits && entry.text.is_empty() {
-                    "…"
+                if waits && entry.text.is_empty() {
+                    put(buffer, area, INDENT, row, "…", style);
                 } else {
-                    text
-                };
-                put(buffer, area, INDENT, row, text, style);
+                    markdown::draw(text, style, state, area, row, buffer);
+                }
             }
         }
     }
