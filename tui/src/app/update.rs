@@ -640,7 +640,8 @@ fn stats(state: &State, status: EngineStatus) -> String {
     lines.join("\n")
 }
 
-fn answer_stats(timings: &Timings) -> [String; 3] {
+/// Counts and speeds of an answer, a line each.
+pub(crate) fn answer_stats(timings: &Timings) -> [String; 3] {
     [
         format!(
             "prompt: {} tokens, {} of them from the cache, {} tok/s",

@@ -38,7 +38,7 @@ Exit codes:
 
 Environment:
   TRITONE_MODEL, TRITONE_PROFILE and TRITONE_DISABLE_KERNELS (names to leave out) work like flags;
-  NO_COLOR turns colours off.";
+  NO_COLOR turns colours off, TRITONE_PLAIN=1 makes the chat a conversation of lines.";
 
 /// Chat with 1.58-bit language models in the terminal.
 ///
@@ -155,6 +155,11 @@ pub(crate) struct CommonArgs {
     /// File for the log, which is appended to; standard error if there is none.
     #[arg(long, global = true, value_name = "FILE", requires = "log")]
     pub(crate) log_file: Option<PathBuf>,
+    /// Lines instead of a screen, for screen readers, simple terminals and pipes: nothing is drawn
+    /// over, nothing moves. On by itself where TERM is `dumb`; TRITONE_PLAIN=1 turns it on, too.
+    #[arg(long, global = true, env = "TRITONE_PLAIN", hide_env = true,
+          value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(crate) plain: bool,
     /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,

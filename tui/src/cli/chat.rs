@@ -12,6 +12,7 @@ use super::config::Settings;
 use super::console::Console;
 use super::failure::Usage;
 use super::hint;
+use super::plain;
 use super::setup::Setup;
 use crate::app::backend::{
     Backend, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
@@ -26,14 +27,15 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
+    let in_lines = common.plain || plain::is_needed(|name| std::env::var(name).ok());
     for (stream, name) in [
         (io::stdin().is_terminal(), "standard input"),
         (io::stdout().is_terminal(), "standard output"),
     ] {
-        if !stream {
+        if !stream && !common.plain {
             let why = format!(
                 "the chat needs a terminal, but {name} is not one; for one answer in a script or \
-                 pipe there is `tritone run [PROMPT]`"
+                 pipe there is `tritone run [PROMPT]`, for a conversation `tritone --plain`"
             );
             return Err(Usage(why).into());
         }
@@ -41,6 +43,21 @@ pub(crate) fn run(
     let sampling = args.sampling.sampling(common)?;
     let settings = Settings::load(common);
     let setup = Setup::new(common)?;
+    if in_lines {
+        let profile = setup.profile().name.clone();
+        let conversation = plain::Setup {
+            profile,
+            sampling,
+            system: args.system.clone(),
+            max_tokens: args.max_tokens,
+            notes: setup.notes.clone(),
+            host: Arc::new(Program {
+                common: common.clone(),
+                first: Mutex::new(Some(setup)),
+            }),
+        };
+        return plain::run(conversation, console);
+    }
     let keymap = settings.config.keymap().0;
     let mut notes: Vec<String> = hint::first_run(&process_environment, &keymap)
         .into_iter()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tritone_engine::LoadProgress;
 
-use super::args::Color;
+use super::args::{Color, CommonArgs};
 use super::profile::ReportStyle;
 use crate::app::meter::Meter;
 use crate::view::format;
@@ -17,11 +17,17 @@ pub(crate) struct Console {
     color_out: bool,
     /// Whether a line on standard error can be drawn over.
     live: bool,
+    /// Whether the user wants ASCII characters only.
+    ascii: bool,
 }
 
 impl Console {
     /// Looks at the streams of this process and at the environment.
-    pub(crate) fn new(color: Color) -> Self {
+    ///
+    /// With `--plain` nothing is drawn over and nothing is coloured.
+    pub(crate) fn new(common: &CommonArgs) -> Self {
+        let plain = common.plain;
+        let color = if plain { Color::Never } else { common.color };
         let err = io::stderr().is_terminal();
         let allowed = |terminal: bool| match color {
             Color::Always => true,
@@ -32,7 +38,8 @@ impl Console {
         Self {
             color_err: allowed(err),
             color_out: allowed(io::stdout().is_terminal()),
-            live: err && !dumb,
+            live: err && !dumb && !plain,
+            ascii: common.screen.ascii,
         }
     }
 
@@ -72,7 +79,7 @@ impl Console {
     pub(crate) fn report_style(&self) -> Option<ReportStyle> {
         self.live.then(|| ReportStyle {
             color: self.color_err,
-            ascii: !utf8_locale(&|name| std::env::var(name).ok()),
+            ascii: self.ascii || !utf8_locale(&|name| std::env::var(name).ok()),
             columns: crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns)),
         })
     }

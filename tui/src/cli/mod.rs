@@ -26,6 +26,7 @@ mod logits;
 pub(crate) mod models;
 mod output;
 pub(crate) mod paths;
+mod plain;
 pub(crate) mod profile;
 mod pull;
 mod run;
@@ -43,7 +44,7 @@ use console::Console;
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let console = Console::new(cli.common.color);
+    let console = Console::new(&cli.common);
     match dispatch(&cli, &console) {
         Ok(code) => code,
         Err(error) => failure::report(&error, &console),
