@@ -27,6 +27,8 @@ mod inspect;
 mod kernels;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/plain.rs"]
+mod plain;
 #[path = "cli/profile.rs"]
 mod profile;
 #[path = "cli/program.rs"]

@@ -75,6 +75,9 @@ pub struct Selection {
     pub threads: usize,
     /// Why they are fewer than the preset's; `None` if they are not.
     pub fewer_because: Option<String>,
+    /// Whether that passes: on mains power, or when other programs have done their work, there would be
+    /// more.
+    pub passing: bool,
     /// Everything that was looked at.
     pub facts: Vec<Fact>,
     /// What the next larger preset would need: `server would need 8 cores`.
@@ -106,10 +109,12 @@ pub fn select(situation: &Situation) -> Selection {
     };
     let preset = &PRESETS[rank];
     let (threads, fewer_because) = threads(situation, preset, &mut facts);
+    let at_rest = usable(situation).min(preset.threads);
     Selection {
         preset: preset.name,
         threads,
         fewer_because,
+        passing: threads < at_rest,
         facts,
         next: PRESETS.get(rank + 1).map(|next| needs(situation, next)),
         memory_mb: preset.memory_mb,
@@ -475,6 +480,7 @@ mod tests {
             one.fewer_because.as_deref(),
             Some("the CPU quota is 0.5 CPUs")
         );
+        assert!(!one.passing);
     }
 
     #[test]
@@ -544,6 +550,7 @@ mod tests {
         assert_eq!(under(f64::NAN).threads, 8);
         let busy = under(2.0);
         assert_eq!(busy.preset, "server", "the load passes");
+        assert!(busy.passing && !under(0.2).passing);
         assert!(busy.reason().contains("a load of 2 on 8 CPUs"), "{busy:?}");
         // The load is of the whole machine, the cores may be a part of it.
         let part = select(&Situation {

@@ -141,6 +141,8 @@ fn cached(cache: &std::path::Path, args: &[&str]) -> crate::program::Run {
     finish(
         command(args)
             .env("XDG_CACHE_HOME", cache)
+            // As many in every run, whatever a busy machine leaves: a race is kept under them.
+            .env("TRITONE_THREADS", "2")
             .stdin(std::process::Stdio::null()),
     )
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod manners;
+mod plain;
 mod terminal;
 
 use std::process::Command;
@@ -269,6 +270,7 @@ fn the_chat_begins_with_the_kernel_that_was_measured_to_be_the_fastest() {
         let race = Command::new(tritone_tests::tritone())
             .args(["kernels", "--race", "--seconds=0.2"])
             .env("XDG_CACHE_HOME", cache)
+            .env("TRITONE_THREADS", "2")
             .output()
             .unwrap();
         assert!(race.status.success(), "{race:?}");

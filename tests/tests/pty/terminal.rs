@@ -110,6 +110,8 @@ impl Terminal {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let modes = format!("{:?}", pair.master.get_termios());
         command.env("TERM", "xterm-256color");
+        // Not as many as a busy machine leaves.
+        command.env("TRITONE_THREADS", "2");
         command.env("XDG_CACHE_HOME", cache.path());
         for (variable, below) in [
             ("XDG_CONFIG_HOME", "config"),
@@ -235,17 +237,7 @@ impl Terminal {
 
     /// Waits until the program ends, and checks that it left the terminal as it was.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let mut status = None;
-        let start = Instant::now();
-        while status.is_none() {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "no end; on screen:\n{}",
-                self.screen()
-            );
-            thread::sleep(Duration::from_millis(10));
-            status = self.child.try_wait().unwrap();
-        }
+        let status = self.status();
         let last = LEAVE.map(|sequence| {
             self.wait_until("the way out", |terminal| terminal.raw(0).contains(sequence));
             self.raw(0).rfind(sequence).unwrap()
@@ -257,6 +249,22 @@ impl Terminal {
             self.raw(entered)
         );
         self.check_restored();
+        status
+    }
+
+    /// Waits until the program ends.
+    pub(crate) fn status(&mut self) -> ExitStatus {
+        let mut status = None;
+        let start = Instant::now();
+        while status.is_none() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "no end; on screen:\n{}",
+                self.screen()
+            );
+            thread::sleep(Duration::from_millis(10));
+            status = self.child.try_wait().unwrap();
+        }
         status.unwrap()
     }
 

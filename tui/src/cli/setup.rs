@@ -92,6 +92,13 @@ impl Setup {
         let automatic = resolved.is_automatic();
         let mut notes = Vec::new();
         let threads = threads(common, &resolved, automatic, &machine, &mut notes);
+        if let Some(Origin::Automatic(why)) = origin(&resolved, "threads")
+            && layers.auto.as_ref().is_some_and(|auto| auto.passing)
+        {
+            notes.push(format!(
+                "threads: {threads} for now, as {why}; `--threads` sets another number"
+            ));
+        }
         let registry = registry(common);
         for refused in registry.refused() {
             let path = &refused.path;

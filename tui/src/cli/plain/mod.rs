@@ -106,12 +106,16 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for a line. What was not typed after the question is shown behind it, so that the conversation
-/// can be read whole.
+/// Asks for a line. What was not typed behind the question is shown there, so that the conversation can
+/// be read whole.
 fn next_line(input: &Input) -> io::Result<Heard> {
     let mut out = io::stdout();
     let label = "you: ";
-    if let Some(heard) = input.waiting() {
+    let early = match io::stdin().is_terminal() {
+        true => input.waiting(),
+        false => Some(input.wait()),
+    };
+    if let Some(heard) = early {
         if let Heard::Line(line) = &heard {
             writeln!(out, "{label}{}", visible(line.trim_end()))?;
         }
@@ -120,12 +124,8 @@ fn next_line(input: &Input) -> io::Result<Heard> {
     write!(out, "{label}")?;
     out.flush()?;
     let heard = input.wait();
-    match &heard {
-        Heard::Line(line) if !io::stdin().is_terminal() => {
-            writeln!(out, "{}", visible(line.trim_end()))?;
-        }
-        Heard::End | Heard::Wrong(_) => writeln!(out)?,
-        _ => {}
+    if matches!(heard, Heard::End | Heard::Wrong(_)) {
+        writeln!(out)?;
     }
     Ok(heard)
 }
