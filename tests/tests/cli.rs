@@ -11,6 +11,8 @@ mod convert;
 mod direct;
 #[path = "cli/directories.rs"]
 mod directories;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/embed.rs"]
 mod embed;
 #[path = "cli/eval.rs"]

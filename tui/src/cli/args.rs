@@ -9,6 +9,7 @@ use tritone_formats::I2sLayout;
 use super::bench::BenchArgs;
 use super::config::ConfigArgs;
 use super::convert::ConvertArgs;
+use super::doctor::DoctorArgs;
 use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Show, check and edit the settings of the terminal: colours, keys, mouse, clipboard.
     Config(ConfigArgs),
+    /// Look at this machine, terminal and installation, and say what costs speed or does not work.
+    Doctor(DoctorArgs),
     /// Fetch a model from Hugging Face; the only command that uses the network.
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.
@@ -371,7 +374,8 @@ pub(crate) struct InspectArgs {
     /// Read all weights: the share of zeros, and scales that are zero or no numbers.
     #[arg(long)]
     pub(crate) deep: bool,
-    /// Do not measure this machine for the speed to expect, which takes half a second.
+    /// Leave out the speed to expect. The first time it needs half a second to measure this machine;
+    /// `tritone doctor --measure` measures it again.
     #[arg(long)]
     pub(crate) no_speed: bool,
     /// Print one JSON object.

@@ -6,12 +6,14 @@
 mod args;
 pub(crate) mod atomic;
 mod bench;
+pub(crate) mod cache_file;
 mod chat;
 mod config;
 mod console;
 mod convert;
 pub(crate) mod date;
 mod directory;
+mod doctor;
 mod embed;
 mod eval;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub(crate) mod paths;
 mod plain;
 pub(crate) mod profile;
 mod pull;
+pub(crate) mod reach;
 mod run;
 pub(crate) mod setup;
 mod synth;
@@ -72,6 +75,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Convert(args)) => convert::run(args, common, console),
         Some(Command::Models(args)) => models::run(args, console),
         Some(Command::Config(args)) => config::run(args, common, console),
+        Some(Command::Doctor(args)) => doctor::run(args, common, console),
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
     }

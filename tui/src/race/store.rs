@@ -3,19 +3,17 @@
 //! The file is a cache: whatever is in it, the worst that comes of it is a slower kernel. A file that is
 //! damaged or of another version is left out, and that is said; the next race replaces it.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Standing;
-use crate::cli::atomic::AtomicFile;
+use crate::cli::cache_file;
 
 /// What the file is called inside; the number grows when the meaning of a field changes.
 const SCHEMA: &str = "tritone-kernels/1";
-/// Longest file that is read; a race takes less than a kilobyte.
-const MAX_BYTES: u64 = 1 << 20;
 /// Races that are kept, the latest ones.
 const MOST_RACES: usize = 200;
 
@@ -92,23 +90,10 @@ impl Store {
     /// # Errors
     /// Why the file is left out, for people.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let mut bytes = Vec::new();
-        match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(error.to_string()),
-            Ok(file) => {
-                let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
-                read.map_err(|error| error.to_string())?;
-            }
-        }
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(format!("it is longer than {} KiB", MAX_BYTES >> 10));
-        }
-        let store: Self = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        if store.schema != SCHEMA {
-            let found = store.schema.escape_debug().to_string();
-            return Err(format!("its schema is '{found}', expected '{SCHEMA}'"));
-        }
+        let Some(store) = cache_file::read::<Self>(path)? else {
+            return Ok(Self::default());
+        };
+        cache_file::expect_schema(&store.schema, SCHEMA)?;
         Ok(store)
     }
 
@@ -160,18 +145,11 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
-        }
         let store = Self {
             schema: SCHEMA.to_owned(),
             races: self.races.clone(),
         };
-        let mut text = serde_json::to_string_pretty(&store).map_err(io::Error::other)?;
-        text.push('\n');
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(text.as_bytes())?;
-        file.finish()
+        cache_file::write(path, &store)
     }
 }
 

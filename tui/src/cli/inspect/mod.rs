@@ -20,12 +20,13 @@ use tritone_engine::{
     open_gguf, packs,
 };
 use tritone_formats::{GgufFile, TensorView};
-use tritone_profile::Head;
+use tritone_profile::{Head, process_environment};
 
 use super::args::{CommonArgs, InspectArgs};
 use super::console::{Console, visible};
 use super::failure::CANCELLED;
 use super::interrupt::Interrupt;
+use super::reach;
 use super::setup::{Planned, Setup, named_source};
 use deep::Deep;
 use quality::Finding;
@@ -110,6 +111,9 @@ pub(crate) fn run(
         runnable: &runnable,
         deep,
     };
+    if let Some(Ok(speed)) = &report.speed {
+        notes.extend(speed.note.clone());
+    }
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{:#}", object(&report, &notes))?;
@@ -159,6 +163,7 @@ fn speed_of(runnable: &Runnable, setup: &Setup) -> Option<Result<Speed, NoSpeed>
         runnable.context,
         &*kernel,
         machine,
+        reach::path(&process_environment).as_deref(),
     ))
 }
 

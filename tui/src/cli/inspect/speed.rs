@@ -1,35 +1,23 @@
 //! How fast a model can be expected to be here: what a token reads and multiplies, over what this
 //! machine reads and multiplies in a second.
 
-use std::time::Duration;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tritone_abi::Kernel;
 use tritone_engine::{MemoryPlan, Recipe, human_bytes};
 use tritone_machine::Machine;
 
-use crate::cli::bench::{Int8Peak, ReadBuffer};
+use crate::cli::date::date;
+use crate::cli::reach::{self, Reach};
 use crate::view::format;
 
 /// Models that read less for a token lie in caches, where other things decide.
 const LEAST_BYTES: u64 = 64 << 20;
-/// Memory that is read, within what `ReadBuffer::size` allows: enough to be no cache's.
-const READ_BYTES: usize = 256 << 20;
-/// Time of one measurement of the int8 peak.
-const INT8_TIME: Duration = Duration::from_millis(40);
 
 /// Share of the bound that is usually reached (docs/performance.md): decoding, and reading a prompt.
 const DECODE: [f64; 2] = [0.6, 0.9];
 const PREFILL: [f64; 2] = [0.7, 0.9];
-
-/// What this machine does in a second.
-struct Row {
-    threads: usize,
-    /// Bytes.
-    read: f64,
-    /// Multiply-adds of bytes.
-    macs: f64,
-}
 
 /// What a token takes, and what the machine gives.
 pub(super) struct Speed {
@@ -41,7 +29,9 @@ pub(super) struct Speed {
     /// Multiply-adds with ternary weights, and those of the head besides.
     ternary: u64,
     head: u64,
-    rows: Vec<Row>,
+    rows: Vec<Reach>,
+    /// What there is to say about the file that measurements are kept in.
+    pub(super) note: Option<String>,
 }
 
 /// Why there is no expectation.
@@ -54,35 +44,22 @@ pub(super) enum NoSpeed {
 }
 
 impl Speed {
-    /// Measures for about half a second what `kernel` reaches with one thread and with `threads`.
+    /// What is known of this machine, or is measured for about half a second, with one thread and with
+    /// `threads`; `kept` is the file that measurements are kept in.
     pub(super) fn measure(
         plan: &MemoryPlan,
         recipe: &Recipe,
         context: usize,
         kernel: &dyn Kernel,
         (machine, threads): (&Machine, usize),
+        kept: Option<&Path>,
     ) -> Result<Self, NoSpeed> {
         let bytes = plan.weights_read(1) + plan.head_read;
         if bytes < LEAST_BYTES {
             return Err(NoSpeed::Small);
         }
-        let failed = |error: tritone_abi::KernelError| NoSpeed::Failed(error.to_string());
-        let size = ReadBuffer::size(machine).min(READ_BYTES);
-        let buffer = ReadBuffer::new(size, threads)
-            .ok_or_else(|| NoSpeed::Failed("there is no memory to measure with".to_owned()))?;
-        let peak = Int8Peak::calibrate(kernel, INT8_TIME).map_err(failed)?;
-        let mut rows = Vec::new();
-        let mut counts = vec![1, threads.max(1)];
-        counts.dedup();
-        for threads in counts {
-            let best = buffer.best(kernel, threads, None, |_| true);
-            let (read, _) = best.map_err(failed)?.unwrap_or((0.0, 0));
-            rows.push(Row {
-                threads,
-                read,
-                macs: peak.measure(kernel, threads, None).map_err(failed)?,
-            });
-        }
+        let (rows, note) =
+            reach::known_or_measured(kept, kernel, machine, threads).map_err(NoSpeed::Failed)?;
         Ok(Self {
             bytes,
             kv: plan.kv,
@@ -90,18 +67,19 @@ impl Speed {
             ternary: recipe.ternary_macs(),
             head: recipe.vocab as u64 * recipe.hidden as u64,
             rows,
+            note,
         })
     }
 
     /// Tokens a second that one sequence cannot exceed: memory has to be read, and all weights be
     /// multiplied with.
-    fn decode(&self, row: &Row, kv: u64) -> f64 {
+    fn decode(&self, row: &Reach, kv: u64) -> f64 {
         let read = row.read / (self.bytes + kv).max(1) as f64;
         read.min(row.macs / (self.ternary + self.head).max(1) as f64)
     }
 
     /// Tokens a second of a prompt that cannot be exceeded. The head is needed for the last one only.
-    fn prefill(&self, row: &Row) -> f64 {
+    fn prefill(&self, row: &Reach) -> f64 {
         row.macs / self.ternary.max(1) as f64
     }
 
@@ -125,8 +103,9 @@ impl Speed {
             let s = if row.threads == 1 { "" } else { "s" };
             let (decode, prefill) = (self.decode(row, 0), self.prefill(row));
             lines.push(format!(
-                "{} thread{s}, measured now: {:.1} GB/s, {:.0} GMAC/s of int8",
+                "{} thread{s}, measured on {}: {:.1} GB/s, {:.0} GMAC/s of int8",
                 row.threads,
+                date(row.unix_time),
                 row.read / 1e9,
                 row.macs / 1e9
             ));
@@ -148,10 +127,11 @@ impl Speed {
 
     /// For programs.
     pub(super) fn json(&self) -> Value {
-        let row = |row: &Row| {
+        let row = |row: &Reach| {
             let (decode, prefill) = (self.decode(row, 0), self.prefill(row));
             json!({
                 "threads": row.threads,
+                "measured_unix_time": row.unix_time,
                 "read_bytes_per_second": row.read,
                 "int8_macs_per_second": row.macs,
                 "decode_bound": decode,
@@ -185,12 +165,14 @@ mod tests {
             ternary: 2_084_000_000,
             head: 328_000_000,
             rows: [(1, 30e9, 450e9), (2, 50e9, 40e9)]
-                .map(|(threads, read, macs)| Row {
+                .map(|(threads, read, macs)| Reach {
                     threads,
                     read,
                     macs,
+                    unix_time: 1_795_392_000,
                 })
                 .into(),
+            note: None,
         };
         insta::assert_snapshot!(speed.lines().join("\n"));
         let json = speed.json();
@@ -212,7 +194,7 @@ mod tests {
         let plan = MemoryPlan::new(recipe, &*kernel, 2, capacity, Forms::default(), None);
         let mut plan = plan.unwrap();
         let measure = |plan: &MemoryPlan, threads| {
-            Speed::measure(plan, recipe, 256, &*kernel, (&machine, threads))
+            Speed::measure(plan, recipe, 256, &*kernel, (&machine, threads), None)
         };
         assert!(matches!(measure(&plan, 1), Err(NoSpeed::Small)));
         plan.weights = 1 << 30;
