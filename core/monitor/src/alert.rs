@@ -30,6 +30,8 @@ const NEAR_LIMIT: (f64, f64) = (90.0, 85.0);
 pub struct Limits {
     /// Resident memory in bytes; more is an alert.
     pub memory_bytes: u64,
+    /// Whether more than 90 % of the memory limit is an alert.
+    pub near_limit: bool,
     /// CPU use of the allowed processors in per cent; more is an alert.
     pub cpu_percent: f64,
     /// Tokens a second of an answer; less is an alert, while something is decoded.
@@ -220,6 +222,8 @@ impl Alerts {
             .filter_map(|(&kind, watch)| {
                 let value = match kind {
                     AlertKind::Errors => errors,
+                    // An alert that was raised ends as any other.
+                    AlertKind::MemoryLimit if !self.limits.near_limit => None,
                     _ => measured(kind, sample),
                 };
                 watch.look(kind, rule(kind, &self.limits), value, sample.at)

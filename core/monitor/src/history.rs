@@ -200,6 +200,15 @@ impl History {
         points
     }
 
+    /// How much of `metric`, which adds up, there was between `from` and `to`.
+    #[must_use]
+    pub fn total(&self, metric: Metric, from: u64, to: u64) -> f64 {
+        self.stretches()
+            .filter(|stretch| stretch.to > from && stretch.to <= to)
+            .filter_map(|stretch| stretch.source.total(metric))
+            .fold(0.0, |sum, more| sum + more)
+    }
+
     /// What is kept from `from` on as records in order of time: samples as they were taken, before
     /// them means (sums of what adds up) of 10 seconds or a minute, and events.
     #[must_use]

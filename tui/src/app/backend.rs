@@ -2,6 +2,8 @@
 
 use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
 
+use tritone_monitor::Limits;
+
 pub use super::engine::{EngineBackend, Keep, KernelOption, Races};
 pub use crate::race::{Entry, Standing, State};
 
@@ -68,6 +70,32 @@ pub struct ChoiceCard {
     pub unmeasured: bool,
 }
 
+/// What a profile bounds and what it has watched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// What the resident memory may be, in bytes.
+    pub memory: Option<u64>,
+    /// When there is an alert.
+    pub alerts: Limits,
+}
+
+impl Default for Bounds {
+    /// No bounds.
+    fn default() -> Self {
+        Self {
+            memory: None,
+            alerts: Limits {
+                memory_bytes: u64::MAX,
+                near_limit: false,
+                cpu_percent: f64::INFINITY,
+                min_tokens_per_second: 0.0,
+                error_rate_percent: f64::INFINITY,
+                latency_ms: f64::INFINITY,
+            },
+        }
+    }
+}
+
 /// A running answer.
 pub trait EventSource: Send {
     /// Waits for the next event; `None` after the last.
@@ -93,6 +121,11 @@ pub trait Backend: Send + Sync {
 
     /// What the engine is doing.
     fn status(&self) -> EngineStatus;
+
+    /// What bounds it.
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
+    }
 
     /// Threads of the team.
     fn threads(&self) -> usize;

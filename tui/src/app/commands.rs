@@ -307,7 +307,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["monitor"],
         argument: "",
         keys: &[key(KeyCode::F(3), NONE, "F3")],
-        help: "what the machine does: speed, memory, load",
+        help: "speed, memory and CPUs over time (f freeze, arrows move, + - zoom, s summary, e export)",
         hint: None,
         when: always,
     },

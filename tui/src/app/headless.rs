@@ -7,8 +7,9 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tritone_engine::sample::Sampling;
 use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
+use tritone_monitor::{Limits, Metric, Sample};
 
-use super::backend::{ChoiceCard, KernelChoice, ModelCard};
+use super::backend::{Bounds, ChoiceCard, KernelChoice, ModelCard};
 use super::keymap::Keymap;
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
@@ -24,12 +25,17 @@ pub(crate) const LOOK: Look = Look {
     ascii: false,
 };
 
+/// 2025-11-26 07:30:31 UTC: when sessions begin.
+const EPOCH: u64 = 1_764_142_231_000;
+
 /// A state, the time, and what it wanted done.
 pub(crate) struct Headless {
     pub(crate) state: State,
     pub(crate) effects: Vec<Effect>,
     /// Code to be coloured.
     pub(crate) jobs: Vec<Job>,
+    /// Events for the monitor's log.
+    pub(crate) events: Vec<tritone_monitor::Event>,
     now: Duration,
 }
 
@@ -49,6 +55,7 @@ impl Headless {
             state,
             effects: Vec::new(),
             jobs: Vec::new(),
+            events: Vec::new(),
             now: Duration::ZERO,
         }
     }
@@ -57,7 +64,7 @@ impl Headless {
     pub(crate) fn loaded(columns: u16, rows: u16) -> Self {
         let mut session = Self::new(columns, rows);
         session.send(Msg::Loaded(Box::new(loaded(&[]))));
-        session.send(Msg::Memory(212 << 20));
+        session.memory(212 << 20);
         session
     }
 
@@ -68,9 +75,27 @@ impl Headless {
     }
 
     pub(crate) fn send(&mut self, msg: Msg) -> &mut Self {
-        self.effects.extend(update(&mut self.state, self.now, msg));
+        for effect in update(&mut self.state, self.now, msg) {
+            match effect {
+                Effect::Record(event) => self.events.push(event),
+                effect => self.effects.push(effect),
+            }
+        }
         self.jobs.extend(self.state.settle());
         self
+    }
+
+    /// A sample is taken of a process that holds so many bytes.
+    pub(crate) fn memory(&mut self, bytes: u64) -> &mut Self {
+        self.sample(1000, |sample| sample.set(Metric::Resident, bytes as f64))
+    }
+
+    /// A sample of the last `span` milliseconds is taken, in which `fill` writes.
+    pub(crate) fn sample(&mut self, span: u64, fill: impl FnOnce(&mut Sample)) -> &mut Self {
+        let now = u64::try_from(self.now.as_millis()).unwrap();
+        let mut sample = Sample::new(EPOCH + now, span);
+        fill(&mut sample);
+        self.send(Msg::Sample(Box::new(sample)))
     }
 
     pub(crate) fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) -> &mut Self {
@@ -198,6 +223,17 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
             ready: String::new(),
         },
         profile: "edge".to_owned(),
+        bounds: Bounds {
+            memory: Some(1024 << 20),
+            alerts: Limits {
+                memory_bytes: 1024 << 20,
+                near_limit: true,
+                cpu_percent: 80.0,
+                min_tokens_per_second: 5.0,
+                error_rate_percent: 5.0,
+                latency_ms: 5000.0,
+            },
+        },
         threads: 2,
         kernel: "avx2".to_owned(),
         kernels: vec![

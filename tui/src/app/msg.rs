@@ -2,10 +2,13 @@
 
 use crossterm::event::KeyEvent;
 use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
+use tritone_monitor::{Record, Sample};
 
 use crate::chat::markdown::Colored;
 
-use super::backend::{ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing};
+use super::backend::{
+    Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
+};
 use super::host::Order;
 
 /// Something that happened.
@@ -21,8 +24,10 @@ pub(crate) enum Msg {
     Resize(u16, u16),
     /// Time passed.
     Tick,
-    /// Resident memory of the process in bytes.
-    Memory(u64),
+    /// What was measured since the last time.
+    Sample(Box<Sample>),
+    /// What the monitor knows is in these files, or why not.
+    Exported(Result<String, String>),
     /// Loading has come this far.
     Loading(LoadProgress),
     /// The model is there.
@@ -64,6 +69,7 @@ pub(crate) struct Loaded {
     pub(crate) model: ModelCard,
     /// Name of the profile.
     pub(crate) profile: String,
+    pub(crate) bounds: Bounds,
     pub(crate) threads: usize,
     pub(crate) kernel: String,
     pub(crate) kernels: Vec<KernelChoice>,
@@ -98,6 +104,10 @@ pub(crate) enum Effect {
     StopRace,
     /// Ask the engine what it is doing.
     AskStatus,
+    /// Put an event into the monitor's log.
+    Record(tritone_monitor::Event),
+    /// Write what the monitor knows to files.
+    Export(Vec<Record>),
     /// Put text into the clipboard.
     Copy(String),
     /// Draw every cell anew.

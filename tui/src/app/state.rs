@@ -174,6 +174,8 @@ pub(crate) struct State {
     /// Tokens of the context in use.
     pub(crate) context_used: usize,
     pub(crate) resident: Option<u64>,
+    /// What it may be.
+    pub(crate) resident_limit: Option<u64>,
     /// A remark on the line above the input, and when it was made.
     pub(crate) flash: Option<(String, Duration)>,
     /// When Ctrl+C was pressed for the first time.
@@ -231,6 +233,7 @@ impl State {
             rates: Rates::default(),
             context_used: 0,
             resident: None,
+            resident_limit: None,
             flash: None,
             quit_armed: None,
             next_id: 1,

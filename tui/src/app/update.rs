@@ -19,7 +19,7 @@ use super::reading;
 use super::screen::View;
 use super::state::{Load, Phase, State};
 use super::switch;
-use super::views;
+use super::views::{self, monitor};
 use crate::chat::composer::Move;
 use crate::chat::transcript::{Kind, Transcript};
 use crate::view::format;
@@ -41,7 +41,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         state.touched = now;
     }
     let mut changed = true;
-    let effects = match msg {
+    let mut effects = match msg {
         Msg::Key(event) => key(state, event),
         Msg::Paste(text) => {
             disarm(state);
@@ -62,12 +62,15 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             changed = tick(state);
             Vec::new()
         }
-        Msg::Memory(bytes) => {
-            changed = state.resident.map(format::bytes) != Some(format::bytes(bytes));
-            state.resident = Some(bytes);
+        Msg::Sample(sample) => {
+            changed = monitor::sampled(state, *sample);
             let effects = race::when_idle(state);
             changed |= !effects.is_empty();
             effects
+        }
+        Msg::Exported(result) => {
+            monitor::exported(state, result);
+            Vec::new()
         }
         Msg::Loading(progress) => {
             loading(state, progress);
@@ -127,6 +130,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             Vec::new()
         }
     };
+    effects.extend(monitor::happened(state));
     state.revision += u64::from(changed);
     effects
 }
@@ -603,6 +607,7 @@ pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     }
     state.load = Load::Ready(loaded.model);
     state.setting.profile = loaded.profile;
+    state.views.monitor.set_limits(loaded.bounds.alerts);
     state.threads = Some(loaded.threads);
     state.kernel = Some(loaded.kernel);
     state.kernels = loaded.kernels;

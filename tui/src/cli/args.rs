@@ -1,6 +1,7 @@
 //! The arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
@@ -18,6 +19,7 @@ use super::profile::ProfileArgs;
 use super::pull::PullArgs;
 use super::synth::SynthArgs;
 use super::types;
+use crate::term::Watch;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -303,6 +305,32 @@ pub(crate) struct ChatArgs {
     /// How tokens are chosen.
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
+    /// What is measured meanwhile.
+    #[command(flatten)]
+    pub(crate) monitor: MonitorFlags,
+}
+
+/// What is measured while a chat runs.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Monitor")]
+pub(crate) struct MonitorFlags {
+    /// Time between two samples of the monitor in milliseconds, 100 to 60000 [default: 1000].
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    monitor_interval: Option<u64>,
+    /// File that samples and events are appended to, one JSON object a line; `tritone monitor` reads it. At
+    /// 64 MiB it is renamed to FILE.1 and begun anew.
+    #[arg(long, value_name = "FILE")]
+    monitor_log: Option<PathBuf>,
+}
+
+impl MonitorFlags {
+    /// What they ask for.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch {
+            interval: Duration::from_millis(self.monitor_interval.unwrap_or(1000)),
+            log: self.monitor_log.clone(),
+        }
+    }
 }
 
 const RUN_EXAMPLES: &str = "\

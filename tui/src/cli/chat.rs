@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::{EngineStatus, GenerateError, LoadProgress, Request};
+use tritone_monitor::Limits;
 use tritone_profile::process_environment;
 
 use super::args::{ChatArgs, CommonArgs};
@@ -13,9 +14,9 @@ use super::console::Console;
 use super::failure::Usage;
 use super::hint;
 use super::plain;
-use super::setup::Setup;
+use super::setup::{Ready, Setup};
 use crate::app::backend::{
-    Backend, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
+    Backend, Bounds, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
     RaceOrder, RaceResult, Standing,
 };
 use crate::app::host::{Host, Order};
@@ -74,6 +75,7 @@ pub(crate) fn run(
         manners: settings.config.manners(),
         keymap,
         notes,
+        monitor: args.monitor.watch(),
         host: Arc::new(Program {
             common: common.clone(),
             first: Mutex::new(Some(setup)),
@@ -135,15 +137,42 @@ fn load(
     };
     let kernels = setup.registry.kernels().iter().filter_map(option).collect();
     let races = setup.races(ready.engine.model());
+    let bounds = bounds(setup, &ready);
     Ok(Arc::new(Noted {
+        bounds,
         backend: EngineBackend::new(ready.engine, kernels, races, setup.profile().name.clone()),
         notices: ready.notes,
         sentence,
     }))
 }
 
+/// What the profile bounds. A limit that nobody asked for was raised to what the model takes: being near
+/// it is no news, nor being above what the preset has watched.
+fn bounds(setup: &Setup, ready: &Ready) -> Bounds {
+    let profile = setup.profile();
+    let alerts = &profile.alerts;
+    let raised = ready.memory_limit > profile.memory_bytes();
+    let watched = alerts.memory_mb.saturating_mul(1 << 20);
+    Bounds {
+        memory: Some(ready.memory_limit),
+        alerts: Limits {
+            memory_bytes: if raised {
+                watched.max(ready.memory_limit)
+            } else {
+                watched
+            },
+            near_limit: !raised,
+            cpu_percent: alerts.cpu_percent,
+            min_tokens_per_second: alerts.min_tokens_per_second,
+            error_rate_percent: alerts.error_rate_percent,
+            latency_ms: alerts.latency_ms as f64,
+        },
+    }
+}
+
 /// A backend whose model card also says what was decided before the engine saw the model.
 struct Noted {
+    bounds: Bounds,
     backend: EngineBackend,
     notices: Vec<String>,
     /// How long loading took.
@@ -161,6 +190,10 @@ impl Backend for Noted {
 
     fn profile(&self) -> String {
         self.backend.profile()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {

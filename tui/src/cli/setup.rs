@@ -470,6 +470,7 @@ impl Setup {
         let engine = Engine::start(model, &options, progress)?;
         notes.extend(engine.info().notices.iter().cloned());
         Ok(Ready {
+            memory_limit: options.memory_limit.unwrap_or(u64::MAX),
             engine,
             notes,
             open,
@@ -482,6 +483,8 @@ impl Setup {
 pub(crate) struct Ready {
     /// The running engine.
     pub(crate) engine: Engine,
+    /// Bytes that the process may take.
+    pub(crate) memory_limit: u64,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
     /// Time to open the file: header, tokenizer, template.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tritone_engine::{Cancel, Event, GenerateError, LoadProgress, Request};
+use tritone_monitor::Record;
 
+use super::sampler;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
 use crate::app::host::{Host, Order};
 use crate::app::msg::{Loaded, Msg};
@@ -52,10 +54,10 @@ impl Drop for Worker {
 
 /// The backend in use, once there is one.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Arc<dyn Backend>>>>);
+pub(super) struct Slot(Arc<Mutex<Option<Arc<dyn Backend>>>>);
 
 impl Slot {
-    fn get(&self) -> Option<Arc<dyn Backend>> {
+    pub(super) fn get(&self) -> Option<Arc<dyn Backend>> {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slot.clone()
     }
@@ -109,6 +111,20 @@ impl Stop {
 }
 
 impl Worker {
+    /// Where the backend in use is found.
+    pub(super) fn slot(&self) -> Slot {
+        self.backend.clone()
+    }
+
+    /// Writes what the monitor knows to files.
+    pub(super) fn export(&self, records: Vec<Record>) {
+        let sender = self.sender.clone();
+        let failed = |why| Msg::Exported(Err(why));
+        self.spawn("export", failed, move || {
+            let _ = sender.send(Msg::Exported(sampler::export(&records)));
+        });
+    }
+
     /// Begins to load the model.
     pub(super) fn start(sender: UnboundedSender<Msg>, host: Arc<dyn Host>) -> Self {
         let worker = Self {
@@ -308,6 +324,7 @@ fn card(backend: &dyn Backend) -> Loaded {
     Loaded {
         model: backend.model(),
         profile: backend.profile(),
+        bounds: backend.bounds(),
         threads: backend.threads(),
         kernel: backend.kernel_name(),
         kernels: backend.kernels(),

@@ -11,13 +11,16 @@ mod highlight;
 mod input;
 mod manners;
 mod panics;
+mod sampler;
 mod session;
 mod signals;
 
 pub use manners::{Clipboard, Manners, Screen, Theme};
 
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tritone_engine::sample::Sampling;
 use tritone_machine::Machine;
@@ -26,6 +29,15 @@ use crate::app::host::Host;
 use crate::app::keymap::Keymap;
 use crate::app::state::Setting;
 use crate::view::theme::{Background, Look};
+
+/// How what the model and the machine do is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Time between two samples.
+    pub interval: Duration,
+    /// File that samples and events are appended to.
+    pub log: Option<PathBuf>,
+}
 
 /// What a session in the terminal begins with.
 pub struct Setup {
@@ -47,6 +59,8 @@ pub struct Setup {
     pub(crate) keymap: Keymap,
     /// What the user should know from the start, such as a thread count that was lowered.
     pub notes: Vec<String>,
+    /// How often and where to what is measured.
+    pub monitor: Watch,
     /// Loads models.
     pub host: Arc<dyn Host>,
 }

@@ -15,6 +15,7 @@ use super::effects::Worker;
 use super::frames::Frames;
 use super::guard::{Guard, give_back};
 use super::highlight::Painter;
+use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
 use super::{Outcome, Setup, TermError, clipboard, input, panics};
 use crate::app::msg::{Effect, Msg};
@@ -32,9 +33,6 @@ const BATCH: usize = 4096;
 
 /// Time between two ticks while something moves.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Time between two looks at the memory.
-const MEMORY: Duration = Duration::from_secs(1);
 
 /// The signal of a terminal that is gone.
 const HANG_UP: i32 = 1;
@@ -57,12 +55,16 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             state.transcript.push(Kind::Note, note);
         }
         let now = Instant::now();
+        let worker = Worker::start(sender.clone(), setup.host);
+        let painter = Painter::new(sender.clone());
+        let sampler = Sampler::start(sender, worker.slot(), setup.monitor);
         let session = Session {
             guard,
             terminal,
             state,
-            painter: Painter::new(sender.clone()),
-            worker: Worker::start(sender, setup.host),
+            painter,
+            sampler,
+            worker,
             receiver,
             signals,
             input: Some(EventStream::new()),
@@ -99,6 +101,7 @@ struct Session {
     terminal: Screen,
     guard: Guard,
     state: State,
+    sampler: Sampler,
     worker: Worker,
     painter: Painter,
     receiver: UnboundedReceiver<Msg>,
@@ -112,9 +115,7 @@ struct Session {
 impl Session {
     async fn hold(mut self) -> Result<Outcome, TermError> {
         let mut ticks = interval(TICK);
-        let mut looks = interval(MEMORY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.draw_if_due()?;
             let mut events = Vec::new();
@@ -131,9 +132,6 @@ impl Session {
                 Some(message) = self.receiver.recv() => messages.push(message),
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
                 _ = ticks.tick(), if self.state.is_busy() => messages.push(Msg::Tick),
-                _ = looks.tick() => {
-                    messages.extend(tritone_machine::resident_bytes().map(Msg::Memory));
-                }
             }
             self.collect(&mut events, &mut messages);
             let mut all = input::messages(events);
@@ -193,6 +191,8 @@ impl Session {
                 Effect::Race(order) => self.worker.race(order),
                 Effect::StopRace => self.worker.stop_race(),
                 Effect::AskStatus => self.worker.ask_status(),
+                Effect::Record(event) => self.sampler.record(event),
+                Effect::Export(records) => self.worker.export(records),
                 Effect::Copy(text) => clipboard::copy(self.terminal.backend_mut(), &text)?,
                 Effect::Redraw => {
                     blank(&mut self.terminal)?;

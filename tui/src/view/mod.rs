@@ -4,6 +4,7 @@
 //! where colours are not wanted; what a colour says is also said in words.
 
 mod ascii;
+mod chart;
 pub(crate) mod format;
 pub(crate) mod help;
 mod kernels;

@@ -19,22 +19,34 @@ const NEARLY_FULL: u64 = 90;
 struct Piece {
     rank: u8,
     text: String,
+    /// What is written before anything is left out.
+    short: Option<String>,
     style: Style,
 }
 
 /// Draws the status into one or two lines.
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    let piece = |rank, text: String, style| Piece { rank, text, style };
+    let piece = |rank, text: String, style| Piece {
+        rank,
+        text,
+        short: None,
+        style,
+    };
     let name = || match &state.load {
         Load::Ready(model) => model.name.clone(),
         Load::Running { .. } => "loading".to_owned(),
         Load::Failed(_) => "no model".to_owned(),
     };
     let kernel = format!("kernel {}", state.kernel.as_deref().unwrap_or("-"));
-    let memory = match state.resident {
-        Some(bytes) => format!("mem {}", format::bytes(bytes)),
-        None => "mem -".to_owned(),
-    };
+    let memory = || memory(state, theme);
+    let mut alerts = state.views.monitor.alerts();
+    let alert = alerts.next().map(|alert| {
+        let text = format!("! {alert}");
+        Piece {
+            short: text.split_once(" (").map(|(short, _)| short.to_owned()),
+            ..piece(0, text, theme.error())
+        }
+    });
     let (context, context_style) = context(state, theme);
     let busy = |phase: fn(&Phase) -> bool| match &state.run {
         Some(run) if phase(&run.phase) => theme.active(),
@@ -53,13 +65,20 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         } else {
             (decode, decode_style)
         };
-        let line = vec![
+        let mut line = vec![
             piece(1, name(), theme.strong()),
             piece(0, speed("", rate), style),
             piece(2, context, context_style),
-            piece(3, memory, theme.text()),
+            memory(),
             piece(4, kernel, theme.text()),
         ];
+        // What is wrong comes first, where the name would be.
+        if let Some(alert) = alert {
+            line.splice(0..1, [alert]);
+            for piece in line.iter_mut().filter(|piece| piece.rank == 2) {
+                piece.rank = 3;
+            }
+        }
         return write(line, theme, area, 0, buffer);
     }
     let first = vec![
@@ -72,12 +91,13 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         piece(1, kernel, theme.text()),
         piece(2, threads(state), theme.text()),
     ];
-    let second = vec![
+    let mut second = vec![
         piece(0, speed("decode ", decode), decode_style),
         piece(2, speed("prefill ", prefill), prefill_style),
         piece(1, context, context_style),
-        piece(3, memory, theme.text()),
+        memory(),
     ];
+    second.extend(alert);
     write(first, theme, area, 0, buffer);
     write(second, theme, area, 1, buffer);
 }
@@ -86,6 +106,33 @@ fn speed(label: &str, rate: Option<f64>) -> String {
     match rate {
         Some(rate) => format!("{label}{} tok/s", format::rate(rate)),
         None => format!("{label}- tok/s"),
+    }
+}
+
+/// `mem 212/1024 MiB`: of the limit.
+fn memory(state: &State, theme: Theme) -> Piece {
+    let used = state.resident.map_or_else(|| "-".to_owned(), format::bytes);
+    let short = format!("mem {used}");
+    let text = match (state.resident, state.resident_limit) {
+        (Some(bytes), Some(limit)) if bytes < 1 << 30 => {
+            format!("mem {}/{} MiB", bytes >> 20, limit >> 20)
+        }
+        (Some(_), Some(limit)) => format!("{short}/{}", format::bytes(limit)),
+        _ => short.clone(),
+    };
+    let share = match (state.resident, state.resident_limit) {
+        (Some(bytes), Some(limit)) => format::percent(bytes, limit),
+        _ => 0,
+    };
+    Piece {
+        rank: 3,
+        text,
+        short: Some(short),
+        style: if share >= NEARLY_FULL {
+            theme.warning()
+        } else {
+            theme.text()
+        },
     }
 }
 
@@ -128,6 +175,18 @@ fn write(mut pieces: Vec<Piece>, theme: Theme, area: Rect, row: u16, buffer: &mu
         pieces.iter().map(|piece| width(&piece.text)).sum::<usize>()
             + width(SEPARATOR) * pieces.len().saturating_sub(1)
     };
+    for rank in (0..=4).rev() {
+        for at in 0..pieces.len() {
+            let over = needed(&pieces) > room;
+            if let Some(piece) = pieces.get_mut(at)
+                && over
+                && piece.rank == rank
+                && let Some(short) = piece.short.take()
+            {
+                piece.text = short;
+            }
+        }
+    }
     while needed(&pieces) > room && pieces.iter().any(|piece| piece.rank > 2) {
         let last = pieces.iter().map(|piece| piece.rank).max();
         pieces.retain(|piece| Some(piece.rank) != last);

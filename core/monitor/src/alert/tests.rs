@@ -4,6 +4,7 @@ use super::*;
 
 const LIMITS: Limits = Limits {
     memory_bytes: 1024 << 20,
+    near_limit: true,
     cpu_percent: 80.0,
     min_tokens_per_second: 5.0,
     error_rate_percent: 5.0,

@@ -521,12 +521,9 @@ fn reading_the_prompt_shows_rate_and_remaining_time() {
 fn nothing_changes_on_an_idle_tick() {
     let mut session = session();
     let revision = session.state.revision;
-    session
-        .wait(1000)
-        .send(Msg::Tick)
-        .send(Msg::Memory((212 << 20) + 1));
+    session.wait(1000).send(Msg::Tick).memory((212 << 20) + 1);
     assert_eq!(session.state.revision, revision);
-    session.send(Msg::Memory(300 << 20));
+    session.memory(300 << 20);
     assert_ne!(session.state.revision, revision);
 }
 
@@ -600,7 +597,7 @@ fn a_kernel_that_was_named_is_not_replaced() {
     // Whoever named a kernel has no use for a race that nobody asked for.
     let mut idle = unmeasured();
     idle.send(Msg::KernelSet(Ok("scalar".to_owned())));
-    idle.wait(60_000).send(Msg::Memory(1 << 20));
+    idle.wait(60_000).memory(1 << 20);
     assert!(idle.take_effects().is_empty());
 }
 
@@ -670,7 +667,7 @@ fn unmeasured() -> Headless {
 #[test]
 fn naming_a_kernel_ends_a_race_that_nobody_asked_for() {
     let mut session = unmeasured();
-    session.wait(5000).send(Msg::Memory(1 << 20));
+    session.wait(5000).memory(1 << 20);
     let effects = session.take_effects();
     assert!(matches!(effects.as_slice(), [Effect::Race(order)] if order.automatic));
     session.say("/kernel scalar");
@@ -685,7 +682,7 @@ fn naming_a_kernel_ends_a_race_that_nobody_asked_for() {
 fn an_idle_chat_measures_once_what_was_never_measured() {
     let mut session = unmeasured();
     let memory = |session: &mut Headless| {
-        session.send(Msg::Memory(1 << 20));
+        session.memory(1 << 20);
         session.take_effects()
     };
     session.wait(4000);

@@ -1,0 +1,269 @@
+//! Measures what the machine and the model do, on a thread of its own.
+
+use std::fs;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tritone_engine::EngineStatus;
+use tritone_machine::{CpuWatch, EnergyMeter, resident_bytes};
+use tritone_monitor::{
+    Counters, Event, EventKind, Log, Metric, Rates, Record, Sample, StepShares, export, utc,
+};
+
+use super::Watch;
+use super::effects::Slot;
+use crate::app::msg::Msg;
+
+/// An interval that took this much longer than it should have was not spent running.
+const STOPPED: Duration = Duration::from_secs(1);
+
+/// The thread that measures; it ends with this.
+pub(super) struct Sampler {
+    events: Option<Sender<Event>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Begins to measure. If the log cannot be written that is said, and there is none.
+    pub(super) fn start(sender: UnboundedSender<Msg>, slot: Slot, watch: Watch) -> Self {
+        let (events, heard) = mpsc::channel();
+        let failed = sender.clone();
+        let work = move || {
+            let mut log = Journal::open(&watch, &sender);
+            let mut probe = Probe::new(slot, watch.interval);
+            let mut due = Instant::now();
+            loop {
+                let now = Instant::now();
+                if now >= due {
+                    // Samples that were missed are not made up for.
+                    due = now.max(due + watch.interval);
+                    let sample = probe.sample();
+                    log.append(Record::Sample(sample.clone()), &sender);
+                    if sender.send(Msg::Sample(Box::new(sample))).is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                match heard.recv_timeout(due - now) {
+                    Ok(event) => log.append(Record::Event(event), &sender),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("monitor".to_owned())
+            .spawn(work);
+        if let Err(error) = &thread {
+            let text = format!("nothing is measured: cannot start a thread: {error}");
+            let _ = failed.send(Msg::Notice(text));
+        }
+        Self {
+            events: Some(events),
+            thread: thread.ok(),
+        }
+    }
+
+    /// Puts an event into the log.
+    pub(super) fn record(&self, event: Event) {
+        if let Some(events) = &self.events {
+            let _ = events.send(event);
+        }
+    }
+}
+
+impl Drop for Sampler {
+    /// What happened last is still written.
+    fn drop(&mut self) {
+        self.events = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The log, if there is one.
+struct Journal(Option<Log>);
+
+impl Journal {
+    fn open(watch: &Watch, sender: &UnboundedSender<Msg>) -> Self {
+        let Some(path) = &watch.log else {
+            return Self(None);
+        };
+        let mut journal = Self(match Log::open(path, Log::MAX_BYTES) {
+            Ok(log) => Some(log),
+            Err(error) => {
+                let _ = sender.send(Msg::Notice(format!("{error}; nothing is logged")));
+                None
+            }
+        });
+        let text = format!("tritone {}", env!("CARGO_PKG_VERSION"));
+        let start = Event::new(unix_ms(), EventKind::Start, &text);
+        journal.append(Record::Event(start), sender);
+        journal
+    }
+
+    /// Says so and stops when it cannot be written any more.
+    fn append(&mut self, record: Record, sender: &UnboundedSender<Msg>) {
+        if let Some(log) = &mut self.0
+            && let Err(error) = log.append(&record)
+        {
+            self.0 = None;
+            let _ = sender.send(Msg::Notice(format!("{error}; the log ends here")));
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Takes samples.
+struct Probe {
+    slot: Slot,
+    interval: Duration,
+    cpu: CpuWatch,
+    energy: Option<EnergyMeter>,
+    /// Microjoules so far.
+    used: u64,
+    rates: Rates,
+    last: Option<Instant>,
+}
+
+impl Probe {
+    fn new(slot: Slot, interval: Duration) -> Self {
+        Self {
+            slot,
+            interval,
+            cpu: CpuWatch::new(),
+            energy: EnergyMeter::open().ok(),
+            used: 0,
+            rates: Rates::default(),
+            last: None,
+        }
+    }
+
+    fn sample(&mut self) -> Sample {
+        let now = Instant::now();
+        let elapsed = self
+            .last
+            .replace(now)
+            .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        // A clock that stands still while the computer sleeps leaves a gap by itself; one that goes on
+        // while the program is stopped does not.
+        let span = if elapsed > self.interval.saturating_mul(2).saturating_add(STOPPED) {
+            self.interval
+        } else {
+            elapsed
+        };
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let mut sample = Sample::new(unix_ms(), span);
+        sample.set_known(Metric::Resident, resident_bytes().map(|bytes| bytes as f64));
+        if let Some(used) = self.cpu.look().filter(|_| span > 0) {
+            sample.set_known(Metric::Cpu, used.total);
+            sample.set_known(Metric::CpuProcess, used.process);
+            sample.set_cores(used.cpus.iter().map(|(_, percent)| *percent));
+        }
+        let energy = self
+            .energy
+            .as_mut()
+            .and_then(EnergyMeter::joules)
+            .map(|joules| {
+                // `as` saturates.
+                self.used = self.used.saturating_add((joules * 1e6) as u64);
+                self.used
+            });
+        let mut counters = Counters {
+            energy,
+            ..Counters::default()
+        };
+        if let Some(backend) = self.slot.get() {
+            let memory = backend.bounds().memory;
+            sample.set_known(Metric::ResidentLimit, memory.map(|bytes| bytes as f64));
+            engine(&backend.status(), &mut sample, &mut counters);
+        }
+        self.rates.fill(&mut sample, counters);
+        sample
+    }
+}
+
+/// What the engine says: what is now into the sample, what adds up into the counters.
+fn engine(status: &EngineStatus, sample: &mut Sample, counters: &mut Counters) {
+    for (metric, count) in [
+        (Metric::Active, status.active),
+        (Metric::Queued, status.queued),
+        (Metric::KvUsed, status.kv_pages_used),
+        (Metric::KvPages, status.kv_pages),
+        (
+            Metric::KvBytes,
+            status.kv_pages_used.saturating_mul(status.kv_page_bytes),
+        ),
+    ] {
+        sample.set(metric, count as f64);
+    }
+    let done = &status.counters;
+    *counters = Counters {
+        prefill_tokens: done.prompt_tokens,
+        cached_tokens: done.cached_tokens,
+        decode_tokens: done.decoded_tokens,
+        finished: done.finished,
+        failed: done.failed,
+        cancelled: done.cancelled,
+        first_tokens: done.first_tokens,
+        first_token_time: done.first_token_sum,
+        prefill_time: done.prefill_time,
+        decode_time: done.decode_time,
+        step: StepShares {
+            matmul: done.step.matmul,
+            attention: done.step.attention,
+            head: done.step.head,
+            other: done.step.other,
+        },
+        energy: counters.energy,
+    };
+}
+
+/// Writes `records` as JSON and as CSV into the user's state directory, and says where they are.
+pub(super) fn export(records: &[Record]) -> Result<String, String> {
+    let dir = state_dir().ok_or(
+        "nothing is exported: there is no directory for it, as neither HOME nor XDG_STATE_HOME is set",
+    )?;
+    export_to(&dir, &utc(unix_ms()), records)
+}
+
+fn export_to(dir: &Path, time: &str, records: &[Record]) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot export to {}: {error}", dir.display());
+    fs::create_dir_all(dir).map_err(failed)?;
+    let plain: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
+    let base = dir.join(format!("monitor-{plain}"));
+    let file = |ending| fs::File::create_new(base.with_extension(ending)).map(BufWriter::new);
+    let mut json = file("json").map_err(failed)?;
+    export::json(records, &mut json).map_err(failed)?;
+    json.into_inner().map_err(|error| failed(error.into()))?;
+    let mut csv = file("csv").map_err(failed)?;
+    export::csv(records, &mut csv).map_err(failed)?;
+    csv.into_inner().map_err(|error| failed(error.into()))?;
+    Ok(format!("{}.json and .csv", base.display()))
+}
+
+/// `$XDG_STATE_HOME/tritone`, or under the home directory.
+fn state_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+        .map(|dir| dir.join("tritone"))
+}
+
+#[cfg(test)]
+mod tests;
