@@ -14,6 +14,7 @@ use tritone_abi::Kernel;
 
 use crate::error::GenerateError;
 use crate::forms::Forms;
+use crate::model::Model;
 use crate::sample::Sampling;
 use crate::tally::Counters;
 pub use crate::text::{Message, Role};
@@ -97,6 +98,17 @@ impl EngineOptions {
         }
     }
 }
+
+impl EngineOptions {
+    /// Positions of one sequence of `model`.
+    pub(crate) fn context_for(&self, model: &Model) -> usize {
+        let trained = model.recipe.trained_context;
+        self.context.unwrap_or_else(|| trained.min(DEFAULT_CONTEXT))
+    }
+}
+
+/// Context when neither the user nor the model asks for less.
+const DEFAULT_CONTEXT: usize = 4096;
 
 /// Where packed weights and converted heads are kept between two starts. The default keeps none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The engine: a thread that owns a runner and serves requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -22,12 +22,9 @@ use crate::recipe::Rope;
 use crate::runner::{Runner, RunnerOptions};
 use crate::sample::{Sampler, Sampling};
 use crate::schedule::{Job, Scheduler};
-use crate::tally::{SequenceStatus, Tally};
+use crate::serve::{Command, Gauges, serve};
+use crate::tally::SequenceStatus;
 use crate::text::StopStrings;
-use crate::weights::{Packing, Repacked};
-
-/// Context when neither the user nor the model asks for less.
-const DEFAULT_CONTEXT: usize = 4096;
 
 /// What a loaded model is.
 #[derive(Clone, Debug)]
@@ -62,45 +59,19 @@ pub struct ModelInfo {
     pub load: LoadReport,
 }
 
-/// The old weights, which take time to give up, or why they stay in use.
-type Exchanged = Result<Option<Repacked>, LoadError>;
-
-enum Command {
-    Run(Box<Job>),
-    /// Says whether and how weights are to be packed for a kernel.
-    PackingFor(Arc<dyn Kernel>, Sender<Result<Option<Packing>, LoadError>>),
-    /// Goes on with a kernel and the weights packed for it.
-    SetKernel(Arc<dyn Kernel>, Option<Repacked>, Sender<Exchanged>),
-    Stop,
-}
-
-#[derive(Default)]
-struct Gauges {
-    active: AtomicUsize,
-    queued: AtomicUsize,
-    kv_pages_used: AtomicUsize,
-    tally: Arc<Tally>,
-    /// The running batch; written between steps.
-    sequences: Mutex<Vec<SequenceStatus>>,
-}
-
-impl Gauges {
-    fn is_busy(&self) -> bool {
-        self.active.load(Ordering::Relaxed) + self.queued.load(Ordering::Relaxed) > 0
-    }
-}
-
-struct Inner {
-    model: Arc<Model>,
-    info: ModelInfo,
+pub(crate) struct Inner {
+    pub(crate) model: Arc<Model>,
+    /// Changes with context and plan.
+    pub(crate) info: Mutex<Arc<ModelInfo>>,
     commands: Sender<Command>,
-    gauges: Arc<Gauges>,
+    pub(crate) gauges: Arc<Gauges>,
     clock: Arc<StepClock>,
     kernel: Mutex<String>,
-    /// Held while a kernel is switched.
-    switching: Mutex<()>,
-    threads: usize,
-    kv: (usize, usize),
+    /// Held while a kernel is switched, or sizes and forms are changed.
+    pub(crate) switching: Mutex<()>,
+    pub(crate) threads: AtomicUsize,
+    /// Pages of the KV cache, and bytes of one.
+    pub(crate) kv: Mutex<(usize, usize)>,
     thread: Mutex<Option<JoinHandle<()>>>,
     packs: PackWriter,
 }
@@ -108,7 +79,7 @@ struct Inner {
 /// A running model. Clones are handles to the same one; when the last is dropped, the engine
 /// stops.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(pub(crate) Arc<Inner>);
 
 impl Engine {
     /// Opens and loads a model and starts the engine. `progress` is called often while weights
@@ -134,9 +105,7 @@ impl Engine {
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Self, LoadError> {
         let trained = model.recipe.trained_context;
-        let context = options
-            .context
-            .unwrap_or_else(|| trained.min(DEFAULT_CONTEXT));
+        let context = options.context_for(&model);
         let capacity = Capacity::new(context, options.batch, options.prefill_chunk);
         let mut runner = Runner::load(
             model.clone(),
@@ -208,23 +177,24 @@ impl Engine {
             .map_err(LoadError::Thread)?;
         Ok(Self(Arc::new(Inner {
             model,
-            info,
+            info: Mutex::new(Arc::new(info)),
             commands,
             gauges,
             clock,
             kernel,
             switching: Mutex::default(),
-            threads,
-            kv: (pages, page_bytes),
+            threads: AtomicUsize::new(threads),
+            kv: Mutex::new((pages, page_bytes)),
             thread: Mutex::new(Some(thread)),
             packs,
         })))
     }
 
-    /// What is loaded.
+    /// What is loaded, as it runs now.
     #[must_use]
-    pub fn info(&self) -> &ModelInfo {
-        &self.0.info
+    pub fn info(&self) -> Arc<ModelInfo> {
+        let info = self.0.info.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&info)
     }
 
     /// The model itself: recipe and tokenizer.
@@ -246,19 +216,20 @@ impl Engine {
     /// Threads of the team.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.0.threads
+        self.0.threads.load(Ordering::Relaxed)
     }
 
     /// What the engine is doing right now.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
         let gauges = &self.0.gauges;
+        let (kv_pages, kv_page_bytes) = *self.0.kv.lock().unwrap_or_else(PoisonError::into_inner);
         EngineStatus {
             active: gauges.active.load(Ordering::Relaxed),
             queued: gauges.queued.load(Ordering::Relaxed),
             kv_pages_used: gauges.kv_pages_used.load(Ordering::Relaxed),
-            kv_pages: self.0.kv.0,
-            kv_page_bytes: self.0.kv.1,
+            kv_pages,
+            kv_page_bytes,
             counters: gauges.tally.counters(self.0.clock.times()),
         }
     }
@@ -299,7 +270,7 @@ impl Engine {
         let submitted = Instant::now();
         let model = &self.0.model;
         let tokens = model.encode_request(&request)?;
-        let (prompt, context) = (tokens.len(), self.0.info.context);
+        let (prompt, context) = (tokens.len(), self.info().context);
         if prompt >= context {
             return Err(GenerateError::PromptTooLong { prompt, context });
         }
@@ -358,7 +329,7 @@ impl Engine {
     /// When the input cannot be encoded, or does not fit the context and must not be cut, or the
     /// engine has stopped.
     pub fn embed(&self, request: &EmbedRequest) -> Result<PendingEmbedding, GenerateError> {
-        let (submitted, context) = (Instant::now(), self.0.info.context);
+        let (submitted, context) = (Instant::now(), self.info().context);
         let model = &self.0.model;
         let (pooling, _) = self.pooling(request.pooling);
         let (tokens, cut) = embed::tokens(model, request, pooling, context)?;
@@ -442,17 +413,20 @@ impl Engine {
     }
 
     /// Sends a command and waits for what the engine thread answers.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, LoadError> {
+    pub(crate) fn ask<T>(
+        &self,
+        command: impl FnOnce(Sender<T>) -> Command,
+    ) -> Result<T, LoadError> {
         let (answer, wait) = channel();
         let gone = || LoadError::Recipe {
-            model: self.0.info.source.clone(),
+            model: self.0.model.source.clone(),
             what: "the engine has stopped".to_owned(),
         };
         self.send(command(answer)).map_err(|_| gone())?;
         wait.recv().map_err(|_| gone())
     }
 
-    fn send(&self, command: Command) -> Result<(), GenerateError> {
+    pub(crate) fn send(&self, command: Command) -> Result<(), GenerateError> {
         self.0
             .commands
             .send(command)
@@ -463,7 +437,7 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("info", &self.0.info)
+            .field("info", &self.info())
             .finish_non_exhaustive()
     }
 }
@@ -478,53 +452,6 @@ impl Drop for Inner {
             .take();
         if let Some(thread) = thread {
             let _ = thread.join();
-        }
-    }
-}
-
-/// The engine thread: commands between steps, steps while there is work.
-fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, gauges: &Gauges) {
-    loop {
-        let command = if scheduler.is_idle() {
-            commands.recv().map_err(|_| TryRecvError::Disconnected)
-        } else {
-            commands.try_recv()
-        };
-        match command {
-            Ok(Command::Run(job)) => {
-                scheduler.submit(*job);
-                continue;
-            }
-            Ok(Command::PackingFor(kernel, answer)) => {
-                let _ = answer.send(scheduler.runner().packing_for(&*kernel));
-                continue;
-            }
-            Ok(Command::SetKernel(kernel, repacked, answer)) => {
-                let _ = answer.send(scheduler.runner().exchange(kernel, repacked));
-                continue;
-            }
-            Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
-                scheduler.abandon(&GenerateError::Stopped);
-                return;
-            }
-            Err(TryRecvError::Empty) => {}
-        }
-        let round = scheduler.round();
-        gauges.active.store(scheduler.active(), Ordering::Relaxed);
-        gauges.queued.store(scheduler.queued(), Ordering::Relaxed);
-        gauges
-            .kv_pages_used
-            .store(scheduler.pages_in_use().0, Ordering::Relaxed);
-        {
-            let sequences = &gauges.sequences;
-            let mut sequences = sequences.lock().unwrap_or_else(PoisonError::into_inner);
-            sequences.clear();
-            sequences.extend(scheduler.sequences());
-        }
-        if let Err(error) = round {
-            tracing::error!(%error, "the engine stops");
-            scheduler.abandon(&error.into());
-            return;
         }
     }
 }

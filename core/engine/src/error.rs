@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tritone_abi::KernelError;
 use tritone_formats::GgufError;
 
+use crate::forms::Head;
 use crate::plan::{MemoryPlan, human_bytes};
 use crate::sample::SampleError;
 use crate::text::TextError;
@@ -80,6 +81,21 @@ pub enum LoadError {
     Switch {
         /// The kernel to switch to.
         kernel: String,
+        /// Bytes of everything while both are in memory.
+        needed: u64,
+        /// The memory limit.
+        limit: u64,
+    },
+    /// A head in another form does not fit beside the one in use.
+    #[error(
+        "cannot change the head to {head}: it is made beside the one in use, and all together takes {} of \
+         a limit of {}; raise the limit, or start with `--head {head}`",
+        human_bytes(*needed),
+        human_bytes(*limit)
+    )]
+    HeadBeside {
+        /// The form wanted.
+        head: Head,
         /// Bytes of everything while both are in memory.
         needed: u64,
         /// The memory limit.

@@ -31,6 +31,11 @@ impl Pace {
         }
     }
 
+    /// The target.
+    pub(crate) fn target(&self) -> Option<Duration> {
+        self.target.map(Duration::from_secs_f64)
+    }
+
     /// Prompt tokens for a step in which `decoding` answers get their next token: at most `most`.
     pub(crate) fn chunk(&self, decoding: usize, most: usize) -> usize {
         let Some(target) = self.target.filter(|_| decoding > 0) else {

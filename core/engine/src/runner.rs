@@ -9,11 +9,12 @@ use crate::error::{LoadError, StepError};
 use crate::exec::clock::StepClock;
 use crate::exec::step::{Buffers, NO_EMBEDDING, Slice, Step};
 use crate::exec::team::{Member, Poisoned, Team};
-use crate::exec::{KvCache, KvShape, Pages, RopeTables, States};
+use crate::exec::{KvCache, Pages, RopeTables};
 use crate::forms::Forms;
 use crate::map::not_locked;
 use crate::model::Model;
 use crate::plan::{Capacity, MemoryPlan};
+use crate::reshape::new_cache;
 use crate::tally::StepTimes;
 use crate::weights::{Loaded, Packing, Repacked, Unwritten, Weights};
 
@@ -58,14 +59,14 @@ impl RunnerOptions {
 ///
 /// The layer below [`Engine`](crate::Engine), for callers that want logits.
 pub struct Runner {
-    model: Arc<Model>,
-    options: RunnerOptions,
-    plan: MemoryPlan,
-    weights: Weights,
-    cache: KvCache,
-    rope: RopeTables,
-    buffers: Buffers,
-    team: Team,
+    pub(crate) model: Arc<Model>,
+    pub(crate) options: RunnerOptions,
+    pub(crate) plan: MemoryPlan,
+    pub(crate) weights: Weights,
+    pub(crate) cache: KvCache,
+    pub(crate) rope: RopeTables,
+    pub(crate) buffers: Buffers,
+    pub(crate) team: Team,
     clock: Arc<StepClock>,
     report: LoadReport,
     notices: Vec<String>,
@@ -114,15 +115,7 @@ impl Runner {
             mut notices,
             unwritten,
         } = Weights::load(&model, &**kernel, threads, forms.head, pack_cache, progress)?;
-        let shape = KvShape {
-            layers: recipe.kv_layers(),
-            kv_heads: recipe.kv_heads,
-            head_dim: recipe.head_dim,
-            format: forms.kv,
-        };
-        let cache = KvCache::new(shape, capacity.kv_pages).ok_or_else(too_big)?;
-        let states = |shape| States::new(recipe, shape, capacity.states).ok_or_else(too_big);
-        let cache = cache.with_states(recipe.recurrent.map(states).transpose()?);
+        let cache = new_cache(&model, capacity, forms).ok_or_else(too_big)?;
         let rope = RopeTables::new(recipe, capacity.context).ok_or_else(too_big)?;
         let buffers = Buffers::new(recipe, &**kernel, capacity, threads, forms, weights.groups)
             .ok_or_else(too_big)?;
@@ -310,7 +303,7 @@ impl Runner {
         })
     }
 
-    fn cannot(&self, what: &str) -> LoadError {
+    pub(crate) fn cannot(&self, what: &str) -> LoadError {
         LoadError::Recipe {
             model: self.model.source.clone(),
             what: what.to_owned(),

@@ -12,15 +12,18 @@ use std::time::{Duration, Instant};
 
 use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
 use crate::embed::Pool;
-use crate::error::{GenerateError, StepError};
+use crate::error::{GenerateError, LoadError, StepError};
 use crate::exec::step::{Slice, Want};
 use crate::kept::{Memory, Prefixes};
 use crate::model::Model;
 use crate::pace::Pace;
+use crate::reshape::Target;
 use crate::runner::Runner;
 use crate::sample::Sampler;
+use crate::serve::Reshaped;
 use crate::tally::{SequenceStatus, Tally};
 use crate::text::{StopStrings, TokenStream};
+use crate::weights::OtherHead;
 
 /// A request on its way through the engine.
 pub(crate) struct Job {
@@ -134,6 +137,8 @@ pub(crate) struct Scheduler {
     prefill_chunk: usize,
     pace: Pace,
     tally: Arc<Tally>,
+    /// Nothing new begins.
+    held: bool,
 }
 
 /// Finished sequences whose pages are kept, beyond the size of a batch.
@@ -158,11 +163,52 @@ impl Scheduler {
             prefill_chunk: prefill_chunk.max(1),
             pace: Pace::new(target),
             tally,
+            held: false,
         }
     }
 
     pub(crate) fn runner(&mut self) -> &mut Runner {
         &mut self.runner
+    }
+
+    /// Lets nothing new begin, or lets it again.
+    pub(crate) fn hold(&mut self, hold: bool) {
+        self.held = hold;
+    }
+
+    /// Runs on with other sizes and forms; see [`Runner::reshape`]. What is kept of finished sequences is
+    /// lost with the cache, and waiting requests get what the new context has room for.
+    ///
+    /// # Errors
+    /// As for that, and everything then stays as it is.
+    pub(crate) fn reshape(
+        &mut self,
+        target: &Target,
+        head: Option<OtherHead>,
+    ) -> Result<Reshaped, LoadError> {
+        let work = self.runner.work_for(target)?;
+        let (old_head, notices) = self.runner.reshape(target, head)?;
+        let capacity = self.runner.capacity();
+        if work.loses_cache {
+            self.kept = Prefixes::new(capacity.batch + KEPT_EXTRA);
+        }
+        if self.pace.target() != target.inter_token_target {
+            self.pace = Pace::new(target.inter_token_target);
+        }
+        self.prefill_chunk = target.prefill_chunk.max(1);
+        for job in &mut self.queue {
+            let room = capacity.context.saturating_sub(job.prompt);
+            if job.budget > room {
+                (job.budget, job.cut_by_context) = (room, true);
+            }
+        }
+        let (_, pages, page_bytes) = self.pages_in_use();
+        Ok(Reshaped {
+            plan: self.runner.plan().clone(),
+            kv: (pages, page_bytes),
+            old_head,
+            notices,
+        })
     }
 
     pub(crate) fn submit(&mut self, job: Job) {
@@ -379,10 +425,20 @@ impl Scheduler {
     }
 
     fn admit(&mut self) {
-        while self.active.len() < self.runner.capacity().batch {
+        while !self.held && self.active.len() < self.runner.capacity().batch {
             let Some(job) = self.queue.front() else {
                 return;
             };
+            let context = self.runner.capacity().context;
+            if job.prompt > context || (job.prompt == context && job.pool.is_none()) {
+                // The context was made smaller while it waited.
+                let prompt = job.prompt;
+                let error = GenerateError::PromptTooLong { prompt, context };
+                self.tally.failed.add(1);
+                let _ = job.events.send(Event::Failed(error));
+                self.queue.pop_front();
+                continue;
+            }
             let positions = job.prompt + job.budget;
             let cache = self.runner.cache();
             let begun = self.kept.begin(cache, &job.tokens, positions, job.keep);

@@ -56,6 +56,14 @@ impl HeadRows {
         self.view(model).data.len() as u64
     }
 
+    /// Bytes of rows that are not the model file's own.
+    pub(super) fn converted_bytes(&self, model: &Model) -> u64 {
+        match &self.rows {
+            Rows::File(_) => 0,
+            Rows::Converted(_) => self.bytes(model),
+        }
+    }
+
     /// Brings rows that are used from the file into memory, all of which every token reads; the
     /// first token would otherwise wait for them.
     ///

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod cache;
+mod change_head;
 mod head;
 mod jobs;
 mod layer;
@@ -16,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tritone_abi::{HeadFormat, HeadMatrix, Kernel, LayoutId, TernaryMatrix};
+use tritone_abi::{HeadMatrix, Kernel, LayoutId, TernaryMatrix};
 use tritone_formats::{GgufError, TensorView};
 
 use crate::api::{LoadReport, PackCache, PackStatus, PartReport};
@@ -28,6 +29,7 @@ use crate::map::not_locked;
 use crate::model::Model;
 use cache::{Cache, Part};
 pub(crate) use cache::{Unwritten, WriteError};
+pub(crate) use change_head::{HeadChange, OtherHead};
 use head::HeadRows;
 pub(crate) use jobs::Progress;
 pub(crate) use layer::{Attention, Dense, Experts, FeedForward, Input, Layer, Mixer, Recurrent};
@@ -44,6 +46,24 @@ use ternary_head::TernaryHead;
 enum LoadedHead {
     Rows(HeadRows),
     Ternary(TernaryHead),
+}
+
+impl LoadedHead {
+    /// Bytes in memory.
+    fn bytes(&self, model: &Model) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.bytes(model),
+            Self::Ternary(head) => head.matrix.bytes(),
+        }
+    }
+
+    /// Keeps it in memory.
+    fn lock(&self, model: &Model) -> io::Result<()> {
+        match self {
+            Self::Rows(rows) => rows.lock(model),
+            Self::Ternary(head) => head.matrix.lock(),
+        }
+    }
 }
 
 /// The head for a step.
@@ -89,24 +109,15 @@ impl Weights {
             from,
         };
         let begin = Instant::now();
-        let exact = if head.exact() {
-            let rows = HeadRows::load(model, HeadFormat::F16, threads, &mut cache, progress)?;
-            Some(rows.0)
-        } else {
-            None
-        };
+        let OtherHead {
+            head,
+            exact,
+            group,
+            from,
+            ..
+        } = change_head::load(model, kernel, threads, head, &mut cache, progress)?;
         let (layers, mut groups) = layers(model, &packed)?;
-        let (head, from) = match head.format() {
-            Some(format) => {
-                let (rows, from) = HeadRows::load(model, format, threads, &mut cache, progress)?;
-                (LoadedHead::Rows(rows), from)
-            }
-            None => {
-                let (head, from) = TernaryHead::load(model, kernel, threads, &mut cache, progress)?;
-                groups.head = head.group;
-                (LoadedHead::Ternary(head), from)
-            }
-        };
+        groups.head = group;
         let mut output_norm = floats(model, "output_norm.weight", 1, model.recipe.hidden)?;
         // The head is linear: what its result is multiplied by can be in the norm before it.
         let scale = model.recipe.logit_scale;
@@ -115,13 +126,10 @@ impl Weights {
         let folded = |is: bool| hidden.clone().filter(|_| is);
         let hadamard = model.recipe.hadamard.as_ref();
         release_rest(model);
-        let bytes = match &head {
-            LoadedHead::Rows(rows) => {
-                rows.bring_in(model, threads, progress)?;
-                rows.bytes(model)
-            }
-            LoadedHead::Ternary(head) => head.matrix.bytes(),
-        };
+        if let LoadedHead::Rows(rows) = &head {
+            rows.bring_in(model, threads, progress)?;
+        }
+        let bytes = head.bytes(model);
         let head_report = PartReport {
             bytes,
             took: begin.elapsed(),
@@ -153,10 +161,7 @@ impl Weights {
     /// Keeps matrices and head in memory.
     pub(crate) fn lock(&self, model: &Model) -> io::Result<()> {
         self.packed.lock()?;
-        match &self.head {
-            LoadedHead::Rows(rows) => rows.lock(model)?,
-            LoadedHead::Ternary(head) => head.matrix.lock()?,
-        }
+        self.head.lock(model)?;
         self.exact
             .as_ref()
             .map_or(Ok(()), |exact| exact.lock(model))
