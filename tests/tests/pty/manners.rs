@@ -43,3 +43,139 @@ fn keys_can_be_chosen_and_mistakes_do_not_keep_the_program_from_starting() {
     terminal.signal("TERM");
     assert_eq!(terminal.end().exit_code(), 143);
 }
+
+/// The question for the background.
+const QUESTION: &str = "\x1b]11;?\x1b\\";
+
+#[test]
+fn colours_suit_the_background_that_the_terminal_has() {
+    const CYAN: vt100::Color = vt100::Color::Idx(6);
+    const BLUE: vt100::Color = vt100::Color::Idx(4);
+    let mut terminal = Terminal::open();
+    terminal.wait_until("the question", |t| t.raw(0).contains(QUESTION));
+    terminal.send("half a ");
+    terminal.send("\x1b]11;rgb:ffff/ffff/ffff\x1b\\");
+    terminal.send("message");
+    terminal.wait_for("half a message");
+    terminal.wait_for("ctx 0/");
+    terminal.send("\r");
+    terminal.wait_until("the colour of light", |t| {
+        t.color_of("> half") == Some(BLUE)
+    });
+    // It is asked again when the window gets the focus: it was dusk meanwhile.
+    let before = terminal.written();
+    terminal.send("\x1b[I");
+    terminal.wait_until("the question", |t| t.raw(before).contains(QUESTION));
+    terminal.send("\x1b]11;rgb:1e/1e/2e\x07");
+    terminal.wait_until("the colour of dark", |t| t.color_of("> half") == Some(CYAN));
+    terminal.signal("TERM");
+    assert_eq!(terminal.end().exit_code(), 143);
+}
+
+#[test]
+fn a_theme_that_was_chosen_is_not_asked_for_and_none_has_no_colours() {
+    let mut terminal = Terminal::open_with_settings("[ui]\ntheme = \"dark\"\n", |command| {
+        command.arg("--theme=none");
+    });
+    terminal.wait_for("ctx 0/");
+    terminal.send("Tell me a story about a fox.\r");
+    terminal.wait_for("> Tell me");
+    assert!(!terminal.raw(0).contains("\x1b]11;"));
+    assert_eq!(terminal.color_of("> Tell"), Some(vt100::Color::Default));
+    terminal.signal("TERM");
+    terminal.end();
+}
+
+#[test]
+fn in_ascii_mode_nothing_else_is_written() {
+    let mut terminal = Terminal::open_with(|command| command.arg("--ascii"));
+    terminal.wait_for("ctx 0/");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    for view in [
+        "\x1bOR", "\x1bOS", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[19~",
+    ] {
+        let before = terminal.written();
+        terminal.send(view);
+        terminal.wait_until("the view", |t| t.written() > before);
+    }
+    terminal.send("\x1bOP");
+    terminal.wait_for("Keys and commands");
+    assert!(terminal.raw(0).is_ascii(), "{:?}", terminal.raw(0));
+    terminal.send("\x1b");
+    terminal.signal("TERM");
+    terminal.end();
+}
+
+#[test]
+fn copying_inside_tmux_over_ssh_goes_through_both() {
+    let mut terminal = Terminal::open_with(|command| {
+        command.env("TMUX", "/nowhere,1,0");
+        command.env("SSH_TTY", "/dev/pts/9");
+    });
+    terminal.wait_for("ctx 0/");
+    terminal.send("/temp 0\r");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("is Lima.");
+    terminal.wait_gone("answering");
+    terminal.send("/copy\r");
+    terminal.wait_for("sent to the terminal's clipboard");
+    let raw = terminal.raw(0);
+    assert!(
+        raw.contains("\x1bPtmux;\x1b\x1b]52;c;VGhlIGNhcGl0YWwgb2YgUGVydSBpcyBMaW1h"),
+        "{raw:?}"
+    );
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn without_a_system_clipboard_the_terminal_takes_it_and_that_is_said() {
+    let mut terminal = Terminal::open_with(|command| {
+        for name in [
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
+            "TMUX",
+            "STY",
+            "SSH_TTY",
+            "SSH_CONNECTION",
+        ] {
+            command.env_remove(name);
+        }
+    });
+    terminal.wait_for("ctx 0/");
+    terminal.send("What is the capital of Peru?\r");
+    terminal.wait_for("Lima");
+    terminal.wait_gone("answering");
+    terminal.send("/copy\r");
+    terminal.wait_for("sent to the terminal's clipboard");
+    assert!(terminal.raw(0).contains("\x1b]52;c;VGhl"));
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn the_mouse_is_taken_only_where_it_is_wanted() {
+    let mut terminal = Terminal::open_with_settings("[ui]\nmouse = true\n", |_| {});
+    terminal.wait_for("ctx 0/");
+    assert!(terminal.raw(0).contains("\x1b[?1000h"));
+    terminal.send("\x1bOS");
+    terminal.wait_for("Chat Monitor Kernels");
+    // A click on the first name.
+    terminal.send("\x1b[<0;2;1M\x1b[<0;2;1m");
+    terminal.wait_gone("Chat Monitor Kernels");
+    terminal.send(CTRL_D);
+    assert_eq!(terminal.end().exit_code(), 0);
+    let raw = terminal.raw(0);
+    assert!(raw.rfind("\x1b[?1000l").unwrap() > raw.rfind("\x1b[?1000h").unwrap());
+
+    let mut terminal = Terminal::open();
+    terminal.wait_for("ctx 0/");
+    assert!(!terminal.raw(0).contains("\x1b[?1000h"));
+    assert!(
+        terminal.raw(0).contains("\x1b[?1007h"),
+        "the wheel scrolls all the same"
+    );
+    terminal.send(CTRL_D);
+    terminal.end();
+}

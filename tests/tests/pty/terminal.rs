@@ -165,6 +165,21 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
+    /// The colour in which `text` is on the screen, if it has one.
+    pub(crate) fn color_of(&self, text: &str) -> Option<vt100::Color> {
+        let seen = self.seen.lock().unwrap();
+        let screen = seen.parser.screen();
+        let (rows, columns) = screen.size();
+        for (row, line) in (0..u16::from(rows)).zip(screen.rows(0, columns.into())) {
+            if let Some(at) = line.find(text) {
+                let column = line[..at].chars().count();
+                let cell = screen.cell(row, u16::try_from(column).unwrap())?;
+                return Some(cell.fgcolor());
+            }
+        }
+        None
+    }
+
     /// Everything the program wrote, from byte `start` on.
     pub(crate) fn raw(&self, start: usize) -> String {
         String::from_utf8_lossy(&self.seen.lock().unwrap().raw[start..]).into_owned()

@@ -45,6 +45,7 @@ impl Headless {
         let setting = Setting {
             profile: "edge".to_owned(),
             cpus: 8,
+            usable: 4,
             limit: Some("quota"),
             max_tokens: Some(500),
             keymap: Keymap::default(),

@@ -21,6 +21,7 @@ pub(crate) mod meter;
 pub(crate) mod msg;
 pub(crate) mod overlay;
 pub(crate) mod picker;
+mod pointer;
 mod race;
 mod reading;
 pub(crate) mod screen;

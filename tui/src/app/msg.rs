@@ -5,6 +5,7 @@ use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
 use tritone_monitor::{Record, Sample};
 
 use crate::chat::markdown::Colored;
+use crate::view::theme::Background;
 
 use super::backend::{
     Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
@@ -20,6 +21,19 @@ pub(crate) enum Msg {
     Paste(String),
     /// The wheel was turned by so many lines; down is positive.
     Wheel(i32),
+    /// The left button of the mouse was pressed at this column and row.
+    Click(u16, u16),
+    /// The terminal says what its background is.
+    Background(Background),
+    /// What came of copying, for people.
+    Copied(Result<String, String>),
+    /// The system's clipboard could not take this text.
+    NotCopied {
+        /// The text.
+        text: String,
+        /// Why.
+        why: String,
+    },
     /// The screen has this many columns and rows.
     Resize(u16, u16),
     /// Time passed.
@@ -110,6 +124,13 @@ pub(crate) enum Effect {
     Export(Vec<Record>),
     /// Put text into the clipboard.
     Copy(String),
+    /// Put text into the clipboard by way of the terminal, as the system could not.
+    CopyOtherWay {
+        /// The text.
+        text: String,
+        /// Why the system could not.
+        why: String,
+    },
     /// Draw every cell anew.
     Redraw,
     /// Stop the process as Ctrl+Z does.

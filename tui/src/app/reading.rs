@@ -7,9 +7,6 @@ use super::state::State;
 use crate::chat::transcript::{Hit, Kind};
 use crate::view::layout::Areas;
 
-/// Most bytes for the clipboard: terminals take no more than about 100 000 characters of base64.
-const MOST_COPIED: usize = 74_000;
-
 /// A search of the transcript.
 #[derive(Clone, Debug)]
 pub(crate) struct Find {
@@ -42,14 +39,8 @@ pub(super) fn copy(state: &mut State, argument: &str) -> Vec<Effect> {
             return Vec::new();
         }
     };
-    if text.len() > MOST_COPIED {
-        state.remark(format!("{name} is too long for the terminal's clipboard"));
-        return Vec::new();
-    }
     let characters = text.chars().count();
-    state.remark(format!(
-        "sent {name} to the clipboard: {characters} characters"
-    ));
+    state.remark(format!("copying {name}: {characters} characters"));
     vec![Effect::Copy(text)]
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Setting {
     pub(crate) profile: String,
     /// CPUs of the machine.
     pub(crate) cpus: usize,
+    /// The most threads that can run at the same time.
+    pub(crate) usable: usize,
     /// Why not all of them can be used: `quota`, `cpuset`.
     pub(crate) limit: Option<&'static str>,
     /// Most tokens of an answer.
@@ -261,6 +263,16 @@ impl State {
             || matches!(self.load, Load::Running { .. })
             || self.flash.is_some()
             || self.quit_armed.is_some()
+    }
+
+    /// Whether the engine is at work with every processor this program may use, so that a picture
+    /// takes time from it.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let works = self.run.is_some() || self.race.is_some();
+        works
+            && self
+                .threads
+                .is_some_and(|threads| threads >= self.setting.usable)
     }
 
     /// The transcript's first line on the screen.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tritone_engine::sample::Sampling;
 use tritone_engine::{EngineStatus, LoadProgress, Timings};
 
@@ -14,6 +14,7 @@ use super::keys::{self, Meaning};
 use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::overlay;
+use super::pointer;
 use super::race;
 use super::reading;
 use super::screen::View;
@@ -27,6 +28,9 @@ use crate::view::layout::Areas;
 
 /// How long a remark stays, and how long the first Ctrl+C counts.
 const REMARK: Duration = Duration::from_secs(3);
+
+/// Most arrow keys that one turn of the wheel stands for.
+const MOST_NOTCHES: u32 = 50;
 
 /// Lines that a page leaves of the one before.
 const OVERLAP: u16 = 2;
@@ -50,10 +54,18 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             }
             Vec::new()
         }
-        Msg::Wheel(lines) => {
-            scroll(state, i64::from(lines));
+        Msg::Wheel(lines) => wheel(state, lines),
+        Msg::Click(column, row) => pointer::click(state, column, row),
+        Msg::Background(background) => {
+            changed = state.setting.look.background != background;
+            state.setting.look.background = background;
             Vec::new()
         }
+        Msg::Copied(Ok(said) | Err(said)) => {
+            state.remark(said);
+            Vec::new()
+        }
+        Msg::NotCopied { text, why } => vec![Effect::CopyOtherWay { text, why }],
         Msg::Resize(columns, rows) => {
             state.resize((columns, rows));
             Vec::new()
@@ -135,6 +147,25 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
     effects
 }
 
+/// Scrolls what is in front; lists take it for the arrow keys.
+fn wheel(state: &mut State, lines: i32) -> Vec<Effect> {
+    let list = state.overlay.is_some() || (state.view != View::Chat && state.help.is_none());
+    if !list {
+        scroll(state, i64::from(lines));
+        return Vec::new();
+    }
+    let code = if lines < 0 {
+        KeyCode::Up
+    } else {
+        KeyCode::Down
+    };
+    let mut effects = Vec::new();
+    for _ in 0..lines.unsigned_abs().min(MOST_NOTCHES) {
+        effects.extend(key(state, KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+    effects
+}
+
 fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if event.kind == KeyEventKind::Release {
         return Vec::new();
@@ -205,7 +236,7 @@ fn answering(state: &State) -> bool {
 }
 
 /// Brings a view to the front.
-fn show(state: &mut State, view: View) -> Vec<Effect> {
+pub(super) fn show(state: &mut State, view: View) -> Vec<Effect> {
     state.view = view;
     views::entered(state)
 }

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
-    DisableBracketedPaste, EnableBracketedPaste, KeyboardEnhancementFlags,
-    PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
+    PushKeyboardEnhancementFlags,
 };
 use crossterm::style::Print;
 use crossterm::terminal::{
@@ -16,20 +17,34 @@ use crossterm::{cursor, queue};
 /// Whether the terminal is taken. One process has one terminal, and the panic hook must know.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether that was with the alternate screen.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
+
 /// The wheel sends arrow keys on the alternate screen, which leaves selecting with the mouse to
 /// the terminal. Most terminals do this anyway; it is not undone, because a terminal that did
 /// would then scroll no pager any more, and has no effect outside the alternate screen.
 const ALTERNATE_SCROLL: &str = "\x1b[?1007h";
 
+/// What is wanted of the terminal beyond the input in raw form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Modes {
+    /// The whole screen, on the alternate one.
+    pub(super) full: bool,
+    /// Clicks and the wheel come to the program.
+    pub(super) mouse: bool,
+    /// It says when the window gets the focus.
+    pub(super) focus: bool,
+}
+
 /// The taken terminal; dropping it gives the terminal back.
 #[derive(Debug)]
-pub(super) struct Guard;
+pub(super) struct Guard(Modes);
 
 impl Guard {
-    /// Takes the terminal: raw mode, alternate screen, pastes in brackets, and keys that tell
+    /// Takes the terminal: raw mode, what `modes` says, pastes in brackets, and keys that tell
     /// Shift+Enter from Enter where the terminal can.
-    pub(super) fn enter() -> io::Result<Self> {
-        let guard = Self;
+    pub(super) fn enter(modes: Modes) -> io::Result<Self> {
+        let guard = Self(modes);
         guard.take()?;
         Ok(guard)
     }
@@ -39,12 +54,22 @@ impl Guard {
         TAKEN.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         let mut out = io::stdout().lock();
+        ALTERNATE.store(self.0.full, Ordering::SeqCst);
+        if self.0.full {
+            queue!(out, EnterAlternateScreen)?;
+        }
+        queue!(out, EnableBracketedPaste)?;
+        if self.0.mouse {
+            queue!(out, EnableMouseCapture)?;
+        } else if self.0.full {
+            queue!(out, Print(ALTERNATE_SCROLL))?;
+        }
+        if self.0.focus {
+            queue!(out, EnableFocusChange)?;
+        }
         queue!(
             out,
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            Print(ALTERNATE_SCROLL),
-            PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES),
+            PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
         )?;
         out.flush()
     }
@@ -65,7 +90,11 @@ pub(super) fn give_back() {
     let mut out = io::stdout().lock();
     let _ = queue!(out, PopKeyboardEnhancementFlags);
     let _ = queue!(out, DisableBracketedPaste);
-    let _ = queue!(out, LeaveAlternateScreen);
+    let _ = queue!(out, DisableMouseCapture);
+    let _ = queue!(out, DisableFocusChange);
+    if ALTERNATE.load(Ordering::SeqCst) {
+        let _ = queue!(out, LeaveAlternateScreen);
+    }
     let _ = queue!(out, cursor::Show);
     let _ = out.flush();
     let _ = disable_raw_mode();

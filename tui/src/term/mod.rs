@@ -3,6 +3,7 @@
 //! Only this module touches the terminal. [`run`] takes the screen, loads the model while the
 //! input is already open, and gives the terminal back on every way out.
 
+mod background;
 mod clipboard;
 mod effects;
 mod frames;
@@ -78,6 +79,7 @@ impl Setup {
         Setting {
             profile: self.profile.clone(),
             cpus: machine.logical_cpus,
+            usable: machine.usable_threads,
             limit,
             max_tokens: self.max_tokens,
             keymap: self.keymap.clone(),
@@ -86,7 +88,10 @@ impl Setup {
                 background: match self.manners.theme {
                     Theme::Dark => Background::Dark,
                     Theme::Light => Background::Light,
-                    Theme::Auto | Theme::None => Background::Unknown,
+                    Theme::Auto => {
+                        background::from_environment(&tritone_profile::process_environment)
+                    }
+                    Theme::None => Background::Unknown,
                 },
                 ascii: self.manners.ascii,
             },

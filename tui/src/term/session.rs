@@ -10,14 +10,17 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tritone_profile::process_environment;
 
+use super::clipboard::Clipboard;
 use super::effects::Worker;
 use super::frames::Frames;
-use super::guard::{Guard, give_back};
+use super::guard::{Guard, Modes, give_back};
 use super::highlight::Painter;
+use super::input::Input;
 use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
-use super::{Outcome, Setup, TermError, clipboard, input, panics};
+use super::{Outcome, Setup, TermError, Theme, background, panics};
 use crate::app::msg::{Effect, Msg};
 use crate::app::state::{Load, State};
 use crate::app::update::update;
@@ -34,6 +37,12 @@ const BATCH: usize = 4096;
 /// Time between two ticks while something moves.
 const TICK: Duration = Duration::from_millis(100);
 
+/// An answer of the terminal that is later than this will not come.
+const LATEST: Duration = Duration::from_secs(1);
+
+/// How long the end waits for an answer that may be on its way.
+const DRAIN: Duration = Duration::from_millis(60);
+
 /// The signal of a terminal that is gone.
 const HANG_UP: i32 = 1;
 
@@ -44,9 +53,16 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
     Signals::insist()?;
     let previous = panics::install(sender.clone());
     let setting = setup.setting();
-    let interval = setup.manners.interval();
+    let manners = setup.manners;
+    let env: &dyn Fn(&str) -> Option<String> = &process_environment;
+    let asks = manners.theme == Theme::Auto && setup.color && background::can_be_asked(env);
+    let modes = Modes {
+        full: true,
+        mouse: manners.mouse,
+        focus: asks,
+    };
     let result = async {
-        let guard = Guard::enter()?;
+        let guard = Guard::enter(modes)?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
         let mut terminal = Terminal::new(backend)?;
         let size = blank(&mut terminal)?;
@@ -57,21 +73,28 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
         let now = Instant::now();
         let worker = Worker::start(sender.clone(), setup.host);
         let painter = Painter::new(sender.clone());
+        let clipboard = Clipboard::new(manners.clipboard, env, sender.clone());
         let sampler = Sampler::start(sender, worker.slot(), setup.monitor);
-        let session = Session {
+        let mut session = Session {
             guard,
             terminal,
             state,
             painter,
             sampler,
             worker,
+            clipboard,
+            translator: Input::default(),
+            asks,
+            asked: None,
             receiver,
             signals,
             input: Some(EventStream::new()),
-            frames: Frames::new(now, interval),
+            frames: Frames::new(now, manners.interval()),
             start: now,
         };
-        session.hold().await
+        let outcome = session.hold().await;
+        session.drain().await;
+        outcome
     }
     .await;
     previous.restore();
@@ -108,12 +131,19 @@ struct Session {
     signals: Signals,
     /// Absent while the program is stopped.
     input: Option<EventStream>,
+    translator: Input,
+    clipboard: Clipboard,
+    /// The terminal is asked for its background.
+    asks: bool,
+    /// When it was, until it answers.
+    asked: Option<Instant>,
     frames: Frames,
     start: Instant,
 }
 
 impl Session {
-    async fn hold(mut self) -> Result<Outcome, TermError> {
+    async fn hold(&mut self) -> Result<Outcome, TermError> {
+        self.ask()?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -134,7 +164,13 @@ impl Session {
                 _ = ticks.tick(), if self.state.is_busy() => messages.push(Msg::Tick),
             }
             self.collect(&mut events, &mut messages);
-            let mut all = input::messages(events);
+            if !events.is_empty() {
+                self.frames.hurry(Instant::now());
+            }
+            if events.contains(&Event::FocusGained) {
+                self.ask()?;
+            }
+            let mut all = self.translator.messages(events);
             all.append(&mut messages);
             for message in all {
                 if let Some(outcome) = self.apply(message).await? {
@@ -156,7 +192,9 @@ impl Session {
         }
         let state = &self.state;
         self.terminal.draw(|frame| view::draw(state, frame))?;
-        self.frames.drawn(now, state.revision);
+        let crowded = state.is_crowded();
+        self.frames
+            .drawn(now, Instant::now(), state.revision, crowded);
         Ok(None)
     }
 
@@ -174,11 +212,44 @@ impl Session {
         }
     }
 
+    /// Waits a moment for an answer of the terminal that is on its way: the shell would take it for
+    /// something typed.
+    async fn drain(&mut self) {
+        if self.asked.is_none_or(|asked| asked.elapsed() > LATEST) {
+            return;
+        }
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        loop {
+            tokio::select! {
+                () = sleep_until(deadline) => return,
+                event = next_event(&mut self.input) => {
+                    let Some(Ok(event)) = event else { return };
+                    let messages = self.translator.messages(vec![event]);
+                    if messages.iter().any(|message| matches!(message, Msg::Background(_))) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the terminal for its background.
+    fn ask(&mut self) -> Result<(), TermError> {
+        if self.asks {
+            background::ask(self.terminal.backend_mut())?;
+            self.asked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
     /// Applies a message; `Some` is the end.
     async fn apply(
         &mut self,
         message: Msg,
     ) -> Result<Option<Result<Outcome, TermError>>, TermError> {
+        if matches!(message, Msg::Background(_)) {
+            self.asked = None;
+        }
         for effect in update(&mut self.state, self.start.elapsed(), message) {
             match effect {
                 Effect::Generate { id, request } => self.worker.generate(id, *request),
@@ -193,7 +264,11 @@ impl Session {
                 Effect::AskStatus => self.worker.ask_status(),
                 Effect::Record(event) => self.sampler.record(event),
                 Effect::Export(records) => self.worker.export(records),
-                Effect::Copy(text) => clipboard::copy(self.terminal.backend_mut(), &text)?,
+                Effect::Copy(text) => self.clipboard.copy(self.terminal.backend_mut(), text)?,
+                Effect::CopyOtherWay { text, why } => {
+                    let out = self.terminal.backend_mut();
+                    self.clipboard.other_way(out, &text, why)?;
+                }
                 Effect::Redraw => {
                     blank(&mut self.terminal)?;
                     self.frames.spoiled();
@@ -223,6 +298,7 @@ impl Session {
             self.state.revision += 1;
             return Ok(());
         }
+        self.drain().await;
         self.input = None;
         give_back();
         if whole_job {
@@ -231,6 +307,7 @@ impl Session {
         self.signals.stop()?;
         self.guard.take()?;
         self.input = Some(EventStream::new());
+        self.ask()?;
         let (columns, rows) = blank(&mut self.terminal)?;
         self.frames.spoiled();
         update(

@@ -18,7 +18,7 @@ mod profiles;
 mod rule;
 mod sessions;
 mod strip;
-mod tabs;
+pub(crate) mod tabs;
 pub(crate) mod theme;
 mod transcript;
 
