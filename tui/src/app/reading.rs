@@ -4,8 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::msg::Effect;
 use super::state::State;
-use crate::chat::transcript::{Hit, Kind};
-use crate::view::layout::Areas;
+use crate::chat::transcript::{Hit, Kind, Transcript};
 
 /// A search of the transcript.
 #[derive(Clone, Debug)]
@@ -148,9 +147,9 @@ fn go(state: &mut State, forward: bool) {
     if let Some(find) = &mut state.find {
         find.at = Some(hit);
     }
-    let line = state.transcript.line_of_hit(hit);
-    let height = usize::from(Areas::of(state).transcript.height);
-    state.scroll_to(line.saturating_sub(height / 3));
+    let seen = state.lines_seen();
+    let line = state.transcript.reach(Transcript::place_of(hit), seen);
+    state.scroll_to(line.saturating_sub(seen / 3));
     let place = at + 1;
     state.remark(format!("{place} of {count}: n next, N back, Esc ends"));
 }

@@ -326,15 +326,22 @@ impl State {
     /// Brings what was at the top of the view back there.
     pub(super) fn hold(&mut self, anchor: Option<Anchor>) {
         if let Some(anchor) = anchor {
-            self.scroll_to(self.transcript.line_of(anchor));
+            let seen = self.lines_seen();
+            let line = self.transcript.reach(anchor, seen);
+            self.scroll_to(line);
         }
     }
 
     /// Makes the rows of what was written since the last time, for drawing. What is read stays
     /// in view. Code that is seen and has no colours yet is handed out to get them.
     pub(crate) fn settle(&mut self) -> Vec<Job> {
-        self.transcript.settle();
-        let seen = usize::from(Areas::of(self).transcript.height);
+        let seen = self.lines_seen();
+        match self.scroll {
+            Scroll::Follow => {
+                self.transcript.settle(None, seen);
+            }
+            Scroll::At(top) => self.scroll = Scroll::At(self.transcript.settle(Some(top), seen)),
+        }
         let mut jobs = Vec::new();
         for line in self.transcript.lines(self.top()).take(seen) {
             let Line::Text { entry, row, .. } = line else {
@@ -355,8 +362,13 @@ impl State {
         self.flash = Some((text.into(), self.now));
     }
 
+    /// Lines of the transcript that are on the screen, if there are as many.
+    pub(super) fn lines_seen(&self) -> usize {
+        usize::from(Areas::of(self).transcript.height)
+    }
+
     fn last_top(&self) -> usize {
-        let seen = usize::from(Areas::of(self).transcript.height);
+        let seen = self.lines_seen();
         // The blank line under the last entry need not be seen.
         self.transcript
             .height()

@@ -6,6 +6,7 @@
 
 mod body;
 pub(crate) mod composer;
+mod entries;
 pub(crate) mod find;
 pub(crate) mod glyph;
 pub(crate) mod markdown;

@@ -1,10 +1,25 @@
 //! What was said, as entries that know their rows.
+//!
+//! Rows are made for what is seen and its neighbours only. Of the other entries of a long
+//! transcript it is known how many rows they have, or, after a change of the width, believed;
+//! what is believed becomes known before it is seen, and [`Transcript::settle`] then says where
+//! the line at the top of the screen has gone.
+
+use std::sync::OnceLock;
 
 use tritone_engine::text::{Message, Role};
 
 use super::body::Body;
+use super::entries::Entries;
 use super::find;
 use super::markdown::{Code, Rich, RowView};
+
+/// Rows that are made at once, whether or not they are seen: a transcript of no more is always
+/// known.
+const AT_ONCE: usize = 8_000;
+
+/// Rows that are kept, about.
+const MOST_HELD: usize = 24_000;
 
 /// Cells to the left of every entry's text.
 pub(crate) const INDENT: u16 = 2;
@@ -42,7 +57,12 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// The text as it came.
     pub(crate) text: String,
-    body: Body,
+    /// The rows, if they were needed since the width changed.
+    body: OnceLock<Body>,
+    /// How many rows there are, or are believed to be.
+    rows: usize,
+    /// They are as many as that.
+    known: bool,
     /// The text has grown since the rows were made.
     stale: bool,
 }
@@ -54,22 +74,41 @@ impl Entry {
 
     /// Code block number `at` on the screen, from 0.
     pub(crate) fn code(&self, at: usize) -> Option<&Code> {
-        self.body.codes().get(at)
+        self.body.get()?.codes().get(at)
     }
 
-    /// Makes the rows anew.
-    fn lay_out(&mut self, width: u16, raw: bool) {
-        let rich = matches!(self.kind, Kind::Answer(_)) && !raw;
-        self.body = Body::new(&self.text, text_width(width), rich, self.is_open());
+    /// The rows, made now if they were not yet.
+    fn body(&self, page: Page) -> &Body {
+        self.body.get_or_init(|| {
+            let rich = matches!(self.kind, Kind::Answer(_)) && !page.raw;
+            Body::new(&self.text, text_width(page.width), rich, self.is_open())
+        })
+    }
+
+    /// Makes the rows, or takes in what the text has grown by.
+    fn measure(&mut self, page: Page) {
+        let open = self.is_open();
+        match self.body.get_mut() {
+            Some(body) if self.stale => body.update(&self.text, open),
+            _ => {}
+        }
+        self.stale = false;
+        self.rows = self.body(page).height();
+        self.known = true;
+    }
+
+    /// Forgets the rows, and believes that there are `rows`.
+    fn forget(&mut self, rows: usize) {
+        self.body.take();
+        self.rows = rows.max(1);
+        self.known = false;
         self.stale = false;
     }
 
-    /// Takes in what the text has grown by.
-    fn settle(&mut self) {
-        if std::mem::take(&mut self.stale) {
-            let open = self.is_open();
-            self.body.update(&self.text, open);
-        }
+    /// About how many rows the text takes.
+    fn estimate(&self, width: u16) -> usize {
+        let breaks = self.text.bytes().filter(|&byte| byte == b'\n').count();
+        breaks + self.text.len() / usize::from(text_width(width)) + 1
     }
 
     /// The line under an answer that did not end by itself.
@@ -81,8 +120,8 @@ impl Entry {
     }
 
     /// Lines on the screen: the rows, the mark, and a blank line.
-    fn height(&self) -> usize {
-        self.body.height() + usize::from(self.mark().is_some()) + 1
+    pub(super) fn height(&self) -> usize {
+        self.rows + usize::from(self.mark().is_some()) + 1
     }
 
     fn prefix(&self) -> &'static str {
@@ -112,13 +151,23 @@ pub(crate) enum Line<'a> {
     Blank,
 }
 
-/// All entries, oldest first.
-#[derive(Clone, Debug)]
-pub(crate) struct Transcript {
-    entries: Vec<Entry>,
+/// How entries are shown.
+#[derive(Clone, Copy, Debug)]
+struct Page {
     width: u16,
     /// Answers are shown as they came.
     raw: bool,
+}
+
+/// All entries, oldest first.
+#[derive(Clone, Debug)]
+pub(crate) struct Transcript {
+    entries: Entries,
+    page: Page,
+    /// Rows that were made and are kept, about.
+    held: usize,
+    /// The running answer has grown.
+    stale: bool,
 }
 
 /// A place in the transcript that keeps its meaning when the width changes.
@@ -143,9 +192,10 @@ impl Transcript {
     /// Nothing said yet; `width` is that of the screen.
     pub(crate) fn new(width: u16) -> Self {
         Self {
-            entries: Vec::new(),
-            width,
-            raw: false,
+            entries: Entries::default(),
+            page: Page { width, raw: false },
+            held: 0,
+            stale: false,
         }
     }
 
@@ -158,68 +208,163 @@ impl Transcript {
         let mut entry = Entry {
             kind,
             text: String::new(),
-            body: Body::new("", 1, false, false),
+            body: OnceLock::new(),
+            rows: 1,
+            known: false,
             stale: false,
         };
         entry.text.push_str(entry.prefix());
         entry.text.push_str(&text.into());
-        entry.lay_out(self.width, self.raw);
+        entry.rows = entry.estimate(self.page.width);
         self.entries.push(entry);
+        if self.held < AT_ONCE {
+            self.measure(self.entries.len() - 1);
+        }
+    }
+
+    /// Makes the rows of entry `at`, if they are not known and there.
+    fn measure(&mut self, at: usize) {
+        let Some(entry) = self.entries.get(at) else {
+            return;
+        };
+        if entry.known && !entry.stale && entry.body.get().is_some() {
+            return;
+        }
+        let page = self.page;
+        if let Some(entry) = self.entries.edit(at) {
+            entry.measure(page);
+            self.held += entry.rows;
+        }
+    }
+
+    /// Makes the rows anew for another page.
+    fn turn(&mut self, page: Page) {
+        let old = std::mem::replace(&mut self.page, page);
+        let (was, is) = (text_width(old.width), text_width(page.width));
+        for entry in self.entries.iter_mut() {
+            let rows = entry.rows * usize::from(was) / usize::from(is);
+            entry.forget(rows);
+        }
+        self.held = 0;
+        for at in (0..self.entries.len()).rev() {
+            if self.held >= AT_ONCE {
+                break;
+            }
+            self.measure(at);
+        }
+        self.entries.index();
+    }
+
+    /// Makes the rows around line `line` of entry `entry` that `seen` lines of screen may need
+    /// next. Returns the number of that line.
+    fn around(&mut self, entry: usize, line: usize, seen: usize) -> usize {
+        // Two pages above and below, so that the next step knows where it goes.
+        let margin = seen.saturating_mul(2) + 8;
+        self.measure(entry);
+        let (mut first, mut above) = (entry, line);
+        while above < margin && first > 0 {
+            first -= 1;
+            self.measure(first);
+            above += self.entries[first].height();
+        }
+        let height = self.entries.get(entry).map_or(0, Entry::height);
+        let (mut last, mut below) = (entry + 1, height.saturating_sub(line));
+        while below < margin + seen && last < self.entries.len() {
+            self.measure(last);
+            below += self.entries[last].height();
+            last += 1;
+        }
+        if self.held > MOST_HELD {
+            self.sweep(first..last);
+        }
+        self.entries.index();
+        self.entries.before(entry) + line
+    }
+
+    /// Lets the rows go of entries that are not among `kept`.
+    fn sweep(&mut self, kept: std::ops::Range<usize>) {
+        self.held = 0;
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            if kept.contains(&at) || entry.is_open() {
+                self.held += entry.rows;
+            } else {
+                entry.body.take();
+            }
+        }
     }
 
     /// Shows `text` in place of what the last race said; says whether there is one.
     pub(crate) fn set_race(&mut self, text: &str) -> bool {
-        let mut entries = self.entries.iter_mut().rev();
-        let Some(entry) = entries.find(|entry| entry.kind == Kind::Race) else {
+        let race = |entry: &Entry| entry.kind == Kind::Race;
+        let Some(at) = self.entries.iter().rposition(race) else {
             return false;
         };
-        text.clone_into(&mut entry.text);
-        entry.lay_out(self.width, self.raw);
+        if let Some(entry) = self.entries.edit(at) {
+            text.clone_into(&mut entry.text);
+            entry.forget(1);
+        }
+        self.measure(at);
         true
     }
 
     /// The running answer, if there is one.
-    fn running(&mut self) -> Option<&mut Entry> {
-        self.entries
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.kind == Kind::Answer(AnswerState::Running))
+    fn running(&self) -> Option<usize> {
+        self.entries.iter().rposition(Entry::is_open)
     }
 
     /// Adds to the running answer. Its rows follow when they are needed, with
     /// [`settle`](Self::settle).
     pub(crate) fn extend_answer(&mut self, text: &str) {
-        if let Some(entry) = self.running() {
+        if let Some(at) = self.running()
+            && let Some(entry) = self.entries.edit(at)
+        {
             entry.text.push_str(text);
             entry.stale = true;
+            self.stale = true;
         }
     }
 
-    /// Makes the rows of what was written since the last time; says whether there was anything.
-    pub(crate) fn settle(&mut self) -> bool {
-        let entry = self.entries.iter_mut().rev().find(|entry| entry.stale);
-        entry.map(Entry::settle).is_some()
+    /// Makes the rows that are needed to draw `seen` lines from line `top` on, or up to the end.
+    /// Returns the number that line `top` has now.
+    pub(crate) fn settle(&mut self, top: Option<usize>, seen: usize) -> usize {
+        if std::mem::take(&mut self.stale)
+            && let Some(at) = self.entries.iter().rposition(|entry| entry.stale)
+        {
+            self.measure(at);
+        }
+        let (entry, line) = match top {
+            Some(top) => self.entries.locate(top),
+            None => (self.entries.len(), 0),
+        };
+        let believed = self.entries.get(entry).map_or(0, Entry::height);
+        self.measure(entry);
+        let known = self.entries.get(entry).map_or(0, Entry::height);
+        let line = if known == believed {
+            line
+        } else {
+            line * known / believed.max(1)
+        };
+        self.around(entry, line, seen)
     }
 
     /// Whether answers are shown as they came.
     pub(crate) fn is_raw(&self) -> bool {
-        self.raw
+        self.page.raw
     }
 
     /// Shows answers as they came, or as Markdown again.
     pub(crate) fn set_raw(&mut self, raw: bool) {
-        self.raw = raw;
-        for entry in &mut self.entries {
-            entry.lay_out(self.width, raw);
-        }
+        self.turn(Page { raw, ..self.page });
     }
 
     /// Ends the running answer, which is kept even if it says nothing: its mark tells why.
     pub(crate) fn end_answer(&mut self, state: AnswerState) {
-        if let Some(entry) = self.running() {
-            entry.kind = Kind::Answer(state);
-            entry.stale = true;
-            entry.settle();
+        if let Some(at) = self.running() {
+            if let Some(entry) = self.entries.edit(at) {
+                entry.kind = Kind::Answer(state);
+                entry.stale = true;
+            }
+            self.measure(at);
         }
     }
 
@@ -258,7 +403,7 @@ impl Transcript {
         answers
             .filter(|entry| matches!(entry.kind, Kind::Answer(_)))
             .map(|entry| {
-                Rich::new(&entry.text, self.width, entry.is_open())
+                Rich::new(&entry.text, self.page.width, entry.is_open())
                     .codes()
                     .to_vec()
             })
@@ -276,13 +421,21 @@ impl Transcript {
         hits
     }
 
-    /// The line that shows a hit.
-    pub(crate) fn line_of_hit(&self, hit: Hit) -> usize {
-        self.line_of(Anchor {
+    /// The place of a hit.
+    pub(crate) fn place_of(hit: Hit) -> Anchor {
+        Anchor {
             entry: hit.entry,
             byte: hit.byte,
             ..Anchor::default()
-        })
+        }
+    }
+
+    /// The line that shows `anchor`, once everything around it is known that `seen` lines of
+    /// screen may need.
+    pub(crate) fn reach(&mut self, anchor: Anchor, seen: usize) -> usize {
+        self.measure(anchor.entry);
+        let line = self.line_of(anchor) - self.entries.before(anchor.entry);
+        self.around(anchor.entry, line, seen)
     }
 
     /// Text of the last answer that says something.
@@ -305,7 +458,7 @@ impl Transcript {
                 content: system.to_owned(),
             });
         }
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             let role = match entry.kind {
                 Kind::User => Role::User,
                 Kind::Answer(_) if !entry.text.is_empty() => Role::Assistant,
@@ -327,33 +480,30 @@ impl Transcript {
 
     /// Takes over the width of the screen.
     pub(crate) fn set_width(&mut self, width: u16) {
-        if self.width == width {
-            return;
-        }
-        self.width = width;
-        for entry in &mut self.entries {
-            entry.lay_out(width, self.raw);
+        if self.page.width != width {
+            self.turn(Page { width, ..self.page });
         }
     }
 
     /// Lines of all entries.
     pub(crate) fn height(&self) -> usize {
-        self.entries.iter().map(Entry::height).sum()
+        self.entries.before(self.entries.len())
     }
 
     /// The lines from number `top` on.
     pub(crate) fn lines(&self, top: usize) -> impl Iterator<Item = Line<'_>> {
-        let (first, skip) = self.locate(top);
-        self.entries[first..]
-            .iter()
-            .flat_map(entry_lines)
-            .skip(skip)
+        let (first, mut skip) = self.entries.locate(top);
+        let page = self.page;
+        self.entries[first..].iter().flat_map(move |entry| {
+            let skipped = std::mem::take(&mut skip);
+            entry_lines(entry, page, skipped)
+        })
     }
 
     /// What line `top` shows, for [`line_of`](Self::line_of) after a change of width.
     pub(crate) fn anchor(&self, top: usize) -> Anchor {
-        let (entry, line) = self.locate(top);
-        let Some(body) = self.entries.get(entry).map(|entry| &entry.body) else {
+        let (entry, line) = self.entries.locate(top);
+        let Some(body) = self.entries.get(entry).map(|entry| entry.body(self.page)) else {
             return Anchor::default();
         };
         let last = body.height().saturating_sub(1);
@@ -369,13 +519,9 @@ impl Transcript {
 
     /// The line that shows `anchor` now.
     pub(crate) fn line_of(&self, anchor: Anchor) -> usize {
-        let before = self
-            .entries
-            .iter()
-            .take(anchor.entry)
-            .map(Entry::height)
-            .sum::<usize>();
-        let Some(body) = self.entries.get(anchor.entry).map(|entry| &entry.body) else {
+        let before = self.entries.before(anchor.entry);
+        let entry = self.entries.get(anchor.entry);
+        let Some(body) = entry.map(|entry| entry.body(self.page)) else {
             return before;
         };
         let last = body.height().saturating_sub(1);
@@ -390,19 +536,6 @@ impl Transcript {
             .count();
         before + first + below
     }
-
-    /// The entry that line `top` is in, and which of its lines it is.
-    fn locate(&self, top: usize) -> (usize, usize) {
-        let mut left = top;
-        for (at, entry) in self.entries.iter().enumerate() {
-            let height = entry.height();
-            if left < height {
-                return (at, left);
-            }
-            left -= height;
-        }
-        (self.entries.len(), 0)
-    }
 }
 
 fn text_width(width: u16) -> u16 {
@@ -410,15 +543,23 @@ fn text_width(width: u16) -> u16 {
     width.saturating_sub(INDENT + 1).max(1)
 }
 
-fn entry_lines(entry: &Entry) -> impl Iterator<Item = Line<'_>> {
-    let body = &entry.body;
-    let rows = (0..body.height()).filter_map(|at| {
+/// The lines of an entry but the first `skip`.
+fn entry_lines(entry: &Entry, page: Page, skip: usize) -> impl Iterator<Item = Line<'_>> {
+    let body = entry.body(page);
+    let height = body.height();
+    let rows = (skip..height).filter_map(move |at| {
         let row = body.row(&entry.text, at)?;
         let first = at == 0;
         Some(Line::Text { entry, row, first })
     });
-    rows.chain(entry.mark().map(Line::Mark))
-        .chain([Line::Blank])
+    rows.chain(
+        entry
+            .mark()
+            .map(Line::Mark)
+            .into_iter()
+            .chain([Line::Blank])
+            .skip(skip.saturating_sub(height)),
+    )
 }
 
 #[cfg(test)]
@@ -436,7 +577,12 @@ mod tests {
     }
 
     fn shown(talk: &Transcript, top: usize) -> Vec<String> {
+        seen(talk, top, usize::MAX)
+    }
+
+    fn seen(talk: &Transcript, top: usize, count: usize) -> Vec<String> {
         talk.lines(top)
+            .take(count)
             .map(|line| match line {
                 Line::Text { row, .. } => row.text.to_owned(),
                 Line::Mark(mark) => mark.to_owned(),
@@ -515,5 +661,71 @@ mod tests {
         assert_eq!(talk.entries().len(), 1);
         assert_eq!(talk.last_answer(), None);
         assert!(!Transcript::new(20).rewind_to_last_user());
+    }
+
+    /// A transcript too long to be known at once, and all of its lines.
+    fn long(width: u16) -> (Transcript, Vec<String>) {
+        let mut talk = Transcript::new(width);
+        let mut lines = Vec::new();
+        for number in 0..2_000 {
+            let mut one = Transcript::new(width);
+            let words = "word ".repeat(number % 37);
+            let text = format!(
+                "# {number}\n\n{words}\n\n- a\n- b\n\n| a | b |\n|---|---|\n| {words} | x |"
+            );
+            for kind in [Kind::User, Kind::Answer(AnswerState::Complete)] {
+                one.push(kind.clone(), text.clone());
+                talk.push(kind, text.clone());
+            }
+            lines.extend(shown(&one, 0));
+        }
+        (talk, lines)
+    }
+
+    #[test]
+    fn a_long_transcript_is_known_where_it_is_seen() {
+        const SEEN: usize = 20;
+        let (mut talk, lines) = long(40);
+        assert!(lines.len() > 4 * AT_ONCE);
+        assert_ne!(
+            talk.height(),
+            lines.len(),
+            "the test is about what is only believed"
+        );
+        let page = |talk: &Transcript, top| seen(talk, top, SEEN);
+        // From the end up to the start, page by page.
+        let mut behind = lines.len();
+        talk.settle(None, SEEN);
+        let mut top = talk.height() - SEEN;
+        loop {
+            top = talk.settle(Some(top), SEEN);
+            assert_eq!(
+                page(&talk, top),
+                lines[behind - SEEN..behind],
+                "{behind} lines from the start"
+            );
+            if behind == SEEN {
+                break;
+            }
+            let step = (SEEN - 2).min(behind - SEEN);
+            behind -= step;
+            top -= step;
+        }
+        assert_eq!(top, 0);
+        assert_eq!(talk.height(), lines.len(), "everything was seen");
+        let held: usize = talk
+            .entries
+            .iter()
+            .filter_map(|e| e.body.get())
+            .map(Body::height)
+            .sum();
+        assert!(held <= MOST_HELD + 2 * AT_ONCE, "{held} rows are kept");
+        // Another width forgets; what is read stays.
+        let line = lines.iter().position(|line| line == "1000").unwrap();
+        let anchor = talk.anchor(line);
+        talk.set_width(33);
+        let top = talk.reach(anchor, SEEN);
+        let top = talk.settle(Some(top), SEEN);
+        assert_eq!(page(&talk, top)[0], "1000");
     }
 }

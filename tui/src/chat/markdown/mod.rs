@@ -292,7 +292,10 @@ impl Rich {
                 return true;
             }
             block.key = code::next_key(block.key, line);
-            writer.code_line(line, Some(block.key), base + start);
+            // The parser takes CR before LF for no part of the text.
+            let ends_in_cr = rest[start + line.len()..].starts_with('\r');
+            let source = base + start + usize::from(line.is_empty() && ends_in_cr);
+            writer.code_line(line, Some(block.key), source);
             self.add_code(line, true);
             block.len += line.len() + 1;
             at = base + start + line.len();
