@@ -27,6 +27,8 @@ mod hub;
 mod inspect;
 #[path = "cli/kernels.rs"]
 mod kernels;
+#[path = "cli/limits.rs"]
+mod limits;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/plain.rs"]

@@ -45,7 +45,10 @@ pub use heat::{Temperature, Throttling, temperature, temperature_at, throttling,
 pub use isa::features;
 pub use limits::{HugePages, Limits};
 pub use memory::Memory;
-pub use process::{peak_resident_bytes, peak_resident_bytes_at, resident_bytes, resident_bytes_at};
+pub use process::{
+    address_space_bytes, peak_resident_bytes, peak_resident_bytes_at, resident_bytes,
+    resident_bytes_at,
+};
 pub use roots::Roots;
 pub use threads::{ThreadChoice, choose_threads};
 pub use usage::{CpuUse, CpuWatch};

@@ -27,6 +27,13 @@ pub fn peak_resident_bytes_at(roots: &Roots) -> Option<u64> {
     kib_field(&roots.read_proc("self/status")?, "VmHWM")
 }
 
+/// Address space that this process takes, in bytes (`VmSize`): what `ulimit -v` counts.
+///
+/// `None` on systems without `/proc`.
+pub fn address_space_bytes() -> Option<u64> {
+    kib_field(&Roots::system().read_proc("self/status")?, "VmSize")
+}
+
 fn resident_from_sysinfo() -> Option<u64> {
     let pid = sysinfo::get_current_pid().ok()?;
     let mut system = sysinfo::System::new().ok()?;

@@ -7,6 +7,7 @@ mod args;
 pub(crate) mod atomic;
 mod bench;
 pub(crate) mod cache_file;
+mod ceiling;
 mod chat;
 mod config;
 mod console;

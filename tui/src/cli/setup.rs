@@ -17,6 +17,7 @@ use tritone_machine::{Machine, choose_threads};
 use tritone_profile::{Head, KvType, Origin, Profile, Resolved, process_environment};
 
 use super::args::CommonArgs;
+use super::ceiling;
 use super::console::{Console, visible};
 use super::directory::{self, cache::Converted};
 use super::interrupt::Interrupt;
@@ -124,6 +125,7 @@ impl Setup {
                 None | Some(Origin::Preset(_))
             );
         let source = named_source(common.model.as_deref(), &mut notes)?;
+        notes.extend(ceiling::note(&machine, resolved.profile()));
         Ok(Self {
             machine,
             resolved,
@@ -182,7 +184,9 @@ impl Setup {
             true => I2sLayout::Canonical,
             false => self.i2s_layout,
         };
-        Ok((Model::open_as(&source, layout)?, notes))
+        let model = Model::open_as(&source, layout);
+        let model = model.map_err(|error| ceiling::explained(error, &self.machine))?;
+        Ok((model, notes))
     }
 
     /// [`open`](Self::open) with a line on `console` while it takes time, and what there is to say said.
@@ -397,6 +401,14 @@ impl Setup {
         };
         let limit = self.profile().memory_bytes();
         let plan = make(limit);
+        // The system's own limits come before those of the profile.
+        let ceiling = plan
+            .as_ref()
+            .and_then(|plan| ceiling::bytes(&self.machine, plan));
+        let (limit, plan) = match ceiling {
+            Some(ceiling) if ceiling < limit => (ceiling, make(ceiling)),
+            _ => (limit, plan),
+        };
         let keep = |plan| Planned {
             limit,
             plan,
@@ -410,7 +422,8 @@ impl Setup {
             return keep(plan);
         };
         let usable = self.machine.memory.usable_bytes().unwrap_or(0);
-        if !self.limit_is_ours || needed > usable / 5 * 4 {
+        let too_much = needed > usable / 5 * 4 || ceiling.is_some_and(|most| needed > most);
+        if !self.limit_is_ours || too_much {
             return keep(plan);
         }
         let mib = needed.div_ceil(1 << 20);

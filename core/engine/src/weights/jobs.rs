@@ -46,7 +46,12 @@ pub(super) fn run_jobs<J: Send>(
         }
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(body)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, body).ok();
+        let workers: Vec<_> = (0..threads.max(1)).map_while(start).collect();
+        // A system that has no thread to give gets the work done all the same, only not watched.
+        if workers.is_empty() {
+            body();
+        }
         let mut report = || {
             let done = done.load(Ordering::Relaxed);
             progress(LoadProgress { stage, done, total })
