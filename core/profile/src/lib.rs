@@ -49,7 +49,7 @@ pub use mistake::Mistake;
 pub use nearest::nearest;
 pub use origin::{FileKind, Origin};
 pub use preset::{DEFAULT_PRESET, PRESETS, Preset};
-pub use resolve::{Entry, FlagSetting, Layers, Resolved, check, check_text, resolve};
+pub use resolve::{AUTO, Entry, FlagSetting, Layers, Resolved, check, check_text, resolve};
 pub use schema::{Admission, Alerts, Head, KvType, Monitor, Priority, Profile, default_batch};
 pub use select::{Battery, Fact, Selection, Situation, Vectors, select};
 pub use source::{

@@ -18,6 +18,9 @@ use crate::stack::{Identity, Stack};
 /// Environment variable that names a profile, like `--profile`.
 const PROFILE_VARIABLE: &str = "TRITONE_PROFILE";
 
+/// Stands for the preset that suits the machine, as if nobody named a profile.
+pub const AUTO: &str = "auto";
+
 /// A setting made by a flag of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagSetting {
@@ -141,7 +144,7 @@ impl Resolved {
 /// Puts the profile together: preset < automatic < user profiles < profile file < user file <
 /// project file < environment < flags.
 ///
-/// `asked` is what the user gave to `--profile`: a preset's or user profile's name, or a path
+/// `asked` is what the user gave to `--profile`: a preset's or user profile's name, [`AUTO`], or a path
 /// (anything that ends in `.toml` or has a slash). Without it the variable `TRITONE_PROFILE` counts,
 /// then `base` in the project's or the user's file, then [`Layers::auto`]. A profile file stands on
 /// the preset or user profile that its `base` names.
@@ -161,6 +164,7 @@ pub fn resolve(asked: Option<&str>, layers: &Layers<'_>) -> Result<Resolved, Pro
         (None, None) => None,
     };
     let start = match asked {
+        Some((AUTO, _)) => Start::Nowhere,
         Some((path, from)) if is_path(path) => Start::Path(Path::new(path), from),
         Some((name, from)) => Start::Name(name, from),
         None => match project.base.as_ref().or(user.base.as_ref()) {

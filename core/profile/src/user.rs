@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::preset;
+use crate::resolve::AUTO;
 
 /// More files than this are not looked at.
 const MAX_PROFILES: usize = 1000;
@@ -24,6 +25,11 @@ pub fn name_fault(name: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if preset::find(name).is_some() {
         return Some(format!("{name} is a preset"));
+    }
+    if name == AUTO {
+        return Some(format!(
+            "{name} stands for the preset that suits the machine"
+        ));
     }
     let first = name.chars().next();
     let fits = first.is_some_and(|c| c.is_ascii_alphanumeric())
@@ -81,7 +87,7 @@ mod tests {
         }
         let long = "x".repeat(61);
         for name in [
-            "", "edge", "a b", "../a", ".a", "-a", "a/b", "a.toml", "\u{e4}", &long,
+            "", "edge", "auto", "a b", "../a", ".a", "-a", "a/b", "a.toml", "\u{e4}", &long,
         ] {
             assert!(name_fault(name).is_some(), "{name}");
         }

@@ -209,6 +209,12 @@ fn who_picks_the_preset() {
         resolved.chosen()
     );
     assert!(resolved.is_automatic());
+    let asked = resolve(Some("auto"), &layers).unwrap();
+    assert!(asked.is_automatic() && asked.preset() == "server");
+    layers.user_file = Some(write(dir.path(), "user.toml", "base = \"cloud\"\n"));
+    assert_eq!(resolve(None, &layers).unwrap().preset(), "cloud");
+    assert_eq!(resolve(Some("auto"), &layers).unwrap().preset(), "server");
+    layers.user_file = None;
     layers.auto = None;
     assert_eq!(preset(None, &layers), "edge");
 }

@@ -7,6 +7,7 @@
 
 mod manners;
 mod plain;
+mod profiles;
 mod terminal;
 
 use std::process::Command;

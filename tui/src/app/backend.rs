@@ -4,6 +4,9 @@ use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, R
 
 use tritone_monitor::Limits;
 
+use super::profiles::PlanCard;
+use tritone_profile::Resolved;
+
 pub use super::engine::{EngineBackend, Keep, KernelOption, Races};
 pub use crate::race::{Entry, Standing, State};
 
@@ -118,6 +121,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// Why there will be no answer.
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError>;
+
+    /// What the model would take under another profile; `None` if that is not known.
+    fn what_if(&self, profile: &Resolved) -> Option<PlanCard> {
+        let _ = profile;
+        None
+    }
 
     /// What the engine is doing.
     fn status(&self) -> EngineStatus;

@@ -61,6 +61,18 @@ impl EngineBackend {
             profile,
         }
     }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The kernel in use.
+    pub(crate) fn kernel(&self) -> Option<&dyn Kernel> {
+        let name = self.engine.kernel_name();
+        let used = self.kernels.iter().find(|option| option.name == name)?;
+        Some(&*used.kernel)
+    }
 }
 
 impl Backend for EngineBackend {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tritone_engine::LoadProgress;
 
 use super::backend::Backend;
+use super::profiles::ProfilesCard;
 
 /// What is to be run on; whatever is not named stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,15 @@ pub trait Host: Send + Sync {
         order: &Order,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, String>;
+
+    /// The profiles there are, seen from `order`, which runs on `backend`.
+    ///
+    /// # Errors
+    /// Why they cannot be shown.
+    fn profiles(&self, order: &Order, backend: &dyn Backend) -> Result<ProfilesCard, String> {
+        let _ = (order, backend);
+        Err("there are no profiles here".to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(crate) mod msg;
 pub(crate) mod overlay;
 pub(crate) mod picker;
 mod pointer;
+pub mod profiles;
 mod race;
 mod reading;
 pub(crate) mod screen;

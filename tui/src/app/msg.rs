@@ -1,5 +1,7 @@
 //! What can happen, and what is then to be done.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyEvent;
 use tritone_engine::{EngineStatus, Event, LoadProgress, Request};
 use tritone_monitor::{Record, Sample};
@@ -11,6 +13,7 @@ use super::backend::{
     Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
 use super::host::Order;
+use super::profiles::ProfilesCard;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -71,6 +74,8 @@ pub(crate) enum Msg {
     Status(EngineStatus),
     /// Colours of lines of code.
     Highlighted(Vec<Colored>),
+    /// The profiles there are, or why they cannot be shown.
+    Profiles(Result<Arc<ProfilesCard>, String>),
     /// Something the user should know.
     Notice(String),
     /// A thread other than that of the screen panicked.
@@ -118,6 +123,8 @@ pub(crate) enum Effect {
     StopRace,
     /// Ask the engine what it is doing.
     AskStatus,
+    /// Ask which profiles there are.
+    AskProfiles,
     /// Put an event into the monitor's log.
     Record(tritone_monitor::Event),
     /// Write what the monitor knows to files.

@@ -103,7 +103,16 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             apply::goes_on(state, progress);
             Vec::new()
         }
-        Msg::Applied(result) => apply::ended(state, result),
+        Msg::Applied(result) => {
+            let failure = result.as_ref().err().cloned();
+            let mut effects = apply::ended(state, result);
+            effects.extend(views::profiles::applied(state, failure));
+            effects
+        }
+        Msg::Profiles(result) => {
+            views::profiles::arrived(state, result);
+            Vec::new()
+        }
         Msg::Switching(progress) => {
             switch::goes_on(state, progress);
             Vec::new()

@@ -112,8 +112,9 @@ pub(crate) struct CommonArgs {
     /// Threads; lowered to what this process may use, and that is said.
     #[arg(long, short = 't', global = true, value_name = "N")]
     pub(crate) threads: Option<usize>,
-    /// Profile: mobile, edge, server, cloud, one of your own, or the path of a profile file. Left
-    /// out, one is chosen for this machine; `tritone profile` lists them.
+    /// Profile: mobile, edge, server, cloud, one of your own, the path of a profile file, or `auto` for
+    /// the preset that suits this machine, which is used if nobody names one; `tritone profile` lists
+    /// them.
     #[arg(long, short = 'p', global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Context in tokens: prompt and answer together.

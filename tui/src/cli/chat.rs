@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::{EngineStatus, GenerateError, LoadProgress, Request};
+use tritone_machine::Machine;
 use tritone_monitor::Limits;
-use tritone_profile::process_environment;
+use tritone_profile::{Resolved, process_environment};
 
 use super::args::{ChatArgs, CommonArgs};
 use super::config::Settings;
@@ -14,12 +15,14 @@ use super::console::Console;
 use super::failure::Usage;
 use super::hint;
 use super::plain;
+use super::profile::{self, what_if};
 use super::setup::{Ready, Setup};
 use crate::app::backend::{
     Backend, Bounds, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
     RaceOrder, RaceResult, Standing,
 };
 use crate::app::host::{Host, Order};
+use crate::app::profiles::{PlanCard, ProfilesCard};
 use crate::term;
 
 /// Holds a conversation.
@@ -119,6 +122,10 @@ impl Host for Program {
         };
         load(&setup, progress)
     }
+
+    fn profiles(&self, order: &Order, backend: &dyn Backend) -> Result<ProfilesCard, String> {
+        profile::cards(&self.common, order, backend)
+    }
 }
 
 fn load(
@@ -143,6 +150,7 @@ fn load(
         backend: EngineBackend::new(ready.engine, kernels, races, setup.profile().name.clone()),
         notices: ready.notes,
         sentence,
+        machine: setup.machine.clone(),
     }))
 }
 
@@ -177,6 +185,7 @@ struct Noted {
     notices: Vec<String>,
     /// How long loading took.
     sentence: String,
+    machine: Machine,
 }
 
 impl Backend for Noted {
@@ -190,6 +199,11 @@ impl Backend for Noted {
 
     fn profile(&self) -> String {
         self.backend.profile()
+    }
+
+    fn what_if(&self, profile: &Resolved) -> Option<PlanCard> {
+        let model = self.backend.engine().model();
+        what_if(profile, &self.machine, model, self.backend.kernel()?)
     }
 
     fn bounds(&self) -> Bounds {

@@ -119,11 +119,7 @@ impl Setup {
             ));
             Store::default()
         });
-        let limit_is_ours = automatic
-            && matches!(
-                origin(&resolved, "memory_mb"),
-                None | Some(Origin::Preset(_))
-            );
+        let limit_is_ours = limit_is_ours(&resolved);
         let source = named_source(common.model.as_deref(), &mut notes)?;
         notes.extend(ceiling::note(&machine, resolved.profile()));
         Ok(Self {
@@ -300,11 +296,7 @@ impl Setup {
 
     /// The context for `model`: what was asked for, and otherwise no more than it was trained for.
     pub(crate) fn context(&self, model: &Model) -> usize {
-        let wanted = self.profile().context;
-        match origin(&self.resolved, "context") {
-            Some(Origin::Flag(_) | Origin::Environment(_)) => wanted,
-            _ => wanted.min(model.recipe().trained_context),
-        }
+        context(&self.resolved, model)
     }
 
     /// The forms of head and KV cache.
@@ -314,24 +306,7 @@ impl Setup {
 
     /// [`forms`](Self::forms) with another head.
     pub(crate) fn forms_with(&self, head: Head, model: &Model) -> Forms {
-        let kv = match self.profile().kv_type {
-            KvType::F16 => KvFormat::F16,
-            KvType::Q8 => KvFormat::Q8,
-            KvType::F32 => KvFormat::F32,
-        };
-        let head = match head {
-            Head::F16 => tritone_engine::Head::F16,
-            Head::Q8 => tritone_engine::Head::Q8,
-            Head::Q6 => tritone_engine::Head::Q6,
-            Head::Q4 => tritone_engine::Head::Q4,
-            Head::Q4Exact => tritone_engine::Head::Q4Exact,
-            Head::Ternary => tritone_engine::Head::Ternary,
-            Head::Auto => match model.recipe().ternary_head {
-                Some(_) => tritone_engine::Head::Ternary,
-                None => tritone_engine::Head::F16,
-            },
-        };
-        Forms { head, kv }
+        forms(self.profile().kv_type, head, model)
     }
 
     /// Whether somebody chose the form of the KV cache: in a file, a variable or a flag.
@@ -399,46 +374,7 @@ impl Setup {
                 Some(limit),
             )
         };
-        let limit = self.profile().memory_bytes();
-        let plan = make(limit);
-        // The system's own limits come before those of the profile.
-        let ceiling = plan
-            .as_ref()
-            .and_then(|plan| ceiling::bytes(&self.machine, plan));
-        let (limit, plan) = match ceiling {
-            Some(ceiling) if ceiling < limit => (ceiling, make(ceiling)),
-            _ => (limit, plan),
-        };
-        let keep = |plan| Planned {
-            limit,
-            plan,
-            note: None,
-        };
-        let Some(needed) = plan
-            .as_ref()
-            .filter(|plan| !plan.fits())
-            .map(MemoryPlan::total)
-        else {
-            return keep(plan);
-        };
-        let usable = self.machine.memory.usable_bytes().unwrap_or(0);
-        let too_much = needed > usable / 5 * 4 || ceiling.is_some_and(|most| needed > most);
-        if !self.limit_is_ours || too_much {
-            return keep(plan);
-        }
-        let mib = needed.div_ceil(1 << 20);
-        let note = format!(
-            "memory limit raised from {} MiB (profile {}, chosen for this machine) to {mib} MiB, \
-             which this model takes; `--memory` or `--profile` sets a limit that is kept",
-            self.profile().memory_mb,
-            self.profile().name,
-        );
-        let limit = mib << 20;
-        Planned {
-            limit,
-            plan: make(limit),
-            note: Some(note),
-        }
+        plan_under(self.profile(), &self.machine, self.limit_is_ours, &make)
     }
 
     /// Options to run `model` with `sequences` conversations at a time, and what to say about them.
@@ -597,6 +533,94 @@ pub(crate) fn named_source(
 
 fn origin<'a>(resolved: &'a Resolved, key: &str) -> Option<&'a Origin> {
     resolved.origin_of(key).map(|entry| &entry.origin)
+}
+
+/// The context for `model` under a profile: what was asked for by a flag or a variable, and otherwise no
+/// more than it was trained for.
+pub(super) fn context(resolved: &Resolved, model: &Model) -> usize {
+    let wanted = resolved.profile().context;
+    match origin(resolved, "context") {
+        Some(Origin::Flag(_) | Origin::Environment(_)) => wanted,
+        _ => wanted.min(model.recipe().trained_context),
+    }
+}
+
+/// The forms of KV cache and head.
+pub(super) fn forms(kv: KvType, head: Head, model: &Model) -> Forms {
+    let kv = match kv {
+        KvType::F16 => KvFormat::F16,
+        KvType::Q8 => KvFormat::Q8,
+        KvType::F32 => KvFormat::F32,
+    };
+    let head = match head {
+        Head::F16 => tritone_engine::Head::F16,
+        Head::Q8 => tritone_engine::Head::Q8,
+        Head::Q6 => tritone_engine::Head::Q6,
+        Head::Q4 => tritone_engine::Head::Q4,
+        Head::Q4Exact => tritone_engine::Head::Q4Exact,
+        Head::Ternary => tritone_engine::Head::Ternary,
+        Head::Auto => match model.recipe().ternary_head {
+            Some(_) => tritone_engine::Head::Ternary,
+            None => tritone_engine::Head::F16,
+        },
+    };
+    Forms { head, kv }
+}
+
+/// Whether nobody asked for the profile or the memory limit.
+pub(super) fn limit_is_ours(resolved: &Resolved) -> bool {
+    resolved.is_automatic()
+        && matches!(
+            origin(resolved, "memory_mb"),
+            None | Some(Origin::Preset(_))
+        )
+}
+
+/// Plans under the limit of `profile`, or of the system where that is lower. A limit that is `ours` is
+/// raised to what is needed, if that is at most 80 % of the memory this process may use.
+pub(super) fn plan_under(
+    profile: &Profile,
+    machine: &Machine,
+    ours: bool,
+    make: &dyn Fn(u64) -> Option<MemoryPlan>,
+) -> Planned {
+    let limit = profile.memory_bytes();
+    let plan = make(limit);
+    // The system's own limits come before those of the profile.
+    let ceiling = plan.as_ref().and_then(|plan| ceiling::bytes(machine, plan));
+    let (limit, plan) = match ceiling {
+        Some(ceiling) if ceiling < limit => (ceiling, make(ceiling)),
+        _ => (limit, plan),
+    };
+    let keep = |plan| Planned {
+        limit,
+        plan,
+        note: None,
+    };
+    let Some(needed) = plan
+        .as_ref()
+        .filter(|plan| !plan.fits())
+        .map(MemoryPlan::total)
+    else {
+        return keep(plan);
+    };
+    let usable = machine.memory.usable_bytes().unwrap_or(0);
+    let too_much = needed > usable / 5 * 4 || ceiling.is_some_and(|most| needed > most);
+    if !ours || too_much {
+        return keep(plan);
+    }
+    let mib = needed.div_ceil(1 << 20);
+    let note = format!(
+        "memory limit raised from {} MiB (profile {}, chosen for this machine) to {mib} MiB, which \
+         this model takes; `--memory` or `--profile` sets a limit that is kept",
+        profile.memory_mb, profile.name,
+    );
+    let limit = mib << 20;
+    Planned {
+        limit,
+        plan: make(limit),
+        note: Some(note),
+    }
 }
 
 /// How many threads to use. A preset that was chosen for the machine is no request, so that

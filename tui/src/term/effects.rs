@@ -286,6 +286,26 @@ impl Worker {
         let _ = self.sender.send(Msg::Status(status.unwrap_or_default()));
     }
 
+    /// Asks which profiles there are, once nothing else is being loaded.
+    pub(super) fn ask_profiles(&self) {
+        let Some(backend) = self.backend.get() else {
+            let why = "the profiles are shown once the model is loaded".to_owned();
+            let _ = self.sender.send(Msg::Profiles(Err(why)));
+            return;
+        };
+        let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
+        let orders = Arc::clone(&self.order);
+        let failed = |why| Msg::Profiles(Err(why));
+        self.spawn("profiles", failed, move || {
+            let order = orders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let cards = host.profiles(&order, &*backend).map(Arc::new);
+            let _ = sender.send(Msg::Profiles(cards));
+        });
+    }
+
     fn spawn(
         &self,
         name: &str,

@@ -262,6 +262,7 @@ impl Session {
                 Effect::Race(order) => self.worker.race(order),
                 Effect::StopRace => self.worker.stop_race(),
                 Effect::AskStatus => self.worker.ask_status(),
+                Effect::AskProfiles => self.worker.ask_profiles(),
                 Effect::Record(event) => self.sampler.record(event),
                 Effect::Export(records) => self.worker.export(records),
                 Effect::Copy(text) => self.clipboard.copy(self.terminal.backend_mut(), text)?,

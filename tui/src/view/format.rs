@@ -53,6 +53,14 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     part.saturating_mul(100).checked_div(whole).unwrap_or(0)
 }
 
+/// Threads for people: `1 thread`, `4 threads`.
+pub(crate) fn threads(count: usize) -> String {
+    match count {
+        1 => "1 thread".to_owned(),
+        count => format!("{count} threads"),
+    }
+}
+
 /// A number of parameters: `5.2 M`, `2.4 B`.
 pub(crate) fn parameters(count: u64) -> String {
     let count = count as f64;

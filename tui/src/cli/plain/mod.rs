@@ -70,7 +70,7 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
         model.name,
         format::parameters(model.parameters),
         backend.kernel_name(),
-        threads(backend.threads()),
+        format::threads(backend.threads()),
         setup.profile,
         model.context,
     );
@@ -128,13 +128,6 @@ fn next_line(input: &Input) -> io::Result<Heard> {
         writeln!(out)?;
     }
     Ok(heard)
-}
-
-fn threads(count: usize) -> String {
-    match count {
-        1 => "1 thread".to_owned(),
-        count => format!("{count} threads"),
-    }
 }
 
 /// What was said about loading: a line now and then, as lines cannot be taken back.

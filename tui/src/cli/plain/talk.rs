@@ -424,7 +424,7 @@ impl Talk {
         lines.push(format!(
             "kernel {}, {}, profile {}",
             self.backend.kernel_name(),
-            super::threads(self.backend.threads()),
+            format::threads(self.backend.threads()),
             self.backend.profile()
         ));
         lines

@@ -1,5 +1,6 @@
 //! `tritone profile`: which profiles there are, what they say, and where each value came from.
 
+mod cards;
 mod edit;
 mod explain;
 mod layers;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use tritone_machine::Machine;
 use tritone_profile::{Layers, json_schema};
 
+pub(crate) use cards::{cards, what_if};
 pub(crate) use layers::layers;
 pub(crate) use report::{ReportStyle, draw, report};
 pub(crate) use tritone_profile::resolve;
