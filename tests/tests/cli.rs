@@ -31,6 +31,8 @@ mod kernels;
 mod limits;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/monitor.rs"]
+mod monitor;
 #[path = "cli/plain.rs"]
 mod plain;
 #[path = "cli/profile.rs"]

@@ -14,7 +14,7 @@ pub struct StepShares {
     pub attention: Duration,
     /// The output head.
     pub head: Duration,
-    /// Everything else.
+    /// Everything else, choosing tokens between steps included.
     pub other: Duration,
 }
 
@@ -39,7 +39,7 @@ pub struct Counters {
     pub first_token_time: Duration,
     /// Time of steps that computed tokens of a prompt.
     pub prefill_time: Duration,
-    /// Time of steps that computed the next token of an answer.
+    /// Time of steps that computed the next token of an answer, and of choosing it.
     pub decode_time: Duration,
     /// Where the time of steps went.
     pub step: StepShares,

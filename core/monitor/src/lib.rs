@@ -40,7 +40,7 @@ pub use alert::{Alert, AlertChange, AlertKind, Alerts, Limits};
 pub use counters::{Counters, Rates, StepShares};
 pub use event::{Event, EventKind};
 pub use history::{History, Point};
-pub use log::{Log, LogContent, LogError, read_log};
+pub use log::{Log, LogContent, LogError, LogTail, read_log};
 pub use metric::{Metric, Unit};
 pub use record::Record;
 pub use sample::{MAX_CORES, Sample};

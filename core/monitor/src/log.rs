@@ -198,6 +198,92 @@ fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option
     Ok(Some(false))
 }
 
+/// A log that is followed while it is written.
+#[derive(Debug)]
+pub struct LogTail {
+    path: PathBuf,
+    reader: BufReader<File>,
+    /// Bytes that were read.
+    position: u64,
+    /// A line whose end has not been written yet.
+    partial: Vec<u8>,
+}
+
+impl LogTail {
+    /// Begins at the end of what is there.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn at_end(path: &Path) -> Result<Self, LogError> {
+        let mut tail = Self::open(path)?;
+        let end = tail.reader.seek(SeekFrom::End(0));
+        tail.position = end.map_err(|error| tail.failed(error))?;
+        Ok(tail)
+    }
+
+    fn open(path: &Path) -> Result<Self, LogError> {
+        let file = File::open(path).map_err(|error| LogError {
+            what: "read",
+            path: path.to_owned(),
+            error,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: BufReader::new(file),
+            position: 0,
+            partial: Vec::new(),
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> LogError {
+        LogError {
+            what: "read",
+            path: self.path.clone(),
+            error,
+        }
+    }
+
+    /// What was written since the last time; lines that are no records are left out. A log that was begun
+    /// anew is read from its beginning.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn more(&mut self) -> Result<Vec<Record>, LogError> {
+        let mut records = Vec::new();
+        self.drain(&mut records)
+            .map_err(|error| self.failed(error))?;
+        // While it is exchanged there is none for a moment.
+        let length = fs::metadata(&self.path).map_or(u64::MAX, |meta| meta.len());
+        if length < self.position {
+            *self = Self::open(&self.path)?;
+            self.drain(&mut records)
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(records)
+    }
+
+    fn drain(&mut self, records: &mut Vec<Record>) -> io::Result<()> {
+        loop {
+            let room = MAX_LINE.saturating_sub(self.partial.len() as u64);
+            let read = (&mut self.reader)
+                .take(room.max(1))
+                .read_until(b'\n', &mut self.partial)?;
+            self.position = self.position.saturating_add(read as u64);
+            if read == 0 {
+                return Ok(());
+            }
+            if self.partial.last() == Some(&b'\n') {
+                let line = std::str::from_utf8(&self.partial).ok();
+                records.extend(line.and_then(|line| Record::from_json(line.trim()).ok()));
+                self.partial.clear();
+            } else if self.partial.len() as u64 >= MAX_LINE {
+                // No line of ours; its rest is none either.
+                self.partial.clear();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -276,6 +362,34 @@ mod tests {
         assert!(error.starts_with("cannot open the monitor log "), "{error}");
         let error = read_log(&path, |_| {}).unwrap_err().to_string();
         assert!(error.starts_with("cannot read the monitor log "), "{error}");
+    }
+
+    #[test]
+    fn a_log_is_followed_across_halves_of_lines_and_new_files() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::open(&path, 300).unwrap();
+        log.append(&event(0)).unwrap();
+        let mut tail = LogTail::at_end(&path).unwrap();
+        assert_eq!(tail.more().unwrap(), []);
+        log.append(&event(1)).unwrap();
+        assert_eq!(tail.more().unwrap(), [event(1)]);
+        let line = event(2).to_json();
+        let (first, second) = line.split_at(9);
+        let mut file = append(&path).unwrap();
+        file.write_all(first.as_bytes()).unwrap();
+        assert_eq!(tail.more().unwrap(), []);
+        file.write_all(format!("{second}\nnonsense\n").as_bytes())
+            .unwrap();
+        assert_eq!(tail.more().unwrap(), [event(2)]);
+        // The bound is reached; the file is exchanged.
+        let mut seen = Vec::new();
+        for at in 3..12 {
+            log.append(&event(at)).unwrap();
+            seen.extend(tail.more().unwrap());
+        }
+        assert!(earlier(&path).exists());
+        assert_eq!(seen, (3..12).map(event).collect::<Vec<_>>());
     }
 
     #[test]

@@ -125,7 +125,7 @@ metrics! {
     StepAttention = "step_attention_percent", Percent, "attention";
     /// Share of the steps' time in the output head.
     StepHead = "step_head_percent", Percent, "head";
-    /// Share of the steps' time in everything else.
+    /// Share of the steps' time in everything else, and between steps in choosing tokens.
     StepOther = "step_other_percent", Percent, "other";
 }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod manners;
+mod monitor;
 mod plain;
 mod profiles;
 mod terminal;

@@ -15,6 +15,7 @@ use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
 use super::models::ModelsArgs;
+use super::monitor::MonitorArgs;
 use super::profile::ProfileArgs;
 use super::pull::PullArgs;
 use super::synth::SynthArgs;
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// List the model files on this machine, and which of them run.
     Models(ModelsArgs),
+    /// Summarise, export or follow what a chat measured (`tritone chat --monitor-log FILE`).
+    Monitor(MonitorArgs),
     /// Show, check and edit the settings of the terminal: colours, keys, mouse, clipboard.
     Config(ConfigArgs),
     /// Look at this machine, terminal and installation, and say what costs speed or does not work.

@@ -55,6 +55,7 @@ pub(crate) fn run(
             system: args.system.clone(),
             max_tokens: args.max_tokens,
             notes: setup.notes.clone(),
+            monitor: args.monitor.watch(),
             host: Arc::new(Program {
                 common: common.clone(),
                 first: Mutex::new(Some(setup)),

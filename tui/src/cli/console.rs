@@ -12,6 +12,7 @@ use crate::app::meter::Meter;
 use crate::view::format;
 
 /// Standard error, and what may be written where.
+#[derive(Clone)]
 pub(crate) struct Console {
     color_err: bool,
     color_out: bool,

@@ -27,6 +27,7 @@ mod kernels;
 mod logging;
 mod logits;
 pub(crate) mod models;
+mod monitor;
 mod output;
 pub(crate) mod paths;
 mod plain;
@@ -74,6 +75,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),
+        Some(Command::Monitor(args)) => monitor::run(args, console),
         Some(Command::Models(args)) => models::run(args, console),
         Some(Command::Config(args)) => config::run(args, common, console),
         Some(Command::Doctor(args)) => doctor::run(args, common, console),

@@ -57,6 +57,11 @@ impl Drop for Worker {
 pub(super) struct Slot(Arc<Mutex<Option<Arc<dyn Backend>>>>);
 
 impl Slot {
+    /// One in which `backend` is.
+    pub(super) fn holding(backend: Arc<dyn Backend>) -> Self {
+        Self(Arc::new(Mutex::new(Some(backend))))
+    }
+
     pub(super) fn get(&self) -> Option<Arc<dyn Backend>> {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slot.clone()

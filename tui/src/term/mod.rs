@@ -12,7 +12,7 @@ mod highlight;
 mod input;
 mod manners;
 mod panics;
-mod sampler;
+pub(crate) mod sampler;
 mod session;
 mod signals;
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,26 +15,52 @@ use tritone_monitor::{
     Counters, Event, EventKind, Log, Metric, Rates, Record, Sample, StepShares, export, utc,
 };
 
+use tritone_profile::process_environment;
+
 use super::Watch;
 use super::effects::Slot;
+use crate::app::backend::Backend;
 use crate::app::msg::Msg;
+use crate::cli::paths;
 
 /// An interval that took this much longer than it should have was not spent running.
 const STOPPED: Duration = Duration::from_secs(1);
 
 /// The thread that measures; it ends with this.
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     events: Option<Sender<Event>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Sampler {
-    /// Begins to measure. If the log cannot be written that is said, and there is none.
+    /// Begins to measure for the screen.
     pub(super) fn start(sender: UnboundedSender<Msg>, slot: Slot, watch: Watch) -> Self {
+        Self::tell(move |msg| sender.send(msg).is_ok(), slot, watch)
+    }
+
+    /// Begins to measure what `backend` does where there is no screen, for the log alone; `note` is told
+    /// what the user should know.
+    pub(crate) fn log(
+        backend: Arc<dyn Backend>,
+        watch: Watch,
+        note: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        let tell = move |msg| {
+            if let Msg::Notice(text) = msg {
+                note(&text);
+            }
+            true
+        };
+        Self::tell(tell, Slot::holding(backend), watch)
+    }
+
+    /// If the log cannot be written that is said, and there is none. Ends when nobody listens.
+    fn tell(tell: impl Fn(Msg) -> bool + Send + Sync + 'static, slot: Slot, watch: Watch) -> Self {
         let (events, heard) = mpsc::channel();
-        let failed = sender.clone();
+        let tell: Arc<dyn Fn(Msg) -> bool + Send + Sync> = Arc::new(tell);
+        let failed = Arc::clone(&tell);
         let work = move || {
-            let mut log = Journal::open(&watch, &sender);
+            let mut log = Journal::open(&watch, &*tell);
             let mut probe = Probe::new(slot, watch.interval);
             let mut due = Instant::now();
             loop {
@@ -42,14 +69,14 @@ impl Sampler {
                     // Samples that were missed are not made up for.
                     due = now.max(due + watch.interval);
                     let sample = probe.sample();
-                    log.append(Record::Sample(sample.clone()), &sender);
-                    if sender.send(Msg::Sample(Box::new(sample))).is_err() {
+                    log.append(Record::Sample(sample.clone()), &*tell);
+                    if !tell(Msg::Sample(Box::new(sample))) {
                         return;
                     }
                     continue;
                 }
                 match heard.recv_timeout(due - now) {
-                    Ok(event) => log.append(Record::Event(event), &sender),
+                    Ok(event) => log.append(Record::Event(event), &*tell),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -60,7 +87,7 @@ impl Sampler {
             .spawn(work);
         if let Err(error) = &thread {
             let text = format!("nothing is measured: cannot start a thread: {error}");
-            let _ = failed.send(Msg::Notice(text));
+            failed(Msg::Notice(text));
         }
         Self {
             events: Some(events),
@@ -90,30 +117,30 @@ impl Drop for Sampler {
 struct Journal(Option<Log>);
 
 impl Journal {
-    fn open(watch: &Watch, sender: &UnboundedSender<Msg>) -> Self {
+    fn open(watch: &Watch, tell: &dyn Fn(Msg) -> bool) -> Self {
         let Some(path) = &watch.log else {
             return Self(None);
         };
         let mut journal = Self(match Log::open(path, Log::MAX_BYTES) {
             Ok(log) => Some(log),
             Err(error) => {
-                let _ = sender.send(Msg::Notice(format!("{error}; nothing is logged")));
+                tell(Msg::Notice(format!("{error}; nothing is logged")));
                 None
             }
         });
         let text = format!("tritone {}", env!("CARGO_PKG_VERSION"));
         let start = Event::new(unix_ms(), EventKind::Start, &text);
-        journal.append(Record::Event(start), sender);
+        journal.append(Record::Event(start), tell);
         journal
     }
 
     /// Says so and stops when it cannot be written any more.
-    fn append(&mut self, record: Record, sender: &UnboundedSender<Msg>) {
+    fn append(&mut self, record: Record, tell: &dyn Fn(Msg) -> bool) {
         if let Some(log) = &mut self.0
             && let Err(error) = log.append(&record)
         {
             self.0 = None;
-            let _ = sender.send(Msg::Notice(format!("{error}; the log ends here")));
+            tell(Msg::Notice(format!("{error}; the log ends here")));
         }
     }
 }
@@ -219,12 +246,13 @@ fn engine(status: &EngineStatus, sample: &mut Sample, counters: &mut Counters) {
         first_tokens: done.first_tokens,
         first_token_time: done.first_token_sum,
         prefill_time: done.prefill_time,
-        decode_time: done.decode_time,
+        // Choosing a token takes its time, too.
+        decode_time: done.decode_time.saturating_add(done.sampling_time),
         step: StepShares {
             matmul: done.step.matmul,
             attention: done.step.attention,
             head: done.step.head,
-            other: done.step.other,
+            other: done.step.other.saturating_add(done.sampling_time),
         },
         energy: counters.energy,
     };
@@ -232,7 +260,7 @@ fn engine(status: &EngineStatus, sample: &mut Sample, counters: &mut Counters) {
 
 /// Writes `records` as JSON and as CSV into the user's state directory, and says where they are.
 pub(super) fn export(records: &[Record]) -> Result<String, String> {
-    let dir = state_dir().ok_or(
+    let dir = paths::state(&process_environment).ok_or(
         "nothing is exported: there is no directory for it, as neither HOME nor XDG_STATE_HOME is set",
     )?;
     export_to(&dir, &utc(unix_ms()), records)
@@ -251,18 +279,6 @@ fn export_to(dir: &Path, time: &str, records: &[Record]) -> Result<String, Strin
     export::csv(records, &mut csv).map_err(failed)?;
     csv.into_inner().map_err(|error| failed(error.into()))?;
     Ok(format!("{}.json and .csv", base.display()))
-}
-
-/// `$XDG_STATE_HOME/tritone`, or under the home directory.
-fn state_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_STATE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
-        .map(|dir| dir.join("tritone"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tritone_monitor::Unit;
+
 const KIB: f64 = 1024.0;
 
 /// Bytes with a binary unit: `212 MiB`, `1.2 GiB`.
@@ -73,6 +75,37 @@ pub(crate) fn parameters(count: u64) -> String {
     }
 }
 
+/// A length of time in one unit or two: `30 s`, `5 min`, `1 h 20 min`.
+pub(crate) fn age(ms: u64) -> String {
+    let seconds = (ms + 500) / 1000;
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) if seconds.is_multiple_of(60) => format!("{minutes} min"),
+        (0, _) => format!("{minutes} min {} s", seconds % 60),
+        _ if minutes.is_multiple_of(60) => format!("{hours} h"),
+        _ => format!("{hours} h {} min", minutes % 60),
+    }
+}
+
+/// A value with its unit, or a dash.
+pub(crate) fn quantity(value: Option<f64>, unit: Unit) -> String {
+    let Some(value) = value else {
+        return "-".to_owned();
+    };
+    match unit {
+        Unit::Bytes => bytes(value as u64),
+        Unit::Percent => format!("{value:.0} %"),
+        Unit::TokensPerSecond => format!("{} tok/s", rate(value)),
+        Unit::Count => format!("{value:.0}"),
+        Unit::Milliseconds if value >= 1000.0 => format!("{:.1} s", value / 1000.0),
+        Unit::Milliseconds if value < 10.0 => format!("{value:.1} ms"),
+        Unit::Milliseconds => format!("{value:.0} ms"),
+        Unit::Watts => format!("{value:.1} W"),
+        Unit::Joules => format!("{value:.2} J"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +125,15 @@ mod tests {
             [18, 2500].map(|ms| duration(Duration::from_millis(ms))),
             ["18 ms", "2.5 s"]
         );
+        assert_eq!(
+            [400, 90_000, 120_000, 4_800_000, 7_200_000].map(age),
+            ["0 s", "1 min 30 s", "2 min", "1 h 20 min", "2 h"]
+        );
+        assert_eq!(
+            [3.12, 31.4, 2500.0].map(|ms| quantity(Some(ms), Unit::Milliseconds)),
+            ["3.1 ms", "31 ms", "2.5 s"]
+        );
+        assert_eq!(quantity(None, Unit::Watts), "-");
         assert_eq!((percent(312, 1024), percent(1, 0)), (30, 0));
         assert_eq!(
             (parameters(5_250_000), parameters(2_412_820_480)),

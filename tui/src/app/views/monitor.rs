@@ -37,7 +37,7 @@ pub(crate) struct Monitor {
     pub(crate) history: History,
     /// The thresholds, once there is a model.
     alerts: Option<Alerts>,
-    /// Which of the spans is seen, one up from the shortest.
+    /// Which of the spans is seen.
     zoom: Zoom,
     /// The picture stands still.
     pub(crate) frozen: Option<Frozen>,
@@ -54,14 +54,8 @@ pub(crate) struct Monitor {
 }
 
 /// How much is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Zoom(usize);
-
-impl Default for Zoom {
-    fn default() -> Self {
-        Self(1)
-    }
-}
 
 /// A picture that stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,8 +256,8 @@ fn export(state: &mut State) -> Vec<Effect> {
 pub(crate) fn exported(state: &mut State, result: Result<String, String>) {
     match result {
         Ok(place) => {
+            state.remark(format!("exported to {place}"));
             let text = format!("the monitor's history is in {place}");
-            state.remark(text.clone());
             state.transcript.push(Kind::Note, text);
         }
         Err(why) => {

@@ -21,6 +21,8 @@ use tritone_engine::sample::Sampling;
 use super::console::{Console, visible};
 use super::failure::{CANCELLED, MODEL};
 use crate::app::host::{Host, Order};
+use crate::term::Watch;
+use crate::term::sampler::Sampler;
 use crate::view::format;
 use input::{Heard, Input};
 use interrupt::Interrupts;
@@ -33,6 +35,7 @@ pub(super) struct Setup {
     pub(super) system: Option<String>,
     pub(super) max_tokens: Option<usize>,
     pub(super) notes: Vec<String>,
+    pub(super) monitor: Watch,
     pub(super) host: Arc<dyn Host>,
 }
 
@@ -76,6 +79,11 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     );
     writeln!(io::stdout(), "{}", visible(&line))?;
 
+    let _sampler = setup.monitor.log.is_some().then(|| {
+        let console = console.clone();
+        let note = move |text: &str| console.note(text);
+        Sampler::log(Arc::clone(&backend), setup.monitor.clone(), note)
+    });
     let input = Input::listen(interrupts.sender())?;
     let mut talk = Talk::new(setup, backend);
     loop {

@@ -4,9 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tritone_monitor::{Metric, Sample};
 
-use super::{NARROW, bar, quantity};
+use super::{NARROW, bar};
 use crate::app::views::monitor::Monitor;
 use crate::chat::glyph::width;
+use crate::view::format::quantity;
 use crate::view::put;
 use crate::view::theme::Theme;
 

@@ -6,7 +6,8 @@ use ratatui::style::{Modifier, Style};
 use tritone_monitor::{EventKind, Metric, Point};
 
 use super::super::chart::{Chart, round_top};
-use super::{NARROW, age, quantity, split};
+use super::super::format::{age, quantity};
+use super::{NARROW, split};
 use super::{put, shorten};
 use crate::app::views::monitor::Monitor;
 use crate::chat::glyph::width;

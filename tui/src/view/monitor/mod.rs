@@ -10,10 +10,10 @@ mod summary;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use tritone_monitor::Unit;
 
+use super::format::age;
 use super::theme::Theme;
-use super::{format, put, shorten};
+use super::{put, shorten};
 use crate::app::state::State;
 use crate::app::views::monitor::Monitor;
 use crate::chat::glyph::width;
@@ -102,37 +102,6 @@ fn heading(monitor: &Monitor, theme: Theme, area: Rect, buffer: &mut Buffer) {
         .width
         .saturating_sub(u16::try_from(width(&text)).unwrap_or(area.width));
     put(buffer, area, column, 0, &text, style);
-}
-
-/// A length of time in one unit or two: `30 s`, `5 min`, `1 h 20 min`.
-fn age(ms: u64) -> String {
-    let seconds = (ms + 500) / 1000;
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds} s"),
-        (0, _) if seconds.is_multiple_of(60) => format!("{minutes} min"),
-        (0, _) => format!("{minutes} min {} s", seconds % 60),
-        _ if minutes.is_multiple_of(60) => format!("{hours} h"),
-        _ => format!("{hours} h {} min", minutes % 60),
-    }
-}
-
-/// A value with its unit, or a dash.
-fn quantity(value: Option<f64>, unit: Unit) -> String {
-    let Some(value) = value else {
-        return "-".to_owned();
-    };
-    match unit {
-        Unit::Bytes => format::bytes(value as u64),
-        Unit::Percent => format!("{value:.0} %"),
-        Unit::TokensPerSecond => format!("{} tok/s", format::rate(value)),
-        Unit::Count => format!("{value:.0}"),
-        Unit::Milliseconds if value >= 1000.0 => format!("{:.1} s", value / 1000.0),
-        Unit::Milliseconds if value < 10.0 => format!("{value:.1} ms"),
-        Unit::Milliseconds => format!("{value:.0} ms"),
-        Unit::Watts => format!("{value:.1} W"),
-        Unit::Joules => format!("{value:.2} J"),
-    }
 }
 
 /// A bar that is full to `share`.

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use tritone_monitor::summary::{Line, of_history};
 use tritone_monitor::{Metric, Unit};
 
-use super::{NARROW, age, quantity};
+use super::NARROW;
 use crate::app::views::monitor::Monitor;
+use crate::view::format::{age, quantity};
 use crate::view::put;
 use crate::view::theme::Theme;
 

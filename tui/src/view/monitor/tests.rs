@@ -69,7 +69,7 @@ fn watched(columns: u16, rows: u16) -> Headless {
         }
         session.sample(1000, |sample| fill(second, sample));
     }
-    session.key(KeyCode::F(3));
+    session.key(KeyCode::F(3)).key(KeyCode::Char('-'));
     session
 }
 
