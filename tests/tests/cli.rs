@@ -43,5 +43,7 @@ mod program;
 mod pull;
 #[path = "cli/safetensors.rs"]
 mod safetensors;
+#[path = "cli/sessions.rs"]
+mod sessions;
 #[path = "cli/split.rs"]
 mod split;

@@ -4,6 +4,7 @@
 pub mod app;
 mod chat;
 mod cli;
+pub mod keep;
 mod race;
 pub mod term;
 mod view;

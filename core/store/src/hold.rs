@@ -7,6 +7,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::open::{Store, failed, private_directory};
@@ -48,6 +50,7 @@ impl Store {
         let directory = self.path.with_file_name(DIRECTORY);
         private_directory(&directory)?;
         let path = directory.join(id.to_string());
+        let mut tries = 0;
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
@@ -57,6 +60,12 @@ impl Store {
                 .open(&path)
                 .map_err(|source| failed("open", &path, source))?;
             match file.try_lock() {
+                // Perhaps somebody only looks whether it is held.
+                Err(TryLockError::WouldBlock) if tries < 3 => {
+                    tries += 1;
+                    thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let mut text = String::new();
                     let _ = file.take(32).read_to_string(&mut text);
@@ -78,6 +87,16 @@ impl Store {
                 });
             }
         }
+    }
+}
+
+impl Store {
+    /// Whether some process holds a session, this one included.
+    #[must_use]
+    pub fn is_held(&self, id: SessionId) -> bool {
+        let path = self.path.with_file_name(DIRECTORY).join(id.to_string());
+        let file = File::open(path);
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 

@@ -305,6 +305,22 @@ impl Store {
         })
     }
 
+    /// Takes a session without any message, deleted ones included, out for good, and says whether it was
+    /// one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn discard_empty(&mut self, session: SessionId) -> Result<bool, StoreError> {
+        self.change(|change| {
+            let count = change.execute(
+                "DELETE FROM sessions WHERE id = ?1
+                    AND NOT EXISTS (SELECT 1 FROM messages WHERE session = ?1)",
+                params![session],
+            )?;
+            Ok(count > 0)
+        })
+    }
+
     /// A copy of a session, with every branch that is not deleted, under its title with "(copy)".
     ///
     /// # Errors

@@ -256,7 +256,8 @@ fn files_that_cannot_be_are_refused_with_the_reason() {
         change(&mut value);
         read_documents(&value.to_string()).unwrap_err().to_string()
     };
-    let cases: [(&dyn Fn(&mut serde_json::Value), &str); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
+    let cases: [(Change<'_>, &str); 8] = [
         (
             &|v| v["format"] = "tritone-sessions/9".into(),
             "found tritone-sessions/9",

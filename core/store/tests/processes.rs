@@ -1,5 +1,6 @@
 //! Several processes at once, and processes that are killed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "children speak to their parent")]
 
 use std::env;
 use std::io::{BufRead as _, BufReader};

@@ -9,6 +9,7 @@ mod manners;
 mod monitor;
 mod plain;
 mod profiles;
+mod sessions;
 mod terminal;
 
 use std::process::Command;

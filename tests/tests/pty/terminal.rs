@@ -31,7 +31,7 @@ pub(crate) struct Terminal {
     /// The terminal's modes before the program began.
     modes: String,
     /// What the program keeps.
-    _cache: TempDir,
+    _home: Option<TempDir>,
 }
 
 fn size(columns: u16, rows: u16) -> PtySize {
@@ -106,19 +106,31 @@ impl Terminal {
         Self::start(command, used())
     }
 
-    fn start(mut command: CommandBuilder, cache: TempDir) -> Self {
+    /// The same where the program has been before: it finds what it left in `home`.
+    pub(crate) fn open_at(home: &Path, args: &[&str]) -> Self {
+        let mut command = CommandBuilder::new(tritone_tests::tritone());
+        command.args(args);
+        Self::start_at(command, home, None)
+    }
+
+    fn start(command: CommandBuilder, home: TempDir) -> Self {
+        let path = home.path().to_owned();
+        Self::start_at(command, &path, Some(home))
+    }
+
+    fn start_at(mut command: CommandBuilder, home: &Path, kept: Option<TempDir>) -> Self {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let modes = format!("{:?}", pair.master.get_termios());
         command.env("TERM", "xterm-256color");
         // Not as many as a busy machine leaves.
         command.env("TRITONE_THREADS", "2");
-        command.env("XDG_CACHE_HOME", cache.path());
+        command.env("XDG_CACHE_HOME", home);
         for (variable, below) in [
             ("XDG_CONFIG_HOME", "config"),
             ("XDG_DATA_HOME", "data"),
             ("XDG_STATE_HOME", "state"),
         ] {
-            command.env(variable, cache.path().join(below));
+            command.env(variable, home.join(below));
         }
         let child = pair.slave.spawn_command(command).unwrap();
         let writer = pair.master.take_writer().unwrap();
@@ -143,7 +155,7 @@ impl Terminal {
             writer,
             seen,
             modes,
-            _cache: cache,
+            _home: kept,
         }
     }
 

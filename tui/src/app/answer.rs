@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use tritone_engine::{Event, FinishReason, GenerateError, Input, Request, Timings};
+use tritone_store::{Number, Role, State as End};
 
+use super::conversation;
 use super::meter::Meter;
 use super::msg::Effect;
 use super::state::{Load, Phase, Run, Scroll, State};
-use crate::chat::transcript::{AnswerState, Kind};
+use crate::chat::transcript::Kind;
 
 /// Without a token for this long the rate is 0, not what it was.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Asks for an answer to what the transcript says, or notes that one is wanted.
+/// Asks for an answer to what was said last, or notes that one is wanted.
 pub(super) fn begin(state: &mut State) -> Vec<Effect> {
     state.scroll = Scroll::Follow;
     state.flash = None;
@@ -20,19 +22,34 @@ pub(super) fn begin(state: &mut State) -> Vec<Effect> {
         state.waiting = true;
         return Vec::new();
     }
-    let messages = state.transcript.messages(state.system.as_deref());
+    let parent = state.conversation.tree.active();
+    begin_under(state, parent)
+}
+
+/// Asks for an answer to message `parent`.
+pub(super) fn begin_under(state: &mut State, parent: Option<Number>) -> Vec<Effect> {
+    let (node, mut effects) = conversation::begin_answer(state, parent);
+    effects.push(ask(state, node, false));
+    effects
+}
+
+/// Asks for the text of answer `node`, or for more of it.
+fn ask(state: &mut State, node: Number, more: bool) -> Effect {
+    let tree = &state.conversation.tree;
+    let messages = conversation::turns(tree, state.system.as_deref());
     let mut request = Request::new(Input::Chat(messages));
     request.sampling = state.sampling.clone();
-    request.sampling.seed = state.sampling.seed.wrapping_add(state.repeats);
+    let seed = tree.get(node).and_then(|message| message.seed);
+    request.sampling.seed = seed.unwrap_or(request.sampling.seed);
     request.max_tokens = state.setting.max_tokens;
     request.thinking = state.thinking;
-    state
-        .transcript
-        .push(Kind::Answer(AnswerState::Running), "");
+    request.continue_last = more;
+    state.scroll = Scroll::Follow;
     let id = state.next_id;
     state.next_id += 1;
     state.run = Some(Run {
         id,
+        node,
         started: state.now,
         heard: state.now,
         phase: Phase::Prefill {
@@ -43,43 +60,78 @@ pub(super) fn begin(state: &mut State) -> Vec<Effect> {
         decode: Meter::default(),
         cancelled: false,
     });
-    vec![Effect::Generate {
+    Effect::Generate {
         id,
         request: Box::new(request),
-    }]
+    }
 }
 
-/// Answers the last message again, with the next seed; what came after it goes.
+/// Answers the last message again, with the next seed; the answer it had stays beside the new one.
 pub(super) fn again(state: &mut State) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if state.waiting {
-        state.remark("the model is still being loaded");
-        return effects;
+    match conversation::last_user(state) {
+        Some(number) => again_under(state, number),
+        None => {
+            state.remark("there is no message to answer yet");
+            Vec::new()
+        }
     }
-    if state.model().is_none() {
-        state.remark("there is no model");
-        return effects;
+}
+
+/// Answers this message again.
+pub(super) fn again_under(state: &mut State, parent: Number) -> Vec<Effect> {
+    if let Some(why) = not_now(state) {
+        state.remark(why);
+        return Vec::new();
     }
-    if !state.transcript.rewind_to_last_user() {
-        state.remark("there is no message to answer yet");
-        return effects;
-    }
-    if state.run.take().is_some() {
-        effects.push(Effect::Cancel);
-    }
+    let mut effects = conversation::abandon(state);
     effects.extend(super::race::stop(state));
-    state.repeats += 1;
-    effects.extend(begin(state));
+    effects.extend(begin_under(state, Some(parent)));
     effects
 }
 
+/// Goes on with the last answer.
+pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
+    let tree = &state.conversation.tree;
+    let last = tree.active().and_then(|number| tree.get(number));
+    let why = match last {
+        _ if state.run.is_some() => Some("an answer is on its way"),
+        _ if not_now(state).is_some() => not_now(state),
+        None => Some("there is no answer to go on with"),
+        Some(last) if last.role == Role::User => {
+            Some("the last message has no answer yet: /regen answers it")
+        }
+        Some(last) if last.text.is_empty() => {
+            Some("the last answer says nothing yet: /regen answers again")
+        }
+        Some(_) => None,
+    };
+    let (Some(number), None) = (last.map(|last| last.number), why) else {
+        state.remark(why.unwrap_or_default());
+        return Vec::new();
+    };
+    let mut effects = super::race::stop(state);
+    effects.extend(conversation::reopen(state, number));
+    effects.push(ask(state, number, true));
+    effects
+}
+
+/// Why no answer can be asked for now.
+fn not_now(state: &State) -> Option<&'static str> {
+    match state.model() {
+        _ if state.waiting => Some("the model is still being loaded"),
+        None => Some("there is no model"),
+        Some(_) => None,
+    }
+}
+
 /// Takes in what answer `id` says; answers that were given up are not listened to.
-pub(super) fn heard(state: &mut State, id: u64, event: Event) {
+pub(super) fn heard(state: &mut State, id: u64, event: Event) -> Vec<Effect> {
     let now = state.now;
     let Some(run) = state.run.as_mut().filter(|run| run.id == id) else {
-        return;
+        return Vec::new();
     };
     run.heard = now;
+    let node = run.node;
     match event {
         Event::Prefill { done, total } => {
             run.prefill.record(now, done as u64);
@@ -89,6 +141,7 @@ pub(super) fn heard(state: &mut State, id: u64, event: Event) {
             };
             state.rates.prefill = run.prefill.rate().or(state.rates.prefill);
             state.context_used = done;
+            Vec::new()
         }
         Event::Text { text, timings, .. } => {
             run.phase = Phase::Decode;
@@ -96,7 +149,7 @@ pub(super) fn heard(state: &mut State, id: u64, event: Event) {
                 .record(timings.decode, timings.generated_tokens as u64);
             state.rates.decode = run.decode.rate().or(state.rates.decode);
             count(state, &timings);
-            state.transcript.extend_answer(&text);
+            conversation::extend(state, node, &text)
         }
         Event::Finished(finished) => {
             count(state, &finished.timings);
@@ -104,17 +157,16 @@ pub(super) fn heard(state: &mut State, id: u64, event: Event) {
                 state.rates.decode = Some(finished.timings.decode_rate());
             }
             state.last = Some(finished.timings);
-            state.transcript.end_answer(match finished.reason {
-                FinishReason::EndOfTurn | FinishReason::StopString(_) => AnswerState::Complete,
-                FinishReason::MaxTokens => AnswerState::Ended("(token limit reached)"),
-                FinishReason::ContextFull => {
-                    AnswerState::Ended("(context full: /clear starts a new chat)")
-                }
-                FinishReason::Cancelled => AnswerState::Ended("(stopped)"),
-            });
             state.run = None;
+            let end = match finished.reason {
+                FinishReason::EndOfTurn | FinishReason::StopString(_) => End::Complete,
+                FinishReason::MaxTokens => End::Length,
+                FinishReason::ContextFull => End::Context,
+                FinishReason::Cancelled => End::Stopped,
+            };
+            conversation::finish(state, node, end, Some(&finished.timings))
         }
-        Event::Failed(error) => failed(state, &error),
+        Event::Failed(error) => failed(state, node, &error),
     }
 }
 
@@ -138,18 +190,28 @@ fn count(state: &mut State, timings: &Timings) {
 }
 
 /// An answer that never began leaves its question in the input, to be changed and sent again.
-fn failed(state: &mut State, error: &GenerateError) {
+fn failed(state: &mut State, node: Number, error: &GenerateError) -> Vec<Effect> {
     state.run = None;
     let mut text = error.to_string();
-    if state.transcript.drop_empty_answer() {
+    let tree = &state.conversation.tree;
+    let silent = tree.get(node).is_none_or(|message| message.text.is_empty());
+    let mut effects = Vec::new();
+    if silent {
+        effects.extend(conversation::take_back(state, node).1);
+        let last = state.conversation.tree.active();
+        let answered = state.conversation.tree.children(last).next().is_some();
         if state.composer.text().is_empty()
-            && let Some(question) = state.transcript.take_last_user()
+            && !answered
+            && let Some(last) = last.filter(|_| conversation::last_user(state) == last)
         {
-            state.composer.set(question);
+            let (question, kept) = conversation::take_back(state, last);
+            effects.extend(kept);
+            state.composer.set(question.unwrap_or_default());
             text.push_str("\nYour message is back in the input.");
         }
     } else {
-        state.transcript.end_answer(AnswerState::Ended("(failed)"));
+        effects.extend(conversation::finish(state, node, End::Failed, None));
     }
     state.transcript.push(Kind::Error, text);
+    effects
 }

@@ -16,6 +16,15 @@ pub(crate) enum Action {
     QuitIfEmpty,
     Help,
     Regenerate,
+    Continue,
+    SelectUp,
+    SelectDown,
+    Undo,
+    Resume,
+    Rename,
+    Tag,
+    DeleteChat,
+    Export,
     Clear,
     System,
     Kernel,
@@ -106,10 +115,19 @@ fn answering(state: &State) -> bool {
         || state.race.is_some()
         || state.switch.is_some()
         || state.applying.is_some()
+        || state.conversation.editing.is_some()
 }
 
 fn said_something(state: &State) -> bool {
     idle(state) && !state.transcript.entries().is_empty()
+}
+
+fn has_messages(state: &State) -> bool {
+    state.conversation.tree.active().is_some()
+}
+
+fn deleted(state: &State) -> bool {
+    idle(state) && state.conversation.deleted.is_some()
 }
 
 fn answered(state: &State) -> bool {
@@ -163,16 +181,97 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["regen", "regenerate"],
         argument: "",
         keys: &[key(KeyCode::Char('r'), CTRL, "Ctrl+R")],
-        help: "answer the last message again, with the next seed",
+        help: "answer the last message again, with the next seed; the old answer stays beside it",
         hint: None,
         when: said_something,
+    },
+    Command {
+        action: Action::Continue,
+        names: &["continue"],
+        argument: "",
+        keys: &[],
+        help: "go on with an answer that was stopped, cut off or interrupted",
+        hint: None,
+        when: said_something,
+    },
+    Command {
+        action: Action::SelectUp,
+        names: &["select"],
+        argument: "",
+        keys: &[key(KeyCode::Up, ALT, "Alt+Up")],
+        help: "select messages: edit, answer again, delete, copy, other versions",
+        hint: None,
+        when: has_messages,
+    },
+    Command {
+        action: Action::SelectDown,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Down, ALT, "Alt+Down")],
+        help: "select the next message",
+        hint: None,
+        when: has_messages,
+    },
+    Command {
+        action: Action::Undo,
+        names: &["undo"],
+        argument: "",
+        keys: &[],
+        help: "bring back the message that was deleted last",
+        hint: None,
+        when: deleted,
     },
     Command {
         action: Action::Clear,
         names: &["clear", "new"],
         argument: "",
         keys: &[],
-        help: "start a new chat",
+        help: "start a new chat; the old one is kept",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Resume,
+        names: &["resume"],
+        argument: "NUMBER | TITLE",
+        keys: &[],
+        help: "go on with an earlier chat; without a name, the last one",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Rename,
+        names: &["rename"],
+        argument: "TITLE",
+        keys: &[],
+        help: "give this chat another title",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Tag,
+        names: &["tag"],
+        argument: "TAGS",
+        keys: &[],
+        help: "give this chat tags, in place of those it has",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::DeleteChat,
+        names: &["delete"],
+        argument: "",
+        keys: &[],
+        help: "delete this chat; it can be restored for 30 days",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Export,
+        names: &["export"],
+        argument: "FILE",
+        keys: &[],
+        help: "write this chat into a file: .md to read, .json with all versions",
         hint: None,
         when: always,
     },
@@ -563,7 +662,10 @@ mod tests {
     #[test]
     fn beginnings_of_commands() {
         let names = |text| -> Vec<&str> { candidates(text).iter().map(|c| c.names[0]).collect() };
-        assert_eq!(names("/s"), ["stop", "system", "seed", "stats", "sessions"]);
+        assert_eq!(
+            names("/s"),
+            ["stop", "select", "system", "seed", "stats", "sessions"]
+        );
         assert_eq!(names("/sy"), ["system"]);
         assert!(names("hello").is_empty() && names("/x").is_empty());
     }

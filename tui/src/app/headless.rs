@@ -10,6 +10,7 @@ use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
 use tritone_monitor::{Limits, Metric, Sample};
 
 use super::backend::{Bounds, ChoiceCard, KernelChoice, ModelCard};
+use super::keep::Keep;
 use super::keymap::Keymap;
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setting, State};
@@ -36,6 +37,8 @@ pub(crate) struct Headless {
     pub(crate) jobs: Vec<Job>,
     /// Events for the monitor's log.
     pub(crate) events: Vec<tritone_monitor::Event>,
+    /// What was to be kept.
+    pub(crate) kept: Vec<Keep>,
     now: Duration,
 }
 
@@ -57,6 +60,7 @@ impl Headless {
             effects: Vec::new(),
             jobs: Vec::new(),
             events: Vec::new(),
+            kept: Vec::new(),
             now: Duration::ZERO,
         }
     }
@@ -79,6 +83,7 @@ impl Headless {
         for effect in update(&mut self.state, self.now, msg) {
             match effect {
                 Effect::Record(event) => self.events.push(event),
+                Effect::Keep(what) => self.kept.push(*what),
                 effect => self.effects.push(effect),
             }
         }

@@ -13,7 +13,9 @@ use super::backend::{
     Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
 use super::host::Order;
+use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
+use super::screen::View;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -70,6 +72,10 @@ pub(crate) enum Msg {
     Race(Standing),
     /// A race is over.
     RaceEnded(Box<RaceResult>),
+    /// A view is to come to the front.
+    Show(View),
+    /// What came of keeping the conversation.
+    Kept(Kept),
     /// What the engine was doing when it was asked.
     Status(EngineStatus),
     /// Colours of lines of code.
@@ -129,6 +135,8 @@ pub(crate) enum Effect {
     Record(tritone_monitor::Event),
     /// Write what the monitor knows to files.
     Export(Vec<Record>),
+    /// Keep something of the conversation, or find what was kept.
+    Keep(Box<Keep>),
     /// Put text into the clipboard.
     Copy(String),
     /// Put text into the clipboard by way of the terminal, as the system could not.

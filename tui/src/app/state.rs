@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tritone_engine::sample::Sampling;
 use tritone_engine::{LoadProgress, Timings};
+use tritone_store::{Number, Session};
 
 use super::apply::Applying;
 use super::backend::{KernelChoice, ModelCard, Standing};
+use super::conversation::Conversation;
 use super::keymap::Keymap;
 use super::meter::Meter;
 use super::overlay::Overlay;
@@ -86,6 +88,8 @@ pub(crate) enum Phase {
 pub(crate) struct Run {
     /// Its number.
     pub(crate) id: u64,
+    /// The message it is.
+    pub(crate) node: Number,
     /// When it was asked for.
     pub(crate) started: Duration,
     /// When it last said something.
@@ -143,6 +147,15 @@ pub(crate) struct State {
     pub(crate) views: Views,
     /// What lies over the view.
     pub(crate) overlay: Option<Overlay>,
+    pub(crate) conversation: Conversation,
+    /// There are earlier conversations to look at.
+    pub(crate) keeping: bool,
+    /// What is said is kept.
+    pub(crate) saving: bool,
+    /// Where to go on, if somebody wants to.
+    pub(crate) resumable: Option<Box<Session>>,
+    /// The message that is selected, while messages are selected.
+    pub(crate) select: Option<Number>,
     pub(crate) transcript: Transcript,
     /// Colours of the code in the transcript.
     pub(crate) colors: Colors,
@@ -184,8 +197,6 @@ pub(crate) struct State {
     pub(crate) quit_armed: Option<Duration>,
     /// Number of the next answer.
     pub(crate) next_id: u64,
-    /// How often the last message was answered again; each time has its own seed.
-    pub(crate) repeats: u64,
     /// Grows when what is drawn may have changed.
     pub(crate) revision: u64,
 }
@@ -214,6 +225,11 @@ impl State {
             view: View::default(),
             views: Views::default(),
             overlay: None,
+            conversation: Conversation::default(),
+            keeping: false,
+            saving: false,
+            resumable: None,
+            select: None,
             transcript: Transcript::new(size.0),
             colors: Colors::default(),
             find: None,
@@ -239,7 +255,6 @@ impl State {
             flash: None,
             quit_armed: None,
             next_id: 1,
-            repeats: 0,
             revision: 0,
         };
         state.resize(size);

@@ -9,6 +9,7 @@ use tritone_engine::{EngineStatus, LoadProgress, Timings};
 use super::answer;
 use super::apply;
 use super::commands::{self, Action, COMMANDS, Sent};
+use super::conversation;
 use super::host::Order;
 use super::keys::{self, Meaning};
 use super::meter::Meter;
@@ -18,11 +19,12 @@ use super::pointer;
 use super::race;
 use super::reading;
 use super::screen::View;
+use super::select;
 use super::state::{Load, Phase, State};
 use super::switch;
-use super::views::{self, monitor};
+use super::views::{self, monitor, sessions};
 use crate::chat::composer::Move;
-use crate::chat::transcript::{Kind, Transcript};
+use crate::chat::transcript::Kind;
 use crate::view::format;
 use crate::view::layout::Areas;
 
@@ -92,13 +94,15 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         Msg::LoadFailed(why) => {
             state.transcript.push(Kind::Error, why.clone());
             state.load = Load::Failed(why);
-            give_back(state);
-            Vec::new()
+            give_back(state)
         }
         Msg::Answer { id, event } => {
-            answer::heard(state, id, event);
-            race::after_answer(state)
+            let mut effects = answer::heard(state, id, event);
+            effects.extend(race::after_answer(state));
+            effects
         }
+        Msg::Show(view) => show(state, view),
+        Msg::Kept(what) => conversation::kept(state, what),
         Msg::Applying(progress) => {
             apply::goes_on(state, progress);
             Vec::new()
@@ -192,6 +196,9 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if state.view != View::Chat {
         return key_in_view(state, event, meaning);
     }
+    if let Some(effects) = select::key(state, event) {
+        return effects;
+    }
     if reading::key(state, event) {
         return Vec::new();
     }
@@ -278,7 +285,16 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::Interrupt => return interrupt(state),
         Action::Help => state.help = Some(0),
         Action::Regenerate => return answer::again(state),
-        Action::Clear => return clear(state),
+        Action::Continue => return answer::go_on(state),
+        Action::SelectUp => select::enter(state, false),
+        Action::SelectDown => select::enter(state, true),
+        Action::Undo => return conversation::undelete(state),
+        Action::Resume => return sessions::resume(state, argument),
+        Action::Rename => return sessions::rename(state, argument),
+        Action::Tag => return sessions::tag(state, argument),
+        Action::DeleteChat => return sessions::delete_this(state),
+        Action::Export => return sessions::export(state, argument),
+        Action::Clear => return conversation::close(state),
         Action::System => system(state, argument),
         Action::Kernel => return kernel(state, argument),
         Action::NextKernel => return next_kernel(state),
@@ -351,10 +367,9 @@ fn send(state: &mut State) -> Vec<Effect> {
                 state.remark("there is no model; the message stays here. /quit leaves");
                 return Vec::new();
             }
-            state.transcript.push(Kind::User, message);
             state.composer.take();
-            state.repeats = 0;
             let mut effects = race::stop(state);
+            effects.extend(conversation::say(state, message));
             effects.extend(answer::begin(state));
             effects
         }
@@ -362,6 +377,10 @@ fn send(state: &mut State) -> Vec<Effect> {
 }
 
 fn stop(state: &mut State) -> Vec<Effect> {
+    if state.run.is_none() && state.conversation.editing.take().is_some() {
+        state.composer.take();
+        return Vec::new();
+    }
     // The switch is what the line above the input speaks of.
     if let Some(effects) = switch::stop(state) {
         return effects;
@@ -374,10 +393,7 @@ fn stop(state: &mut State) -> Vec<Effect> {
             run.cancelled = true;
             vec![Effect::Cancel]
         }
-        (None, Load::Running { .. }) if state.waiting => {
-            give_back(state);
-            Vec::new()
-        }
+        (None, Load::Running { .. }) if state.waiting => give_back(state),
         (None, Load::Running { .. }) => quit(state),
         (None, _) => race::stop(state),
     }
@@ -401,11 +417,8 @@ fn interrupt(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-fn quit(state: &State) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if state.run.is_some() {
-        effects.push(Effect::Cancel);
-    }
+fn quit(state: &mut State) -> Vec<Effect> {
+    let mut effects = conversation::abandon(state);
     if matches!(state.load, Load::Running { .. }) {
         effects.push(Effect::CancelLoading);
     }
@@ -414,27 +427,16 @@ fn quit(state: &State) -> Vec<Effect> {
 }
 
 /// A message that waits for the model goes back into the input, if there is room.
-fn give_back(state: &mut State) {
-    state.waiting = false;
-    if state.composer.text().is_empty()
-        && let Some(text) = state.transcript.take_last_user()
-    {
-        state.composer.set(text);
-    }
-}
-
-fn clear(state: &mut State) -> Vec<Effect> {
-    let running = state.run.take().is_some();
-    state.waiting = false;
-    state.transcript = Transcript::new(state.size.0);
-    state.scroll_to(usize::MAX);
-    state.last = None;
-    state.rates = super::state::Rates::default();
-    state.context_used = 0;
-    if running {
-        vec![Effect::Cancel]
-    } else {
-        Vec::new()
+fn give_back(state: &mut State) -> Vec<Effect> {
+    let waited = std::mem::take(&mut state.waiting);
+    let last = state.conversation.tree.active();
+    match last.filter(|_| waited && state.composer.text().is_empty()) {
+        Some(last) => {
+            let (text, effects) = conversation::take_back(state, last);
+            state.composer.set(text.unwrap_or_default());
+            effects
+        }
+        None => Vec::new(),
     }
 }
 

@@ -43,12 +43,6 @@ impl Entries {
         self.list.remove(at)
     }
 
-    pub(super) fn pop_if(&mut self, predicate: impl FnOnce(&mut Entry) -> bool) -> Option<Entry> {
-        let entry = self.list.pop_if(predicate);
-        self.ends.truncate(self.list.len());
-        entry
-    }
-
     /// Entry `at`, to be changed.
     pub(super) fn edit(&mut self, at: usize) -> Option<&mut Entry> {
         self.ends.truncate(at);

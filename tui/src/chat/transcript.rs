@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use tritone_engine::text::{Message, Role};
+use tritone_store::Number;
 
 use super::body::Body;
 use super::entries::Entries;
@@ -57,6 +57,12 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// The text as it came.
     pub(crate) text: String,
+    /// The message of the conversation that it shows, if it is one.
+    pub(crate) node: Option<Number>,
+    /// The message's place among its siblings, from 1 on, and how many there are.
+    place: (usize, usize),
+    /// The line under it; empty if there is none.
+    mark: String,
     /// The rows, if they were needed since the width changed.
     body: OnceLock<Body>,
     /// How many rows there are, or are believed to be.
@@ -111,11 +117,22 @@ impl Entry {
         breaks + self.text.len() / usize::from(text_width(width)) + 1
     }
 
-    /// The line under an answer that did not end by itself.
-    pub(crate) fn mark(&self) -> Option<&'static str> {
-        match &self.kind {
-            Kind::Answer(AnswerState::Ended(mark)) => Some(mark),
-            _ => None,
+    /// The line under a message of which there are several versions, or an answer that did not end
+    /// by itself.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        Some(self.mark.as_str()).filter(|mark| !mark.is_empty())
+    }
+
+    fn make_mark(&mut self) {
+        self.mark.clear();
+        let (at, count) = self.place;
+        if count > 1 {
+            self.mark = format!("{at}/{count}");
+        }
+        if let Kind::Answer(AnswerState::Ended(how)) = &self.kind {
+            let space = if count > 1 { " " } else { "" };
+            self.mark.push_str(space);
+            self.mark.push_str(how);
         }
     }
 
@@ -146,7 +163,7 @@ pub(crate) enum Line<'a> {
         first: bool,
     },
     /// The mark under an answer.
-    Mark(&'static str),
+    Mark(&'a str),
     /// The space between entries.
     Blank,
 }
@@ -208,6 +225,9 @@ impl Transcript {
         let mut entry = Entry {
             kind,
             text: String::new(),
+            node: None,
+            place: (1, 1),
+            mark: String::new(),
             body: OnceLock::new(),
             rows: 1,
             known: false,
@@ -216,6 +236,7 @@ impl Transcript {
         entry.text.push_str(entry.prefix());
         entry.text.push_str(&text.into());
         entry.rows = entry.estimate(self.page.width);
+        entry.make_mark();
         self.entries.push(entry);
         if self.held < AT_ONCE {
             self.measure(self.entries.len() - 1);
@@ -362,39 +383,74 @@ impl Transcript {
         if let Some(at) = self.running() {
             if let Some(entry) = self.entries.edit(at) {
                 entry.kind = Kind::Answer(state);
+                entry.make_mark();
                 entry.stale = true;
             }
             self.measure(at);
         }
     }
 
-    /// Takes the running answer away if nothing was written; says whether it did.
-    pub(crate) fn drop_empty_answer(&mut self) -> bool {
-        let at = self.entries.iter().rposition(|entry| {
-            entry.kind == Kind::Answer(AnswerState::Running) && entry.text.is_empty()
-        });
-        at.map(|at| self.entries.remove(at)).is_some()
+    /// Adds the message `node` of the conversation.
+    pub(crate) fn push_message(
+        &mut self,
+        kind: Kind,
+        text: impl Into<String>,
+        node: Number,
+        place: (usize, usize),
+    ) {
+        self.push(kind, text);
+        if let Some(entry) = self.entries.edit(self.entries.len() - 1) {
+            entry.node = Some(node);
+            entry.place = place;
+            entry.make_mark();
+        }
+        self.entries.index();
     }
 
-    /// Takes away the last entry if it is from the person, and returns its text.
-    pub(crate) fn take_last_user(&mut self) -> Option<String> {
-        self.entries
-            .pop_if(|entry| entry.kind == Kind::User)
-            .map(|entry| entry.text)
+    fn at(&self, node: Number) -> Option<usize> {
+        let shows = |entry: &Entry| entry.node == Some(node);
+        self.entries.iter().rposition(shows)
     }
 
-    /// Takes away everything after the last message of the person, so that it can be answered
-    /// again. Returns false if there is no such message.
-    pub(crate) fn rewind_to_last_user(&mut self) -> bool {
-        let Some(at) = self
-            .entries
-            .iter()
-            .rposition(|entry| entry.kind == Kind::User)
-        else {
-            return false;
+    /// Takes a message away; what stands around it stays.
+    pub(crate) fn remove(&mut self, node: Number) {
+        if let Some(at) = self.at(node) {
+            self.entries.remove(at);
+        }
+    }
+
+    /// Takes everything after a message away, or everything but what stands before all messages.
+    pub(crate) fn cut_after(&mut self, node: Option<Number>) {
+        let keep = match node {
+            Some(node) => self.at(node).map(|at| at + 1),
+            None => self.entries.iter().position(|entry| entry.node.is_some()),
         };
-        self.entries.truncate(at + 1);
-        true
+        self.entries.truncate(keep.unwrap_or(self.entries.len()));
+    }
+
+    /// An answer that ended goes on.
+    pub(crate) fn resume(&mut self, node: Number) {
+        let Some(at) = self.at(node) else { return };
+        if let Some(entry) = self.entries.edit(at) {
+            entry.kind = Kind::Answer(AnswerState::Running);
+            entry.make_mark();
+            entry.stale = true;
+        }
+        self.measure(at);
+    }
+
+    /// The lines of a message: the first, and how many.
+    pub(crate) fn lines_of(&self, node: Number) -> Option<(usize, usize)> {
+        let at = self.at(node)?;
+        Some((self.entries.before(at), self.entries[at].height()))
+    }
+
+    /// The first line of a message, once everything around it is known that `seen` lines of screen
+    /// may need, and how many lines it has.
+    pub(crate) fn reach_message(&mut self, node: Number, seen: usize) -> Option<(usize, usize)> {
+        let at = self.at(node)?;
+        self.around(at, 0, seen);
+        self.lines_of(node)
     }
 
     /// The code blocks of the last answer that has any.
@@ -445,37 +501,6 @@ impl Transcript {
             .rev()
             .find(|entry| matches!(entry.kind, Kind::Answer(_)) && !entry.text.is_empty())
             .map(|entry| entry.text.as_str())
-    }
-
-    /// The conversation for the model, with neighbours of one role joined by an empty line (after
-    /// a message that got no answer there are two of the person), because templates want the roles
-    /// to alternate.
-    pub(crate) fn messages(&self, system: Option<&str>) -> Vec<Message> {
-        let mut messages: Vec<Message> = Vec::new();
-        if let Some(system) = system {
-            messages.push(Message {
-                role: Role::System,
-                content: system.to_owned(),
-            });
-        }
-        for entry in self.entries.iter() {
-            let role = match entry.kind {
-                Kind::User => Role::User,
-                Kind::Answer(_) if !entry.text.is_empty() => Role::Assistant,
-                Kind::Answer(_) | Kind::Note | Kind::Error | Kind::Race => continue,
-            };
-            match messages.last_mut() {
-                Some(last) if last.role == role => {
-                    last.content.push_str("\n\n");
-                    last.content.push_str(&entry.text);
-                }
-                _ => messages.push(Message {
-                    role,
-                    content: entry.text.clone(),
-                }),
-            }
-        }
-        messages
     }
 
     /// Takes over the width of the screen.
@@ -629,38 +654,22 @@ mod tests {
     }
 
     #[test]
-    fn the_model_hears_alternating_roles_and_no_notes() {
-        let mut talk = talk();
-        talk.push(Kind::Note, "the kernel is scalar now");
-        talk.push(Kind::User, "unanswered");
-        talk.push(Kind::Answer(AnswerState::Ended("(stopped)")), "");
-        talk.push(Kind::User, "again");
-        let said: Vec<_> = talk
-            .messages(Some("be brief"))
-            .into_iter()
-            .map(|message| (message.role, message.content))
-            .collect();
-        assert_eq!(
-            said,
-            [
-                (Role::System, "be brief".to_owned()),
-                (Role::User, "one two three four five six".to_owned()),
-                (
-                    Role::Assistant,
-                    "seven eight nine ten eleven twelve".to_owned()
-                ),
-                (Role::User, "unanswered\n\nagain".to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn rewinding_keeps_the_question() {
-        let mut talk = talk();
-        assert!(talk.rewind_to_last_user());
-        assert_eq!(talk.entries().len(), 1);
-        assert_eq!(talk.last_answer(), None);
-        assert!(!Transcript::new(20).rewind_to_last_user());
+    fn messages_can_be_taken_away_with_or_without_what_follows() {
+        let mut talk = Transcript::new(20);
+        talk.push(Kind::Note, "before");
+        for node in 1..=4 {
+            talk.push_message(Kind::User, format!("number {node}"), node, (1, 2));
+            talk.push(Kind::Note, "between");
+        }
+        assert_eq!(talk.lines_of(2), Some((7, 3)));
+        assert_eq!(talk.entries()[1].mark(), Some("1/2"));
+        talk.remove(3);
+        assert_eq!((talk.entries().len(), talk.lines_of(3)), (8, None));
+        talk.cut_after(Some(1));
+        assert_eq!(talk.entries().len(), 2);
+        talk.cut_after(None);
+        let left: Vec<&str> = talk.entries().iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(left, ["note: before"]);
     }
 
     /// A transcript too long to be known at once, and all of its lines.

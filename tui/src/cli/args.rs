@@ -18,6 +18,7 @@ use super::models::ModelsArgs;
 use super::monitor::MonitorArgs;
 use super::profile::ProfileArgs;
 use super::pull::PullArgs;
+use super::sessions::SessionsArgs;
 use super::synth::SynthArgs;
 use super::types;
 use crate::term::Watch;
@@ -28,6 +29,7 @@ Examples:
   tritone pull microsoft/bitnet-b1.58-2B-4T-gguf  fetch a model from Hugging Face
   tritone models                                 models that are here, and which of them run
   tritone --model bitnet-b1.58                   chat with one, by file or by (a part of) its name
+  tritone chat --continue                        go on with the last chat
   tritone run \"What is the capital of Peru?\"     one answer
   git diff | tritone run \"Review this change.\"   a file or a pipe after the prompt
   tritone inspect bitnet-2b4t.gguf               what is in a file, and what it takes to run it
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     /// Look at this machine, terminal and installation, and say what costs speed or does not work.
     Doctor(DoctorArgs),
+    /// Earlier chats: list, search, export, import.
+    Sessions(SessionsArgs),
     /// Fetch a model from Hugging Face; the only command that uses the network.
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.
@@ -306,6 +310,17 @@ pub(crate) struct ChatArgs {
     /// Most tokens of an answer; left out, what fits the context.
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) max_tokens: Option<usize>,
+    /// Go on with an earlier chat, by its number or (a part of) its title; without a name, choose one
+    /// from the list.
+    #[arg(long, short = 'r', value_name = "NUMBER|TITLE", num_args = 0..=1,
+          default_missing_value = "")]
+    pub(crate) resume: Option<String>,
+    /// Go on with the chat that was used last.
+    #[arg(long = "continue", conflicts_with = "resume")]
+    pub(crate) go_on: bool,
+    /// Keep nothing of this chat on disk.
+    #[arg(long, conflicts_with_all = ["resume", "go_on"])]
+    pub(crate) no_save: bool,
     /// How tokens are chosen.
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,

@@ -16,6 +16,7 @@ use super::failure::Usage;
 use super::hint;
 use super::plain;
 use super::profile::{self, what_if};
+use super::sessions;
 use super::setup::{Ready, Setup};
 use crate::app::backend::{
     Backend, Bounds, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
@@ -69,6 +70,11 @@ pub(crate) fn run(
         .collect();
     notes.extend(settings.notes.iter().cloned());
     notes.extend(setup.notes.iter().cloned());
+    let keep = match args.no_save {
+        true => Err("nothing of this chat is kept (--no-save)"),
+        false => sessions::start(args.resume.as_deref(), args.go_on)?,
+    };
+    let keep = keep.map_err(|why| notes.push(why.to_owned())).ok();
     let terminal = term::Setup {
         profile: setup.profile().name.clone(),
         machine: setup.machine.clone(),
@@ -80,6 +86,8 @@ pub(crate) fn run(
         keymap,
         notes,
         monitor: args.monitor.watch(),
+        browse: keep.is_some() && args.resume.as_deref() == Some(""),
+        keep,
         host: Arc::new(Program {
             common: common.clone(),
             first: Mutex::new(Some(setup)),

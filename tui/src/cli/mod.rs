@@ -35,6 +35,7 @@ pub(crate) mod profile;
 mod pull;
 pub(crate) mod reach;
 mod run;
+mod sessions;
 pub(crate) mod setup;
 mod synth;
 mod types;
@@ -79,6 +80,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Models(args)) => models::run(args, console),
         Some(Command::Config(args)) => config::run(args, common, console),
         Some(Command::Doctor(args)) => doctor::run(args, common, console),
+        Some(Command::Sessions(args)) => sessions::run(args, console),
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
     }

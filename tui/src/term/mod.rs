@@ -29,6 +29,7 @@ use tritone_machine::Machine;
 use crate::app::host::Host;
 use crate::app::keymap::Keymap;
 use crate::app::state::Setting;
+use crate::keep::Start;
 use crate::view::theme::{Background, Look};
 
 /// How what the model and the machine do is measured.
@@ -62,6 +63,10 @@ pub struct Setup {
     pub notes: Vec<String>,
     /// How often and where to what is measured.
     pub monitor: Watch,
+    /// Where what is said is kept; `None` if it is not.
+    pub keep: Option<Start>,
+    /// Begin with the earlier sessions on the screen.
+    pub browse: bool,
     /// Loads models.
     pub host: Arc<dyn Host>,
 }

@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tritone_profile::process_environment;
 
@@ -22,9 +22,11 @@ use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
 use super::{Outcome, Setup, TermError, Theme, background, panics};
 use crate::app::msg::{Effect, Msg};
+use crate::app::screen::View;
 use crate::app::state::{Load, State};
 use crate::app::update::update;
 use crate::chat::transcript::Kind;
+use crate::keep::{Keeper, Say};
 use crate::view;
 
 /// Bytes of a picture that are collected before they are written.
@@ -70,12 +72,29 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
         for note in setup.notes {
             state.transcript.push(Kind::Note, note);
         }
+        state.keeping = setup.keep.is_some();
+        state.saving = state.keeping;
+        let say = |sender: &UnboundedSender<Msg>| -> Say {
+            let sender = sender.clone();
+            // Nobody listens once the session is over.
+            Box::new(move |kept| drop(sender.send(Msg::Kept(kept))))
+        };
+        let keeper = setup.keep.map(|start| {
+            for note in &start.notes {
+                state.transcript.push(Kind::Note, note.clone());
+            }
+            Keeper::start(start, say(&sender))
+        });
+        if setup.browse {
+            let _ = sender.send(Msg::Show(View::Sessions));
+        }
         let now = Instant::now();
         let worker = Worker::start(sender.clone(), setup.host);
         let painter = Painter::new(sender.clone());
         let clipboard = Clipboard::new(manners.clipboard, env, sender.clone());
         let sampler = Sampler::start(sender, worker.slot(), setup.monitor);
         let mut session = Session {
+            keeper,
             guard,
             terminal,
             state,
@@ -139,6 +158,8 @@ struct Session {
     asked: Option<Instant>,
     frames: Frames,
     start: Instant,
+    /// Last, when the screen is given back: it waits for the disk.
+    keeper: Option<Keeper>,
 }
 
 impl Session {
@@ -261,6 +282,11 @@ impl Session {
                 Effect::StopSwitch => self.worker.stop_switch(),
                 Effect::Race(order) => self.worker.race(order),
                 Effect::StopRace => self.worker.stop_race(),
+                Effect::Keep(what) => {
+                    if let Some(keeper) = &self.keeper {
+                        keeper.order(*what);
+                    }
+                }
                 Effect::AskStatus => self.worker.ask_status(),
                 Effect::AskProfiles => self.worker.ask_profiles(),
                 Effect::Record(event) => self.sampler.record(event),

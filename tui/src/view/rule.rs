@@ -10,6 +10,7 @@ use super::theme::Theme;
 use super::{put, shorten};
 use crate::app::commands::{self, Action};
 use crate::app::meter::Meter;
+use crate::app::select;
 use crate::app::state::{Load, Phase, Run, State};
 use crate::app::update::hints;
 use crate::chat::glyph::width;
@@ -54,6 +55,14 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
     }
     if let Some((text, _)) = &state.flash {
         return (text.clone(), theme.warning());
+    }
+    if let Some(selected) = state.select {
+        let about = select::about(state, selected);
+        return (format!("{about}: {}", select::HELP), theme.active());
+    }
+    if state.conversation.editing.is_some() && state.run.is_none() {
+        let text = "editing: Enter sends a new version, Esc leaves the old one";
+        return (text.to_owned(), theme.active());
     }
     if let Load::Running { progress, meter } = &state.load {
         let Some(progress) = progress else {

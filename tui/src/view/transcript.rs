@@ -20,7 +20,15 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             put(buffer, area, INDENT, row, &text, theme.dim());
         }
     }
-    for (row, line) in (0..area.height).zip(state.transcript.lines(state.top())) {
+    let lines = state.transcript.lines(state.top());
+    let selected = state
+        .select
+        .and_then(|number| state.transcript.lines_of(number));
+    for (row, line) in (0..area.height).zip(lines) {
+        let at = state.top() + usize::from(row);
+        if selected.is_some_and(|(first, height)| (first..first + height - 1).contains(&at)) {
+            put(buffer, area, 1, row, "│", theme.strong());
+        }
         match line {
             Line::Blank => {}
             Line::Mark(mark) => {
@@ -72,10 +80,18 @@ fn greeting(state: &State) -> [String; 3] {
         Load::Failed(_) => "There is no model.".to_owned(),
     };
     let send = state.setting.keymap.label(Action::Send);
-    let others = [
-        format!("Write a message, {send} sends it."),
-        "/help shows keys and commands.".to_owned(),
-    ];
+    let third = match &state.resumable {
+        None => "/help shows keys and commands.".to_owned(),
+        Some(last) => {
+            let how = match last.unfinished {
+                true => " the one cut off",
+                false => "",
+            };
+            let title = &last.details.title;
+            format!("/help: keys and commands. /resume goes on with{how}: {title}")
+        }
+    };
+    let others = [format!("Write a message, {send} sends it."), third];
     let [second, third] = others.map(|text| shorten(&text, room));
     [first, second, third]
 }
