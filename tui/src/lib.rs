@@ -6,6 +6,8 @@ mod chat;
 mod cli;
 pub mod keep;
 mod race;
+#[cfg(feature = "bench")]
+pub mod screen;
 pub mod term;
 mod view;
 

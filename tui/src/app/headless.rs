@@ -256,7 +256,8 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
     }
 }
 
-fn timings(generated_tokens: usize) -> Timings {
+/// Counts and times of an answer so far.
+pub(crate) fn timings(generated_tokens: usize) -> Timings {
     Timings {
         prompt_tokens: 20,
         generated_tokens,

@@ -13,7 +13,16 @@ pub(crate) mod chord;
 pub(crate) mod commands;
 pub(crate) mod conversation;
 mod engine;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "measurements use a part"
+    )
+)]
 pub(crate) mod headless;
 pub mod host;
 pub(crate) mod keep;

@@ -5,7 +5,7 @@
 //! and paragraph separators break the line. Widths are those with which ratatui draws.
 
 use ratatui::buffer::CellWidth as _;
-use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_segmentation::{Graphemes, UnicodeSegmentation as _};
 
 /// Cells of a tab.
 const TAB: &str = "    ";
@@ -31,6 +31,12 @@ pub(crate) enum Glyph<'a> {
 impl<'a> Glyph<'a> {
     /// The look of one grapheme cluster.
     pub(crate) fn of(cluster: &'a str) -> Self {
+        if is_plain(cluster.as_bytes()) {
+            return Self::Cells {
+                symbol: cluster,
+                width: 1,
+            };
+        }
         match cluster {
             "\n" | "\r" | "\r\n" | "\u{2028}" | "\u{2029}" => Self::Break,
             "\t" => Self::Cells {
@@ -60,10 +66,48 @@ impl<'a> Glyph<'a> {
 }
 
 /// The clusters of `text` from byte `start` on, with their byte offsets in `text`.
-pub(crate) fn clusters(text: &str, start: usize) -> impl Iterator<Item = (usize, &str)> {
-    text[start..]
-        .grapheme_indices(true)
-        .map(move |(offset, cluster)| (start + offset, cluster))
+pub(crate) fn clusters(text: &str, start: usize) -> Clusters<'_> {
+    Clusters {
+        text,
+        at: start,
+        slow: None,
+    }
+}
+
+/// Goes through the clusters of a text. Most text is ASCII, and a printable character of it before
+/// another character of it is a cluster; only what is left needs the tables.
+pub(crate) struct Clusters<'a> {
+    text: &'a str,
+    at: usize,
+    slow: Option<Graphemes<'a>>,
+}
+
+impl<'a> Iterator for Clusters<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at;
+        let rest = self.text.get(at..)?;
+        let two = rest.as_bytes().get(..2).unwrap_or(rest.as_bytes());
+        let cluster = match two {
+            [] => return None,
+            [first, second] if second.is_ascii() && is_plain(&[*first]) => {
+                self.slow = None;
+                &rest[..1]
+            }
+            _ => self
+                .slow
+                .get_or_insert_with(|| rest.graphemes(true))
+                .next()?,
+        };
+        self.at += cluster.len();
+        Some((at, cluster))
+    }
+}
+
+/// Whether it is one printable character of ASCII.
+fn is_plain(cluster: &[u8]) -> bool {
+    matches!(cluster, [b' '..=b'~'])
 }
 
 /// Cells that `text` takes on one line.
@@ -163,6 +207,14 @@ mod tests {
             ("👨\u{200d}👩\u{200d}👧\u{200d}👦", 2),
             ("🇩🇪", 2),
             ("❤\u{fe0f}", 2),
+            ("🏳\u{fe0f}\u{200d}🌈", 2),
+            ("👍🏽", 2),
+            ("1\u{fe0f}\u{20e3}", 2),
+            ("각", 2),
+            ("שָׁ", 1),
+            ("نَ", 1),
+            ("ｆ", 2),
+            ("ｶ", 1),
             ("\u{200b}", 0),
             ("\t", 4),
         ] {
@@ -178,6 +230,20 @@ mod tests {
         };
         assert!(symbol.len() <= LONGEST && symbol.starts_with('a'));
         assert_eq!(width, 1);
+    }
+
+    #[test]
+    fn clusters_are_those_of_the_tables() {
+        for text in [
+            "plain",
+            "e\u{301}x\u{301} \r\n\n\r🇩🇪🇩🇪 a👩\u{200d}🚀b \u{1b}[0m漢字",
+            "한국어 각 עברית שָׁלוֹם العربية نَصّ नमस्ते क्षि",
+            "🇩🇪🇫a🇩🇪 \u{600}1 a\u{200d}b",
+        ] {
+            let expected: Vec<_> = text.grapheme_indices(true).collect();
+            assert_eq!(clusters(text, 0).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+        assert_eq!(clusters("ab", 1).collect::<Vec<_>>(), [(1, "b")]);
     }
 
     #[test]

@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn words_and_wide_characters_split_at_the_borders_between_them() {
+        assert_eq!(rows("abc 漢字 def", 8), ["abc 漢字", "def"]);
+        assert_eq!(rows("abc漢字def", 6), ["abc漢", "字def"]);
+        assert_eq!(rows("한국어 문장", 7), ["한국어", "문장"]);
+        assert_eq!(rows("שָׁלוֹם עולם", 6), ["שָׁלוֹם", "עולם"]);
+        assert_eq!(rows("السَّلام عليكم", 8), ["السَّلام", "عليكم"]);
+        assert_eq!(rows("🇩🇪🇫🇷🇮🇹", 5), ["🇩🇪🇫🇷", "🇮🇹"]);
+    }
+
+    #[test]
     fn all_line_ends_are_line_ends() {
         assert_eq!(rows("a\r\nb\rc\u{2028}d", 9), ["a", "b", "c", "d"]);
     }

@@ -144,13 +144,15 @@ fn put(buffer: &mut Buffer, area: Rect, column: u16, row: u16, text: &str, style
         if column.saturating_add(width) > area.width {
             break;
         }
-        buffer.set_stringn(
-            area.x + column,
-            area.y + row,
-            symbol,
-            usize::from(width),
-            style,
-        );
+        let (x, y) = (area.x + column, area.y + row);
+        match buffer.cell_mut((x, y)) {
+            Some(cell) if width == 1 => {
+                cell.set_symbol(symbol).set_style(style);
+            }
+            _ => {
+                buffer.set_stringn(x, y, symbol, usize::from(width), style);
+            }
+        }
         column += width;
     }
     column
