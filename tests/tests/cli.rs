@@ -45,5 +45,7 @@ mod pull;
 mod safetensors;
 #[path = "cli/sessions.rs"]
 mod sessions;
+#[path = "cli/shells.rs"]
+mod shells;
 #[path = "cli/split.rs"]
 mod split;

@@ -8,12 +8,14 @@ use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
 
 use super::bench::BenchArgs;
+use super::completions::CompletionsArgs;
 use super::config::ConfigArgs;
 use super::convert::ConvertArgs;
 use super::doctor::DoctorArgs;
 use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
+use super::man::ManArgs;
 use super::models::ModelsArgs;
 use super::monitor::MonitorArgs;
 use super::profile::ProfileArgs;
@@ -93,6 +95,10 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Earlier chats: list, search, export, import.
     Sessions(SessionsArgs),
+    /// Print the script by which a shell completes the command line.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write a page for every command.
+    Man(ManArgs),
     /// Fetch a model from Hugging Face; the only command that uses the network.
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.

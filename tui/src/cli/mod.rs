@@ -9,6 +9,7 @@ mod bench;
 pub(crate) mod cache_file;
 mod ceiling;
 mod chat;
+mod completions;
 mod config;
 mod console;
 mod convert;
@@ -26,6 +27,7 @@ mod interrupt;
 mod kernels;
 mod logging;
 mod logits;
+mod man;
 pub(crate) mod models;
 mod monitor;
 mod output;
@@ -81,6 +83,8 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Config(args)) => config::run(args, common, console),
         Some(Command::Doctor(args)) => doctor::run(args, common, console),
         Some(Command::Sessions(args)) => sessions::run(args, console),
+        Some(Command::Completions(args)) => completions::run(args, common),
+        Some(Command::Man(args)) => man::run(args),
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
     }
