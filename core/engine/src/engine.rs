@@ -203,6 +203,12 @@ impl Engine {
         &self.0.model
     }
 
+    /// The model, to be kept or run anew after this engine.
+    #[must_use]
+    pub fn shared_model(&self) -> Arc<Model> {
+        Arc::clone(&self.0.model)
+    }
+
     /// Name of the kernel in use.
     #[must_use]
     pub fn kernel_name(&self) -> String {

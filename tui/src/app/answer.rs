@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub(super) fn begin(state: &mut State) -> Vec<Effect> {
     state.scroll = Scroll::Follow;
     state.flash = None;
-    if !matches!(state.load, Load::Ready(_)) {
+    if !matches!(state.load, Load::Ready(_)) || super::apply::is_changing_model(state) {
         state.waiting = true;
         return Vec::new();
     }

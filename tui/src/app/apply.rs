@@ -21,7 +21,8 @@ pub(crate) struct Applying {
     pub(crate) stopping: bool,
 }
 
-/// Begins to carry out `order`, one at a time and not in the middle of an answer.
+/// Begins to carry out `order`, one at a time. Another model does not come in the middle of an answer;
+/// profile and settings may: what would alter the answer waits for its end.
 pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
     if let Some(applying) = &state.applying {
         let text = format!(
@@ -35,7 +36,7 @@ pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
         state.remark("the model is still being loaded");
         return Vec::new();
     }
-    if state.run.is_some() {
+    if state.run.is_some() && order.model.is_some() {
         state.remark("an answer is being written: Esc stops it");
         return Vec::new();
     }
@@ -80,16 +81,35 @@ pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, String>) -> V
         Ok(loaded) => {
             let text = format!("from here on: {}", applying.order.summary());
             state.transcript.push(Kind::Note, text);
-            super::update::load_done(state, *loaded)
+            let mut effects = super::update::load_done(state, *loaded);
+            effects.extend(super::views::models::outdated(state));
+            effects
         }
-        Err(_) if applying.stopping => {
-            let text = "stopped; everything is as it was".to_owned();
+        Err(why) if applying.stopping => {
+            let text = match why.contains("the old model") {
+                true => format!("stopped; {why}"),
+                false => "stopped; everything is as it was".to_owned(),
+            };
             state.transcript.push(Kind::Note, text);
-            Vec::new()
+            go_on(state)
         }
         Err(why) => {
             state.transcript.push(Kind::Error, why);
-            Vec::new()
+            go_on(state)
         }
     }
+}
+
+/// A message that waited for the change is answered by what was there before.
+fn go_on(state: &mut State) -> Vec<Effect> {
+    match std::mem::take(&mut state.waiting) {
+        true => super::answer::begin(state),
+        false => Vec::new(),
+    }
+}
+
+/// Whether answers have to wait for another model.
+pub(super) fn is_changing_model(state: &State) -> bool {
+    let applying = state.applying.as_ref();
+    applying.is_some_and(|applying| applying.order.model.is_some())
 }

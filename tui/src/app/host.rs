@@ -40,7 +40,9 @@ impl Order {
     #[must_use]
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();
-        parts.extend(self.model.as_ref().map(|model| format!("model {model}")));
+        let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+        let model = self.model.as_ref().map(file);
+        parts.extend(model.map(|model| format!("model {model}")));
         parts.extend(
             self.profile
                 .as_ref()
@@ -52,16 +54,78 @@ impl Order {
     }
 }
 
+/// A setting that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smaller {
+    /// Settings of the profile and their values, for an [`Order`].
+    pub settings: Vec<(String, String)>,
+    /// The same as flags: `--kv q8 --ctx 2048`.
+    pub flags: String,
+    /// Bytes it takes.
+    pub total: u64,
+}
+
+/// A model on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelRow {
+    /// Its name, with which it is loaded.
+    pub name: String,
+    /// What the file calls its architecture, where it can be read.
+    pub architecture: Option<String>,
+    /// Type of its weights.
+    pub format: String,
+    /// Number of parameters.
+    pub parameters: Option<u64>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Why it does not run; `None` if it does.
+    pub why_not: Option<String>,
+    /// Which kind of place it was found in: `hugging face`, `built in`, ...
+    pub place: String,
+    /// Where it is; empty for the built-in one.
+    pub path: String,
+    /// What it would take in memory under the present profile, and the limit; `None` where it does not
+    /// run.
+    pub memory: Option<(u64, Option<u64>)>,
+    /// Whether that fits.
+    pub fits: bool,
+    /// A setting with which it does, if it does not.
+    pub smaller: Option<Smaller>,
+    /// It is the one in use.
+    pub active: bool,
+}
+
+/// The models that were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelList {
+    /// Those that run first, then by name.
+    pub rows: Vec<ModelRow>,
+    /// What could not be looked at.
+    pub notes: Vec<String>,
+}
+
+/// Where the backend in use has its place.
+pub trait Seat: Send + Sync {
+    /// Gives it up, so that its memory is free; `false` where that cannot be.
+    fn clear(&self) -> bool;
+
+    /// Puts one back.
+    fn put(&self, backend: Arc<dyn Backend>);
+}
+
 /// The program around the screen.
 pub trait Host: Send + Sync {
     /// Loads what `order` asks for, reporting progress; when a report is answered with `false` it gives
-    /// up. The error is a sentence for the user.
+    /// up. What is in use on `seat` stays until the new one is ready; where memory does not hold both,
+    /// it is given up first, and put back if the new one cannot be loaded. The error is a sentence for
+    /// the user.
     ///
     /// # Errors
-    /// Why it cannot be loaded.
+    /// Why it cannot be loaded; what was in use then still is.
     fn load(
         &self,
         order: &Order,
+        seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, String>;
 
@@ -73,6 +137,13 @@ pub trait Host: Send + Sync {
         let _ = (order, backend);
         Err("there are no profiles here".to_owned())
     }
+
+    /// The models on this machine. `report` is told how many were looked at, and of how many; when it
+    /// returns `false`, looking ends.
+    ///
+    /// # Errors
+    /// When `report` ended it, or nothing could be looked at.
+    fn models(&self, report: &mut dyn FnMut(usize, usize) -> bool) -> Result<ModelList, String>;
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::view::theme::Background;
 use super::backend::{
     Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
-use super::host::Order;
+use super::host::{ModelList, Order};
 use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
 use super::screen::View;
@@ -64,6 +64,15 @@ pub(crate) enum Msg {
     Applying(LoadProgress),
     /// Another model or profile is in use, or why the old one stays.
     Applied(Result<Box<Loaded>, String>),
+    /// How many models were looked at, and of how many.
+    Looking {
+        /// So many.
+        done: usize,
+        /// Of so many; 0 as long as they are not counted.
+        of: usize,
+    },
+    /// The models of this machine, or why they are not known.
+    Models(Result<ModelList, String>),
     /// How far weights are packed for the kernel to switch to.
     Switching(LoadProgress),
     /// Switching the kernel ended: its name, or why the old one stays.
@@ -119,6 +128,10 @@ pub(crate) enum Effect {
     Apply(Order),
     /// Give that up.
     StopApply,
+    /// Look for models.
+    Look,
+    /// End looking for models.
+    StopLooking,
     /// Switch to the kernel of this name.
     SetKernel(String),
     /// Give that up.

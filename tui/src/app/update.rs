@@ -117,6 +117,14 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             views::profiles::arrived(state, result);
             Vec::new()
         }
+        Msg::Looking { done, of } => {
+            views::models::goes_on(state, done, of);
+            Vec::new()
+        }
+        Msg::Models(result) => {
+            views::models::found(state, result);
+            Vec::new()
+        }
         Msg::Switching(progress) => {
             switch::goes_on(state, progress);
             Vec::new()

@@ -22,6 +22,7 @@ mod eval;
 mod examples;
 mod failure;
 mod hint;
+mod host;
 mod inspect;
 mod interrupt;
 mod kernels;

@@ -309,6 +309,11 @@ impl Setup {
         forms(self.profile().kv_type, head, model)
     }
 
+    /// Whether somebody named the kernel.
+    pub(crate) fn names_kernel(&self) -> bool {
+        self.named.is_some()
+    }
+
     /// Whether somebody chose the form of the KV cache: in a file, a variable or a flag.
     pub(crate) fn names_kv(&self) -> bool {
         !matches!(

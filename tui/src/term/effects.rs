@@ -11,7 +11,7 @@ use tritone_monitor::Record;
 
 use super::sampler;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
-use crate::app::host::{Host, Order};
+use crate::app::host::{Host, Order, Seat};
 use crate::app::msg::{Loaded, Msg};
 
 /// Shortest time between two reports of loading.
@@ -25,6 +25,8 @@ pub(super) struct Worker {
     /// What was loaded last.
     order: Arc<Mutex<Order>>,
     stop_loading: Arc<AtomicBool>,
+    stop_packs: Arc<AtomicBool>,
+    stop_looking: Arc<AtomicBool>,
     stop_apply: Arc<AtomicBool>,
     answer: Arc<Stop>,
     stop_race: Arc<AtomicBool>,
@@ -39,6 +41,8 @@ impl Drop for Worker {
     /// A pack that is being written is given up, so that no part of it stays behind.
     fn drop(&mut self) {
         self.stop_loading();
+        self.stop_packs.store(true, Ordering::Relaxed);
+        self.stop_looking();
         self.stop_apply();
         self.stop_switch();
         let packs = self
@@ -71,6 +75,37 @@ impl Slot {
     fn set(&self, backend: Arc<dyn Backend>) -> Option<Arc<dyn Backend>> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slot.replace(backend)
+    }
+}
+
+/// The slot, and who else holds what is in it.
+struct Chair {
+    slot: Slot,
+    stop_packs: Arc<AtomicBool>,
+    packs: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Seat for Chair {
+    fn clear(&self) -> bool {
+        // It waits for packs to be written with the backend in its hands.
+        self.stop_packs.store(true, Ordering::Relaxed);
+        let packs = self
+            .packs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(packs) = packs {
+            let _ = packs.join();
+        }
+        let mut slot = self.slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = slot.take();
+        drop(slot);
+        drop(old);
+        true
+    }
+
+    fn put(&self, backend: Arc<dyn Backend>) {
+        self.slot.set(backend);
     }
 }
 
@@ -138,6 +173,8 @@ impl Worker {
             backend: Slot::default(),
             order: Arc::default(),
             stop_loading: Arc::default(),
+            stop_packs: Arc::default(),
+            stop_looking: Arc::default(),
             stop_apply: Arc::default(),
             answer: Arc::default(),
             stop_race: Arc::default(),
@@ -147,12 +184,13 @@ impl Worker {
         };
         let (sender, slot) = (worker.sender.clone(), worker.backend.clone());
         let stop = Arc::clone(&worker.stop_loading);
-        let packs = Arc::clone(&worker.packs);
+        let (packs, stop_packs) = (Arc::clone(&worker.packs), Arc::clone(&worker.stop_packs));
+        let chair = worker.chair();
         worker.spawn("load", Msg::LoadFailed, move || {
-            load(&*host, &sender, &slot, &stop);
+            load(&*host, &sender, &chair, &stop);
             if let Some(backend) = slot.get() {
                 let wait = thread::Builder::new().name("packs".to_owned());
-                let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop));
+                let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop_packs));
                 *packs.lock().unwrap_or_else(PoisonError::into_inner) = wait.ok();
             }
         });
@@ -164,13 +202,17 @@ impl Worker {
         self.stop_apply = Arc::default();
         let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_apply));
         let (host, slot) = (Arc::clone(&self.host), self.backend.clone());
+        let chair = self.chair();
         let orders = Arc::clone(&self.order);
         let failed = |why| Msg::Applied(Err(why));
         self.spawn("apply", failed, move || {
-            let mut last = orders.lock().unwrap_or_else(PoisonError::into_inner);
-            let order = order.after(last.clone());
+            let last = orders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let order = order.after(last);
             let mut reports = Reports::default();
-            let result = host.load(&order, &mut |progress| {
+            let result = host.load(&order, &chair, &mut |progress| {
                 if reports.is_due(&progress) {
                     let _ = sender.send(Msg::Applying(progress));
                 }
@@ -178,12 +220,50 @@ impl Worker {
             });
             let result = result.map(|backend| {
                 let loaded = Box::new(card(&*backend));
-                *last = order;
+                *orders.lock().unwrap_or_else(PoisonError::into_inner) = order;
                 drop(slot.set(backend));
                 loaded
             });
             let _ = sender.send(Msg::Applied(result));
         });
+    }
+
+    fn chair(&self) -> Chair {
+        Chair {
+            slot: self.backend.clone(),
+            stop_packs: Arc::clone(&self.stop_packs),
+            packs: Arc::clone(&self.packs),
+        }
+    }
+
+    /// Looks for models.
+    pub(super) fn look(&mut self) {
+        self.stop_looking();
+        self.stop_looking = Arc::default();
+        let (sender, host) = (self.sender.clone(), Arc::clone(&self.host));
+        let stop = Arc::clone(&self.stop_looking);
+        self.spawn(
+            "models",
+            |why| Msg::Models(Err(why)),
+            move || {
+                let mut last = Instant::now();
+                let result = host.models(&mut |done, of| {
+                    if last.elapsed() >= REPORT {
+                        last = Instant::now();
+                        let _ = sender.send(Msg::Looking { done, of });
+                    }
+                    !stop.load(Ordering::Relaxed)
+                });
+                if !stop.load(Ordering::Relaxed) {
+                    let _ = sender.send(Msg::Models(result));
+                }
+            },
+        );
+    }
+
+    /// Ends looking for models.
+    pub(super) fn stop_looking(&self) {
+        self.stop_looking.store(true, Ordering::Relaxed);
     }
 
     /// Gives up what is being applied.
@@ -199,6 +279,9 @@ impl Worker {
     /// Begins an answer.
     pub(super) fn generate(&mut self, id: u64, request: Request) {
         let Some(backend) = self.backend.get() else {
+            let why = "there is no model".to_owned();
+            let event = Event::Failed(GenerateError::Text(why));
+            let _ = self.sender.send(Msg::Answer { id, event });
             return;
         };
         self.answer = Arc::default();
@@ -326,9 +409,9 @@ impl Worker {
 }
 
 /// Nobody listens once the session is over, so failing to send is no failure.
-fn load(host: &dyn Host, sender: &UnboundedSender<Msg>, slot: &Slot, stop: &AtomicBool) {
+fn load(host: &dyn Host, sender: &UnboundedSender<Msg>, chair: &Chair, stop: &AtomicBool) {
     let mut reports = Reports::default();
-    let result = host.load(&Order::default(), &mut |progress| {
+    let result = host.load(&Order::default(), chair, &mut |progress| {
         if reports.is_due(&progress) {
             let _ = sender.send(Msg::Loading(progress));
         }
@@ -337,7 +420,7 @@ fn load(host: &dyn Host, sender: &UnboundedSender<Msg>, slot: &Slot, stop: &Atom
     let message = match result {
         Ok(backend) => {
             let loaded = Box::new(card(&*backend));
-            slot.set(backend);
+            chair.slot.set(backend);
             Msg::Loaded(loaded)
         }
         Err(why) => Msg::LoadFailed(why),

@@ -278,6 +278,8 @@ impl Session {
                 Effect::CancelLoading => self.worker.stop_loading(),
                 Effect::Apply(order) => self.worker.apply(order),
                 Effect::StopApply => self.worker.stop_apply(),
+                Effect::Look => self.worker.look(),
+                Effect::StopLooking => self.worker.stop_looking(),
                 Effect::SetKernel(name) => self.worker.set_kernel(name),
                 Effect::StopSwitch => self.worker.stop_switch(),
                 Effect::Race(order) => self.worker.race(order),

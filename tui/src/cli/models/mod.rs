@@ -1,6 +1,7 @@
 //! `tritone models`: the model files on this machine, and models by name.
 
 pub(crate) mod facts;
+pub(crate) mod listed;
 mod ollama;
 pub(crate) mod places;
 pub(crate) mod resolve;

@@ -20,7 +20,8 @@ use tritone_engine::sample::Sampling;
 
 use super::console::{Console, visible};
 use super::failure::{CANCELLED, MODEL};
-use crate::app::host::{Host, Order};
+use crate::app::backend::Backend;
+use crate::app::host::{Host, Order, Seat};
 use crate::term::Watch;
 use crate::term::sampler::Sampler;
 use crate::view::format;
@@ -44,6 +45,17 @@ pub(super) fn is_needed(env: impl Fn(&str) -> Option<String>) -> bool {
     env("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
+/// The place of a backend that is in the hands of the conversation.
+struct Fixed;
+
+impl Seat for Fixed {
+    fn clear(&self) -> bool {
+        false
+    }
+
+    fn put(&self, _: Arc<dyn Backend>) {}
+}
+
 /// Holds a conversation.
 pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     for note in &setup.notes {
@@ -51,7 +63,7 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     }
     let interrupts = Interrupts::listen()?;
     let mut said = Said::new();
-    let loaded = setup.host.load(&Order::default(), &mut |progress| {
+    let loaded = setup.host.load(&Order::default(), &Fixed, &mut |progress| {
         said.loading(&progress, console);
         !interrupts.is_pressed()
     });

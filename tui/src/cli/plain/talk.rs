@@ -372,7 +372,7 @@ impl Talk {
         let order = order.after(self.order.clone());
         interrupts.working();
         let mut said = Said::new();
-        let loaded = self.host.load(&order, &mut |progress| {
+        let loaded = self.host.load(&order, &super::Fixed, &mut |progress| {
             said.loading(&progress, console);
             !interrupts.is_pressed()
         });

@@ -5,6 +5,7 @@ use tritone_engine::{EngineStatus, FinishReason, Finished, Input, LoadProgress, 
 
 use super::*;
 use crate::app::backend::{ChoiceCard, EventSource, KernelChoice, ModelCard};
+use crate::app::host::ModelList;
 
 /// An engine that writes `tick` until it is cancelled, and begins when it is told to.
 struct Fake {
@@ -30,12 +31,20 @@ where
     fn load(
         &self,
         order: &Order,
+        _: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, String> {
         let Some(load) = self.0.lock().unwrap().take() else {
             return Err(format!("cannot load {}", order.summary()));
         };
         load(progress)
+    }
+
+    fn models(&self, report: &mut dyn FnMut(usize, usize) -> bool) -> Result<ModelList, String> {
+        match report(1, 1) {
+            true => Ok(ModelList::default()),
+            false => Err("stopped".to_owned()),
+        }
     }
 }
 

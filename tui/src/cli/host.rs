@@ -1,0 +1,461 @@
+//! The program as the screen knows it: what is loaded, and how something else is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tritone_engine::{
+    Capacity, Engine, EngineOptions, EngineStatus, GenerateError, LoadError, LoadProgress,
+    MemoryPlan, Model, ModelSource, Request, human_bytes,
+};
+use tritone_machine::Machine;
+use tritone_monitor::Limits;
+use tritone_profile::Resolved;
+
+use super::args::CommonArgs;
+use super::models::listed;
+use super::profile::{self, what_if};
+use super::setup::{Ready, Setup};
+use crate::app::backend::{
+    Backend, Bounds, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
+    RaceOrder, RaceResult, Standing,
+};
+use crate::app::host::{Host, ModelList, Order, Seat};
+use crate::app::profiles::{PlanCard, ProfilesCard};
+
+/// The program around a conversation.
+pub(super) struct Program {
+    /// What the command line says.
+    common: CommonArgs,
+    /// What was settled before the screen was taken.
+    first: Mutex<Option<Setup>>,
+    live: Mutex<Option<Live>>,
+}
+
+/// What is loaded.
+struct Live {
+    engine: Engine,
+    order: Order,
+    setup: Setup,
+    options: EngineOptions,
+}
+
+/// Everything that is needed to load a model again.
+struct Old {
+    model: Arc<Model>,
+    order: Order,
+    setup: Setup,
+    options: EngineOptions,
+}
+
+impl Program {
+    /// With what is settled already, for the first thing that is loaded.
+    pub(super) fn new(common: &CommonArgs, first: Setup) -> Self {
+        Self {
+            common: common.clone(),
+            first: Mutex::new(Some(first)),
+            live: Mutex::default(),
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `order` settles.
+    fn setup(&self, order: &Order) -> Result<Setup, String> {
+        let mut common = self.common.clone();
+        if let Some(model) = &order.model {
+            common.model = Some(model.into());
+        }
+        if let Some(profile) = &order.profile {
+            common.profile = Some(profile.clone());
+        }
+        Setup::with_settings(&common, &order.settings).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Runs the loaded model as `setup` says.
+    fn change(
+        &self,
+        live: &mut Live,
+        order: &Order,
+        setup: Setup,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, LoadError> {
+        let engine = live.engine.clone();
+        let model = engine.shared_model();
+        let (mut options, mut notes) = setup.options(&model, 1);
+        let before = engine.info();
+        notes.extend(engine.reconfigure(&options, progress)?);
+        // A kernel that somebody named; one that was chosen may have been switched since.
+        let wanted = options.kernel.facts().name.clone();
+        if setup.names_kernel() && wanted != engine.kernel_name() {
+            match engine.switch_kernel(Arc::clone(&options.kernel), progress) {
+                Ok(more) => notes.extend(more),
+                Err(why) => notes.push(format!("kernel {} stays: {why}", engine.kernel_name())),
+            }
+        }
+        let after = engine.info();
+        if loses_cache(&before.plan, &after.plan) {
+            notes.push(
+                "the KV cache was made again: the conversation is read anew with the next message"
+                    .to_owned(),
+            );
+        }
+        notes.extend(left_over(&live.options, &options));
+        (options.pack_cache, options.mlock) = (live.options.pack_cache.clone(), live.options.mlock);
+        let ready = Ready {
+            memory_limit: options.memory_limit.unwrap_or(u64::MAX),
+            engine,
+            notes,
+            open: std::time::Duration::ZERO,
+            load: std::time::Duration::ZERO,
+        };
+        let backend = backend(&setup, ready, String::new());
+        (live.setup, live.options) = (setup, options);
+        live.order = order.clone();
+        Ok(backend)
+    }
+
+    /// Loads the model of `setup`.
+    fn open(
+        &self,
+        order: &Order,
+        setup: Setup,
+        seat: &dyn Seat,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, String> {
+        let begin = std::time::Instant::now();
+        let say = |error: LoadError| error.to_string();
+        let (model, mut notes) = setup.open(progress).map_err(say)?;
+        let (model, open) = (Arc::new(model), begin.elapsed());
+        let (options, more) = setup.options(&model, 1);
+        notes.extend(more);
+        let plan = plan(&model, &options).ok_or("the model is too large for this machine")?;
+        if !plan.fits() {
+            let (model, plan) = (model.source().to_owned(), Box::new(plan));
+            return Err(say(LoadError::Memory { model, plan }));
+        }
+        let old = self.make_room(&setup, &plan, seat, &mut notes)?;
+        let started = Engine::start(model, &options, progress);
+        let engine = match (started, old) {
+            (Ok(engine), _) => engine,
+            (Err(why), None) => return Err(say(why)),
+            (Err(why), Some(old)) => return Err(self.bring_back(old, &say(why), seat)),
+        };
+        notes.extend(engine.info().notices.iter().cloned());
+        let ready = Ready {
+            memory_limit: options.memory_limit.unwrap_or(u64::MAX),
+            engine: engine.clone(),
+            notes,
+            open,
+            load: begin.elapsed(),
+        };
+        let sentence = ready.sentence();
+        let backend = backend(&setup, ready, sentence);
+        *self.live() = Some(Live {
+            engine,
+            order: order.clone(),
+            setup,
+            options,
+        });
+        Ok(backend)
+    }
+
+    /// Gives the loaded model up if memory does not hold it beside one of `plan`; returns what is needed
+    /// to bring it back.
+    fn make_room(
+        &self,
+        setup: &Setup,
+        plan: &MemoryPlan,
+        seat: &dyn Seat,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Old>, String> {
+        let mut live = self.live();
+        let Some(loaded) = live.as_ref() else {
+            return Ok(None);
+        };
+        let now = &loaded.engine.info().plan;
+        // The program is there once.
+        let both = (now.total() - now.program).saturating_add(plan.total());
+        let limit = plan.limit.into_iter().chain(now.limit).max();
+        let usable = setup.machine.memory.usable_bytes();
+        let most = limit.into_iter().chain(usable).min().unwrap_or(u64::MAX);
+        if both <= most {
+            return Ok(None);
+        }
+        let both = format!(
+            "both models together take {} of {}",
+            human_bytes(both),
+            human_bytes(most)
+        );
+        if !seat.clear() {
+            return Err(format!("{both}; leave, and start with the other model"));
+        }
+        notes.push(format!("{both}: the old one was given up first"));
+        Ok(live.take().map(|loaded| {
+            let mut options = loaded.options;
+            if let Ok(kernel) = loaded.setup.registry.by_name(&loaded.engine.kernel_name()) {
+                options.kernel = kernel;
+            }
+            Old {
+                model: loaded.engine.shared_model(),
+                order: loaded.order,
+                setup: loaded.setup,
+                options,
+            }
+        }))
+    }
+
+    /// Loads the old model again; the value says why that was necessary.
+    fn bring_back(&self, old: Old, why: &str, seat: &dyn Seat) -> String {
+        let Old {
+            model,
+            order,
+            setup,
+            options,
+        } = old;
+        let begin = std::time::Instant::now();
+        match Engine::start(model, &options, &mut |_| true) {
+            Ok(engine) => {
+                let ready = Ready {
+                    memory_limit: options.memory_limit.unwrap_or(u64::MAX),
+                    engine: engine.clone(),
+                    notes: Vec::new(),
+                    open: std::time::Duration::ZERO,
+                    load: begin.elapsed(),
+                };
+                seat.put(backend(&setup, ready, String::new()));
+                *self.live() = Some(Live {
+                    engine,
+                    order,
+                    setup,
+                    options,
+                });
+                format!("{why}; the old model is back")
+            }
+            Err(error) => format!("{why}; and the old model could not be brought back: {error}"),
+        }
+    }
+}
+
+/// The plan for `model` under `options`.
+pub(super) fn plan(model: &Model, options: &EngineOptions) -> Option<MemoryPlan> {
+    let recipe = model.recipe();
+    MemoryPlan::new(
+        recipe,
+        &*options.kernel,
+        options.threads,
+        Capacity::new(
+            options.context.unwrap_or(recipe.trained_context),
+            options.batch,
+            options.prefill_chunk,
+        ),
+        options.forms,
+        options.memory_limit,
+    )
+}
+
+fn loses_cache(before: &MemoryPlan, after: &MemoryPlan) -> bool {
+    before.forms.kv != after.forms.kv || before.capacity.kv_pages != after.capacity.kv_pages
+}
+
+/// What only counts when a model is loaded.
+fn left_over(now: &EngineOptions, wanted: &EngineOptions) -> Vec<String> {
+    let mut left = Vec::new();
+    if now.pack_cache != wanted.pack_cache {
+        left.push("`pack_cache`");
+    }
+    if now.mlock != wanted.mlock {
+        left.push("`mlock`");
+    }
+    match left.is_empty() {
+        true => Vec::new(),
+        false => vec![format!(
+            "{} of this profile counts when a model is loaded next",
+            left.join(" and ")
+        )],
+    }
+}
+
+/// Whether two sources are one model.
+fn is_same(a: &ModelSource, b: &ModelSource) -> bool {
+    match (a, b) {
+        (ModelSource::File(a), ModelSource::File(b)) => {
+            a == b
+                || a.canonicalize()
+                    .ok()
+                    .is_some_and(|a| b.canonicalize().ok() == Some(a))
+        }
+        (ModelSource::Embedded { name: a, .. }, ModelSource::Embedded { name: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+impl Host for Program {
+    fn load(
+        &self,
+        order: &Order,
+        seat: &dyn Seat,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, String> {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let setup = match first {
+            Some(setup) if *order == Order::default() => setup,
+            _ => self.setup(order)?,
+        };
+        // One order is carried out at a time, so that nobody takes the place of what is changed here.
+        let mut live = self.live();
+        if let Some(live) = live.as_mut()
+            && is_same(&live.setup.source, &setup.source)
+        {
+            return self
+                .change(live, order, setup, progress)
+                .map_err(|error| error.to_string());
+        }
+        drop(live);
+        self.open(order, setup, seat, progress)
+    }
+
+    fn profiles(&self, order: &Order, backend: &dyn Backend) -> Result<ProfilesCard, String> {
+        profile::cards(&self.common, order, backend)
+    }
+
+    fn models(&self, report: &mut dyn FnMut(usize, usize) -> bool) -> Result<ModelList, String> {
+        // As they would be loaded now.
+        let order = self.live().as_ref().map(|live| live.order.clone());
+        let order = Order {
+            model: None,
+            ..order.unwrap_or_default()
+        };
+        let mut list = listed::list(&self.setup(&order)?, report)?;
+        if let Some(live) = self.live().as_ref() {
+            for row in &mut list.rows {
+                let path = Some(row.path.as_str()).filter(|path| !path.is_empty());
+                let source = super::setup::source(path.map(std::path::Path::new));
+                row.active = is_same(&source, &live.setup.source);
+            }
+        }
+        Ok(list)
+    }
+}
+
+fn backend(setup: &Setup, ready: Ready, sentence: String) -> Arc<dyn Backend> {
+    let option = |found: &tritone_loader::Found| {
+        let facts = &found.facts;
+        Some(KernelOption {
+            name: facts.name.clone(),
+            detail: format!("{}, score {}", facts.isa, found.score.rank),
+            kernel: Arc::clone(found.kernel()?),
+        })
+    };
+    let kernels = setup.registry.kernels().iter().filter_map(option).collect();
+    let races = setup.races(ready.engine.model());
+    let bounds = bounds(setup, &ready);
+    Arc::new(Noted {
+        bounds,
+        backend: EngineBackend::new(ready.engine, kernels, races, setup.profile().name.clone()),
+        notices: ready.notes,
+        sentence,
+        machine: setup.machine.clone(),
+    })
+}
+
+/// What the profile bounds. A limit that nobody asked for was raised to what the model takes: being near
+/// it is no news, nor being above what the preset has watched.
+fn bounds(setup: &Setup, ready: &Ready) -> Bounds {
+    let profile = setup.profile();
+    let alerts = &profile.alerts;
+    let raised = ready.memory_limit > profile.memory_bytes();
+    let watched = alerts.memory_mb.saturating_mul(1 << 20);
+    Bounds {
+        memory: Some(ready.memory_limit),
+        alerts: Limits {
+            memory_bytes: if raised {
+                watched.max(ready.memory_limit)
+            } else {
+                watched
+            },
+            near_limit: !raised,
+            cpu_percent: alerts.cpu_percent,
+            min_tokens_per_second: alerts.min_tokens_per_second,
+            error_rate_percent: alerts.error_rate_percent,
+            latency_ms: alerts.latency_ms as f64,
+        },
+    }
+}
+
+/// A backend whose model card also says what was decided before the engine saw the model.
+struct Noted {
+    bounds: Bounds,
+    backend: EngineBackend,
+    notices: Vec<String>,
+    /// How long loading took.
+    sentence: String,
+    machine: Machine,
+}
+
+impl Backend for Noted {
+    fn model(&self) -> ModelCard {
+        ModelCard {
+            notices: self.notices.clone(),
+            ready: self.sentence.clone(),
+            ..self.backend.model()
+        }
+    }
+
+    fn profile(&self) -> String {
+        self.backend.profile()
+    }
+
+    fn what_if(&self, profile: &Resolved) -> Option<PlanCard> {
+        let model = self.backend.engine().model();
+        what_if(profile, &self.machine, model, self.backend.kernel()?)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
+        self.backend.generate(request)
+    }
+
+    fn status(&self) -> EngineStatus {
+        self.backend.status()
+    }
+
+    fn threads(&self) -> usize {
+        self.backend.threads()
+    }
+
+    fn kernel_name(&self) -> String {
+        self.backend.kernel_name()
+    }
+
+    fn kernels(&self) -> Vec<KernelChoice> {
+        self.backend.kernels()
+    }
+
+    fn set_kernel(
+        &self,
+        name: &str,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Vec<String>, String> {
+        self.backend.set_kernel(name, progress)
+    }
+
+    fn choice(&self) -> ChoiceCard {
+        self.backend.choice()
+    }
+
+    fn race(&self, order: RaceOrder, report: &mut dyn FnMut(&Standing) -> bool) -> RaceResult {
+        self.backend.race(order, report)
+    }
+
+    fn wait_for_packs(&self, go_on: &mut dyn FnMut() -> bool) -> Vec<String> {
+        self.backend.wait_for_packs(go_on)
+    }
+}
