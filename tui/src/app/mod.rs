@@ -14,15 +14,12 @@ pub(crate) mod commands;
 pub(crate) mod conversation;
 mod engine;
 #[cfg(any(test, feature = "bench"))]
-#[cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        reason = "measurements use a part"
-    )
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "for tests, and for measurements"
 )]
+#[cfg_attr(not(test), allow(dead_code, reason = "measurements use a part"))]
 pub(crate) mod headless;
 pub mod host;
 pub(crate) mod keep;
