@@ -222,7 +222,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "monitor.interval_ms",
-        kind: whole(100, 60 * 60 * 1000),
+        kind: whole(100, 60_000),
         env: Some("TRITONE_MONITOR_INTERVAL_MS"),
         applies: Applies::AtOnce,
         help: "Time between two samples of the monitor, in milliseconds.",
@@ -233,13 +233,6 @@ pub const KEYS: &[Key] = &[
         env: Some("TRITONE_ALERT_MEMORY_MB"),
         applies: Applies::AtOnce,
         help: "Alert when resident memory is above this many MiB.",
-    },
-    Key {
-        name: "alerts.memory_percent",
-        kind: number(0.0, 100.0),
-        env: Some("TRITONE_ALERT_MEMORY_PERCENT"),
-        applies: Applies::AtOnce,
-        help: "Alert when resident memory is above this percentage of memory_mb.",
     },
     Key {
         name: "alerts.cpu_percent",

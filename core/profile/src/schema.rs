@@ -81,8 +81,6 @@ pub struct Monitor {
 pub struct Alerts {
     /// Resident memory, in MiB.
     pub memory_mb: u64,
-    /// Resident memory, in percent of the limit.
-    pub memory_percent: f64,
     /// CPU use of the allowed processors, in percent.
     pub cpu_percent: f64,
     /// Decode speed in tokens per second; the alert is for less than this.
