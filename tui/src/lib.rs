@@ -4,6 +4,7 @@
 pub mod app;
 mod chat;
 mod cli;
+mod desk;
 pub mod keep;
 mod race;
 #[cfg(feature = "bench")]

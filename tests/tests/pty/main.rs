@@ -172,13 +172,15 @@ fn without_a_shell_to_go_back_to_the_program_does_not_stop() {
 }
 
 #[test]
-fn a_large_paste_is_text_and_sends_nothing() {
+fn a_large_paste_is_one_word_and_sends_nothing() {
     let mut terminal = Terminal::ready();
     let paste = "0123456789abcdef\r".repeat(6_000);
     terminal.send("\x1b[200~");
     terminal.send(&paste);
     terminal.send("the end\x1b[2J of it\x1b[201~");
-    // The escape sequence is shown, not obeyed.
+    terminal.wait_for("[pasted 100 KiB, 6,001 lines, ");
+    // Written out, the escape sequence is shown, not obeyed.
+    terminal.send("\x1be");
     terminal.wait_for("the end␛[2J of it");
     assert!(
         terminal.screen().contains("ctx 0/"),
@@ -263,6 +265,8 @@ fn kernels_race_during_and_between_answers_and_can_be_stopped() {
     );
     terminal.send("/kernel\r");
     terminal.wait_for("tok/s on this machine and model");
+    terminal.send(ESC);
+    terminal.wait_gone("tok/s on this machine and model");
     terminal.send(CTRL_D);
     assert_eq!(terminal.end().exit_code(), 0);
 }

@@ -36,7 +36,9 @@ pub(super) fn begin_under(state: &mut State, parent: Option<Number>) -> Vec<Effe
 /// Asks for the text of answer `node`, or for more of it.
 fn ask(state: &mut State, node: Number, more: bool) -> Effect {
     let tree = &state.conversation.tree;
-    let messages = conversation::turns(tree, state.system.as_deref());
+    let mut messages = conversation::turns(tree, state.system.as_deref());
+    super::context::cut(state, &mut messages);
+    let tree = &state.conversation.tree;
     let mut request = Request::new(Input::Chat(messages));
     request.sampling = state.sampling.clone();
     let seed = tree.get(node).and_then(|message| message.seed);

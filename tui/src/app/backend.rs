@@ -31,6 +31,17 @@ pub struct ModelCard {
     pub ready: String,
 }
 
+/// Tokens of texts, and of what a chat puts around them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Of each text.
+    pub tokens: Vec<usize>,
+    /// Of the frame around all messages: the beginning, and the beginning of the answer.
+    pub fixed: usize,
+    /// Of the frame around one message.
+    pub each: usize,
+}
+
 /// A kernel that may be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelChoice {
@@ -126,6 +137,15 @@ pub trait Backend: Send + Sync {
     fn what_if(&self, profile: &Resolved) -> Option<PlanCard> {
         let _ = profile;
         None
+    }
+
+    /// Counts the tokens of texts, and of what the model's chat puts around them.
+    ///
+    /// # Errors
+    /// If this model cannot tell.
+    fn count(&self, texts: &[String]) -> Result<Counted, String> {
+        let _ = texts;
+        Err("this model does not count tokens".to_owned())
     }
 
     /// What the engine is doing.

@@ -26,6 +26,21 @@ pub(crate) enum Action {
     DeleteChat,
     Export,
     Clear,
+    Palette,
+    SearchHistory,
+    Attach,
+    EditText,
+    Expand,
+    UndoEdit,
+    RedoEdit,
+    Queue,
+    EditQueued,
+    Keep,
+    Sampling,
+    TopP,
+    TopK,
+    MinP,
+    MaxTokens,
     System,
     Kernel,
     Model,
@@ -58,7 +73,18 @@ impl Action {
 
     /// Whether it has to do with the input, and so nothing to do in views without one.
     pub(crate) fn is_input(self) -> bool {
-        matches!(self, Self::Send | Self::Newline | Self::Complete)
+        matches!(
+            self,
+            Self::Send
+                | Self::Newline
+                | Self::Complete
+                | Self::SearchHistory
+                | Self::EditText
+                | Self::Expand
+                | Self::UndoEdit
+                | Self::RedoEdit
+                | Self::EditQueued
+        )
     }
 }
 
@@ -104,6 +130,18 @@ const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
 
 fn always(_: &State) -> bool {
     true
+}
+
+fn waits(state: &State) -> bool {
+    !state.queue.waiting().is_empty()
+}
+
+fn has_chips(state: &State) -> bool {
+    !state.composer.chips().is_empty()
+}
+
+fn written(state: &State) -> bool {
+    !state.composer.text().is_empty()
 }
 
 fn idle(state: &State) -> bool {
@@ -175,6 +213,96 @@ pub(crate) const COMMANDS: &[Command] = &[
         help: "stop the answer, a race or a switch, and keep what is there; close this help",
         hint: Some("stop"),
         when: answering,
+    },
+    Command {
+        action: Action::Palette,
+        names: &["commands"],
+        argument: "",
+        keys: &[key(KeyCode::Char('p'), CTRL, "Ctrl+P")],
+        help: "all commands and keys in one list, found by some of their letters",
+        hint: Some("commands"),
+        when: always,
+    },
+    Command {
+        action: Action::Attach,
+        names: &["attach"],
+        argument: "PATH",
+        keys: &[],
+        help: "attach a text file to the message; @PATH in a message offers it, too",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::EditText,
+        names: &["edit"],
+        argument: "",
+        keys: &[key(KeyCode::Char('o'), CTRL, "Ctrl+O")],
+        help: "write the message in your own editor ($VISUAL or $EDITOR)",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Expand,
+        names: &["expand"],
+        argument: "",
+        keys: &[key(KeyCode::Char('e'), ALT, "Alt+E")],
+        help: "write out the long paste or file at the cursor",
+        hint: None,
+        when: has_chips,
+    },
+    Command {
+        action: Action::SearchHistory,
+        names: &["history"],
+        argument: "",
+        keys: &[key(KeyCode::Char('r'), ALT, "Alt+R")],
+        help: "search what you sent, in this session and before",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::UndoEdit,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('z'), ALT, "Alt+Z")],
+        help: "take back an edit of the input",
+        hint: None,
+        when: written,
+    },
+    Command {
+        action: Action::RedoEdit,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('y'), ALT, "Alt+Y")],
+        help: "make an edit again that was taken back",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::Queue,
+        names: &["queue"],
+        argument: "clear",
+        keys: &[],
+        help: "messages that wait for the running answer: edit one, or take all back",
+        hint: None,
+        when: waits,
+    },
+    Command {
+        action: Action::EditQueued,
+        names: &[],
+        argument: "",
+        keys: &[key(KeyCode::Char('q'), ALT, "Alt+Q")],
+        help: "take the last waiting message back into the input",
+        hint: None,
+        when: waits,
+    },
+    Command {
+        action: Action::Keep,
+        names: &["keep"],
+        argument: "on|off",
+        keys: &[],
+        help: "refuse a message that does not fit instead of leaving out the oldest turns",
+        hint: None,
+        when: always,
     },
     Command {
         action: Action::Regenerate,
@@ -278,9 +406,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         action: Action::System,
         names: &["system"],
-        argument: "TEXT | off",
+        argument: "TEXT | off | load NAME | save NAME",
         keys: &[],
-        help: "show, set or remove the system prompt",
+        help: "show, set or remove the system prompt, or use one that was saved",
         hint: None,
         when: always,
     },
@@ -330,6 +458,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         when: always,
     },
     Command {
+        action: Action::Sampling,
+        names: &["sampling"],
+        argument: "NAME",
+        keys: &[],
+        help: "how tokens are chosen: precise, balanced, creative, or your own presets",
+        hint: None,
+        when: always,
+    },
+    Command {
         action: Action::Temperature,
         names: &["temp", "temperature"],
         argument: "X",
@@ -344,6 +481,42 @@ pub(crate) const COMMANDS: &[Command] = &[
         argument: "N",
         keys: &[],
         help: "show or set the seed: the same seed gives the same answer",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::TopP,
+        names: &["top_p"],
+        argument: "X",
+        keys: &[],
+        help: "show or set top_p: only the likeliest tokens that have this share together",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::TopK,
+        names: &["top_k"],
+        argument: "N",
+        keys: &[],
+        help: "show or set top_k: only the N likeliest tokens; 0 is all",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::MinP,
+        names: &["min_p"],
+        argument: "X",
+        keys: &[],
+        help: "show or set min_p: only tokens this likely, measured by the likeliest",
+        hint: None,
+        when: always,
+    },
+    Command {
+        action: Action::MaxTokens,
+        names: &["max_tokens"],
+        argument: "N | off",
+        keys: &[],
+        help: "show or set the most tokens of an answer",
         hint: None,
         when: always,
     },
@@ -611,15 +784,87 @@ pub(crate) fn parse(text: &str) -> Sent<'_> {
     }
 }
 
-/// The commands that `text` may become, if it is the beginning of one.
-pub(crate) fn candidates(text: &str) -> Vec<&'static Command> {
-    let Some(beginning) = text.strip_prefix('/') else {
-        return Vec::new();
-    };
-    COMMANDS
-        .iter()
-        .filter(|command| command.names.iter().any(|name| name.starts_with(beginning)))
-        .collect()
+/// What commands are about; the order of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Writing a message.
+    Input,
+    /// The conversation.
+    Chat,
+    /// What the model is told and how tokens are chosen.
+    Model,
+    /// What it runs on.
+    Engine,
+    /// Where to look.
+    Screen,
+}
+
+impl Group {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Input,
+        Self::Chat,
+        Self::Model,
+        Self::Engine,
+        Self::Screen,
+    ];
+
+    /// Its heading.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Input => "Writing",
+            Self::Chat => "Conversation",
+            Self::Model => "Model and sampling",
+            Self::Engine => "Kernels, profiles, models",
+            Self::Screen => "Screen and program",
+        }
+    }
+
+    /// What an action belongs to.
+    pub(crate) fn of(action: Action) -> Self {
+        match action {
+            Action::Send
+            | Action::Newline
+            | Action::Complete
+            | Action::Attach
+            | Action::EditText
+            | Action::Expand
+            | Action::SearchHistory
+            | Action::UndoEdit
+            | Action::RedoEdit
+            | Action::Queue
+            | Action::EditQueued => Self::Input,
+            Action::System
+            | Action::Sampling
+            | Action::Temperature
+            | Action::TopP
+            | Action::TopK
+            | Action::MinP
+            | Action::MaxTokens
+            | Action::Seed
+            | Action::Think
+            | Action::Keep => Self::Model,
+            Action::Kernel
+            | Action::NextKernel
+            | Action::Race
+            | Action::Model
+            | Action::Profile
+            | Action::Stats => Self::Engine,
+            Action::Help
+            | Action::Palette
+            | Action::Show(_)
+            | Action::PageUp
+            | Action::PageDown
+            | Action::Top
+            | Action::Bottom
+            | Action::Redraw
+            | Action::Suspend
+            | Action::Interrupt
+            | Action::QuitIfEmpty
+            | Action::Quit => Self::Screen,
+            _ => Self::Chat,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -657,16 +902,5 @@ mod tests {
         assert_eq!(parse("/q"), Sent::Command(Action::Quit, ""));
         assert_eq!(parse("/etc/passwd is what?"), Sent::Unknown("etc/passwd"));
         assert_eq!(parse("//etc is what?"), Sent::Message("/etc is what?"));
-    }
-
-    #[test]
-    fn beginnings_of_commands() {
-        let names = |text| -> Vec<&str> { candidates(text).iter().map(|c| c.names[0]).collect() };
-        assert_eq!(
-            names("/s"),
-            ["stop", "select", "system", "seed", "stats", "sessions"]
-        );
-        assert_eq!(names("/sy"), ["system"]);
-        assert!(names("hello").is_empty() && names("/x").is_empty());
     }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tritone_abi::Kernel;
+use tritone_engine::text::{Message, Role};
 use tritone_engine::{
-    Cancel, Engine, EngineStatus, Event, GenerateError, Generation, LoadProgress, Request,
+    Cancel, Engine, EngineStatus, Event, GenerateError, Generation, Input, LoadProgress, Request,
 };
 
 use super::backend::{
-    Backend, ChoiceCard, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
+    Backend, ChoiceCard, Counted, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult,
+    Standing,
 };
 use crate::race::run::{Terms, race};
 
@@ -96,6 +98,43 @@ impl Backend for EngineBackend {
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
         Ok(Box::new(self.engine.generate(request)?))
+    }
+
+    fn count(&self, texts: &[String]) -> Result<Counted, String> {
+        let count = |input: &Input| {
+            self.engine
+                .count_tokens(input)
+                .map_err(|error| error.to_string())
+        };
+        let message = |role, content: &str| Message {
+            role,
+            content: content.to_owned(),
+        };
+        // The frame is what a chat has more than its texts; a word is one that no template trims.
+        let chat = |messages: &[Role]| {
+            let messages = messages.iter().map(|role| message(*role, "word"));
+            count(&Input::Chat(messages.collect()))
+        };
+        let plain = |text: &str| count(&Input::Text(text.to_owned()));
+        // A document may begin with a token of its own.
+        let extra = (2 * plain("word\n")?).saturating_sub(plain("word\nword\n")?);
+        let word = plain("word")?.saturating_sub(extra);
+        let one = chat(&[Role::User])?;
+        let three = chat(&[Role::User, Role::Assistant, Role::User])?;
+        let each = three
+            .saturating_sub(one)
+            .div_ceil(2)
+            .saturating_sub(word)
+            .max(1);
+        let tokens = texts.iter().map(|text| match text.as_str() {
+            "" => Ok(0),
+            text => plain(text).map(|tokens| tokens.saturating_sub(extra)),
+        });
+        Ok(Counted {
+            tokens: tokens.collect::<Result<_, _>>()?,
+            fixed: one.saturating_sub(each + word),
+            each,
+        })
     }
 
     fn status(&self) -> EngineStatus {

@@ -10,6 +10,7 @@ use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
 use tritone_monitor::{Limits, Metric, Sample};
 
 use super::backend::{Bounds, ChoiceCard, KernelChoice, ModelCard};
+use super::desk::Ask;
 use super::keep::Keep;
 use super::keymap::Keymap;
 use super::msg::{Effect, Loaded, Msg};
@@ -33,6 +34,10 @@ const EPOCH: u64 = 1_764_142_231_000;
 pub(crate) struct Headless {
     pub(crate) state: State,
     pub(crate) effects: Vec<Effect>,
+    /// What was asked of files since the last look at it.
+    pub(crate) asks: Vec<Ask>,
+    /// Texts to be counted since the last look at them.
+    pub(crate) counts: Vec<(Vec<u64>, Vec<String>)>,
     /// Code to be coloured.
     pub(crate) jobs: Vec<Job>,
     /// Events for the monitor's log.
@@ -51,6 +56,7 @@ impl Headless {
             usable: 4,
             limit: Some("quota"),
             max_tokens: Some(500),
+            presets: Vec::new(),
             keymap: Keymap::default(),
             look: LOOK,
         };
@@ -58,6 +64,8 @@ impl Headless {
         Self {
             state,
             effects: Vec::new(),
+            asks: Vec::new(),
+            counts: Vec::new(),
             jobs: Vec::new(),
             events: Vec::new(),
             kept: Vec::new(),
@@ -84,6 +92,8 @@ impl Headless {
             match effect {
                 Effect::Record(event) => self.events.push(event),
                 Effect::Keep(what) => self.kept.push(*what),
+                Effect::Desk(ask) => self.asks.push(ask),
+                Effect::Count { keys, texts } => self.counts.push((keys, texts)),
                 effect => self.effects.push(effect),
             }
         }

@@ -23,6 +23,8 @@ pub(crate) enum Meaning {
     DeleteTo(Move),
     /// Move the cursor.
     Go(Move),
+    /// Move the cursor and select what it passes.
+    Select(Move),
     /// What was sent earlier, or later.
     Recall {
         /// Earlier.
@@ -52,13 +54,17 @@ fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
     let ctrl = modifiers == KeyModifiers::CONTROL;
     let alt = modifiers == KeyModifiers::ALT;
     let word = ctrl || alt;
+    if modifiers.contains(KeyModifiers::SHIFT)
+        && let Some(to) = arrow(code, modifiers != KeyModifiers::SHIFT)
+    {
+        return Meaning::Select(to);
+    }
     let empty = state.composer.text().is_empty();
     match code {
         KeyCode::Char('a') if ctrl => Meaning::Go(Move::LineStart),
         KeyCode::Char('e') if ctrl => Meaning::Go(Move::LineEnd),
         KeyCode::Char('b') if ctrl => Meaning::Go(Move::Left),
         KeyCode::Char('f') if ctrl => Meaning::Go(Move::Right),
-        KeyCode::Char('p') if ctrl => Meaning::Recall { older: true },
         KeyCode::Char('n') if ctrl => Meaning::Recall { older: false },
         KeyCode::Char('h') if ctrl => Meaning::Delete { back: true },
         KeyCode::Char('w') if ctrl => Meaning::DeleteTo(Move::WordLeft),
@@ -67,6 +73,8 @@ fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
         KeyCode::Char('b') if alt => Meaning::Go(Move::WordLeft),
         KeyCode::Char('f') if alt => Meaning::Go(Move::WordRight),
         KeyCode::Char('d') if alt => Meaning::DeleteTo(Move::WordRight),
+        // Ctrl+/ and Ctrl+_, as most terminals send them.
+        KeyCode::Char('7' | '/' | '_') if ctrl => Meaning::Run(Action::UndoEdit),
         // AltGr arrives as Ctrl+Alt on some systems, so both together write, too.
         KeyCode::Char(c) if !ctrl && !alt => Meaning::Insert(c),
         KeyCode::Backspace if word => Meaning::DeleteTo(Move::WordLeft),
@@ -85,4 +93,19 @@ fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
         KeyCode::Down => Meaning::Go(Move::Down),
         _ => Meaning::Nothing,
     }
+}
+
+/// Where a key moves the cursor; by words if `word`.
+fn arrow(code: KeyCode, word: bool) -> Option<Move> {
+    Some(match code {
+        KeyCode::Left if word => Move::WordLeft,
+        KeyCode::Right if word => Move::WordRight,
+        KeyCode::Left => Move::Left,
+        KeyCode::Right => Move::Right,
+        KeyCode::Home => Move::LineStart,
+        KeyCode::End => Move::LineEnd,
+        KeyCode::Up => Move::Up,
+        KeyCode::Down => Move::Down,
+        _ => return None,
+    })
 }

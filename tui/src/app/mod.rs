@@ -11,7 +11,10 @@ mod apply;
 pub mod backend;
 pub(crate) mod chord;
 pub(crate) mod commands;
+pub(crate) mod complete;
+pub(crate) mod context;
 pub(crate) mod conversation;
+pub(crate) mod desk;
 mod engine;
 #[cfg(any(test, feature = "bench"))]
 #[allow(
@@ -22,17 +25,21 @@ mod engine;
 #[cfg_attr(not(test), allow(dead_code, reason = "measurements use a part"))]
 pub(crate) mod headless;
 pub mod host;
+mod input;
 pub(crate) mod keep;
 pub(crate) mod keymap;
 mod keys;
 pub(crate) mod meter;
 pub(crate) mod msg;
 pub(crate) mod overlay;
+mod palette;
 pub(crate) mod picker;
 mod pointer;
 pub mod profiles;
+pub(crate) mod queue;
 mod race;
 mod reading;
+pub(crate) mod sampling;
 pub(crate) mod screen;
 pub(crate) mod select;
 pub(crate) mod state;

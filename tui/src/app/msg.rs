@@ -10,8 +10,9 @@ use crate::chat::markdown::Colored;
 use crate::view::theme::Background;
 
 use super::backend::{
-    Bounds, ChoiceCard, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
+    Bounds, ChoiceCard, Counted, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
+use super::desk::{Ask, Told};
 use super::host::{ModelList, Order};
 use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
@@ -87,6 +88,17 @@ pub(crate) enum Msg {
     Kept(Kept),
     /// What the engine was doing when it was asked.
     Status(EngineStatus),
+    /// Files have something to say.
+    Desk(Told),
+    /// The person's own editor is closed: the text, or why it is as it was.
+    Edited(Result<String, String>),
+    /// Tokens of texts.
+    Counted {
+        /// Which texts.
+        keys: Vec<u64>,
+        /// Their tokens, or why they cannot be counted.
+        result: Result<Counted, String>,
+    },
     /// Colours of lines of code.
     Highlighted(Vec<Colored>),
     /// The profiles there are, or why they cannot be shown.
@@ -144,6 +156,16 @@ pub(crate) enum Effect {
     AskStatus,
     /// Ask which profiles there are.
     AskProfiles,
+    /// Have the engine count the tokens of texts.
+    Count {
+        /// Which texts, for the answer.
+        keys: Vec<u64>,
+        texts: Vec<String>,
+    },
+    /// Read or write files of the input.
+    Desk(Ask),
+    /// Let the person edit this in an editor of their own.
+    EditText(String),
     /// Put an event into the monitor's log.
     Record(tritone_monitor::Event),
     /// Write what the monitor knows to files.

@@ -8,7 +8,6 @@ use super::picker::{self, Picker};
 use super::state::State;
 
 /// What lies over the view.
-#[allow(dead_code)] // The commands that open them follow.
 #[derive(Clone, Debug)]
 pub(crate) enum Overlay {
     /// A list to choose from.

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::msg::Effect;
 use super::overlay::Overlay;
@@ -33,9 +34,12 @@ pub(crate) struct Picker {
     matching: Vec<usize>,
     selected: usize,
     choose: Choose,
+    /// Value of the item that is in use.
+    marked: Option<String>,
+    /// A line under the list.
+    note: Option<String>,
 }
 
-#[allow(dead_code)] // The commands that open it follow.
 impl Picker {
     /// A list of `items`; `choose` gets the value of the one that is chosen.
     pub(crate) fn new(title: impl Into<String>, items: Vec<Item>, choose: Choose) -> Self {
@@ -46,7 +50,44 @@ impl Picker {
             filter: String::new(),
             selected: 0,
             choose,
+            marked: None,
+            note: None,
         }
+    }
+
+    /// Marks the item of this value as the one in use.
+    pub(crate) fn mark(mut self, value: &str) -> Self {
+        self.marked = Some(value.to_owned());
+        self
+    }
+
+    /// Says something under the list.
+    pub(crate) fn note(mut self, note: String) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// Whether the item is in use.
+    pub(crate) fn is_marked(&self, item: &Item) -> bool {
+        self.marked.as_ref() == Some(&item.value)
+    }
+
+    /// What is said under the list.
+    pub(crate) fn footnote(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// How many items there are, matching or not.
+    pub(crate) fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Adds to what is looked for; a line end is a blank.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        let text = text.chars().filter(|c| !c.is_control() || *c == '\n');
+        let text = text.map(|c| if c == '\n' { ' ' } else { c });
+        self.filter.extend(text);
+        self.refilter();
     }
 
     /// Selects the item of this value, if it is there.
@@ -112,12 +153,13 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
             picker.refilter();
         }
         KeyCode::Backspace => {
-            picker.filter.pop();
+            let last = picker.filter.grapheme_indices(true).next_back();
+            let end = last.map_or(0, |(at, _)| at);
+            picker.filter.truncate(end);
             picker.refilter();
         }
-        KeyCode::Char(c) if !ctrl => {
-            picker.filter.push(c);
-            picker.refilter();
+        KeyCode::Char(c) if !ctrl && !event.modifiers.contains(KeyModifiers::ALT) => {
+            picker.type_in(c.encode_utf8(&mut [0; 4]));
         }
         KeyCode::Enter => {
             let chosen = picker.matching().nth(picker.selected);

@@ -8,10 +8,13 @@ use tritone_store::{Number, Session};
 
 use super::apply::Applying;
 use super::backend::{KernelChoice, ModelCard, Standing};
+use super::complete::Popup;
+use super::context::{Counts, Plan};
 use super::conversation::Conversation;
 use super::keymap::Keymap;
 use super::meter::Meter;
 use super::overlay::Overlay;
+use super::queue::Queue;
 use super::reading::Find;
 use super::screen::View;
 use super::views::Views;
@@ -34,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) limit: Option<&'static str>,
     /// Most tokens of an answer.
     pub(crate) max_tokens: Option<usize>,
+    /// The person's own ways to choose tokens, by name.
+    pub(crate) presets: Vec<(String, Sampling)>,
     /// The keys in force.
     pub(crate) keymap: Keymap,
     /// How the screen is to look.
@@ -162,9 +167,24 @@ pub(crate) struct State {
     /// What is searched for in the transcript.
     pub(crate) find: Option<Find>,
     pub(crate) composer: Composer,
+    /// What the input may become.
+    pub(crate) popup: Popup,
+    /// Messages that wait for the running answer.
+    pub(crate) queue: Queue,
+    /// System prompts were asked for, to choose one.
+    pub(crate) prompts_wanted: bool,
+    pub(crate) counts: Counts,
+    /// What the next request will be made of.
+    pub(crate) plan: Option<Plan>,
+    /// Turns that the last request left out.
+    pub(crate) left_out: usize,
+    /// A message that does not fit is refused instead.
+    pub(crate) keep_all: bool,
     pub(crate) scroll: Scroll,
     /// First line of the help that is seen, while help is open.
     pub(crate) help: Option<usize>,
+    /// What is looked for in the help.
+    pub(crate) help_filter: String,
     pub(crate) system: Option<String>,
     pub(crate) sampling: Sampling,
     /// Whether the model is to think before it answers, if somebody said so.
@@ -234,8 +254,16 @@ impl State {
             colors: Colors::default(),
             find: None,
             composer: Composer::new(size.0),
+            popup: Popup::default(),
+            queue: Queue::default(),
+            prompts_wanted: false,
+            counts: Counts::default(),
+            plan: None,
+            left_out: 0,
+            keep_all: false,
             scroll: Scroll::Follow,
             help: None,
+            help_filter: String::new(),
             system,
             sampling,
             thinking: None,

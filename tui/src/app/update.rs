@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use tritone_engine::sample::Sampling;
-use tritone_engine::{EngineStatus, LoadProgress, Timings};
+use tritone_engine::{EngineStatus, Event, FinishReason, LoadProgress, Timings};
 
 use super::answer;
 use super::apply;
-use super::commands::{self, Action, COMMANDS, Sent};
+use super::commands::{self, Action, COMMANDS};
+use super::complete;
+use super::context;
 use super::conversation;
 use super::host::Order;
+use super::input;
 use super::keys::{self, Meaning};
 use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::overlay;
+use super::palette;
 use super::pointer;
+use super::queue;
 use super::race;
 use super::reading;
+use super::sampling;
 use super::screen::View;
 use super::select;
 use super::state::{Load, Phase, State};
@@ -46,13 +51,27 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
     ) {
         state.touched = now;
     }
+    let moves_on = !matches!(
+        &msg,
+        Msg::Tick
+            | Msg::Sample(_)
+            | Msg::Loading(_)
+            | Msg::Wheel(_)
+            | Msg::Highlighted(_)
+            | Msg::Answer {
+                event: Event::Prefill { .. } | Event::Text { .. },
+                ..
+            }
+    );
     let mut changed = true;
     let mut effects = match msg {
         Msg::Key(event) => key(state, event),
         Msg::Paste(text) => {
             disarm(state);
-            if state.help.is_none() && state.overlay.is_none() && state.view == View::Chat {
-                state.composer.insert(&text);
+            if let Some(overlay::Overlay::Picker(picker)) = &mut state.overlay {
+                picker.type_in(&text);
+            } else if state.help.is_none() && state.overlay.is_none() && state.view == View::Chat {
+                input::paste(state, &text);
             }
             Vec::new()
         }
@@ -97,8 +116,15 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             give_back(state)
         }
         Msg::Answer { id, event } => {
+            let heard = state.run.as_ref().is_some_and(|run| run.id == id);
+            let ended =
+                matches!(&event, Event::Finished(end) if end.reason != FinishReason::Cancelled);
             let mut effects = answer::heard(state, id, event);
             effects.extend(race::after_answer(state));
+            // What waits behind an answer that was stopped, or failed, waits for the person.
+            if heard && ended {
+                effects.extend(queue::next(state));
+            }
             effects
         }
         Msg::Show(view) => show(state, view),
@@ -146,6 +172,15 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             state.transcript.push(Kind::Note, text);
             Vec::new()
         }
+        Msg::Desk(told) => input::told(state, told),
+        Msg::Edited(result) => {
+            input::edited(state, result);
+            Vec::new()
+        }
+        Msg::Counted { keys, result } => {
+            context::counted(state, &keys, result);
+            Vec::new()
+        }
         Msg::Highlighted(colored) => {
             state.colors.learn(colored);
             Vec::new()
@@ -164,6 +199,9 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         }
     };
     effects.extend(monitor::happened(state));
+    if moves_on {
+        effects.extend(input::follow(state));
+    }
     state.revision += u64::from(changed);
     effects
 }
@@ -210,6 +248,9 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if reading::key(state, event) {
         return Vec::new();
     }
+    if let Some(effects) = complete::key(state, event) {
+        return effects;
+    }
     let composer = &mut state.composer;
     match meaning {
         Meaning::Run(action) => return run(state, action, ""),
@@ -227,6 +268,7 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
         Meaning::Go(to) => {
             composer.go(to);
         }
+        Meaning::Select(to) => composer.select(to),
         Meaning::Recall { older: true } => {
             composer.recall_older();
         }
@@ -278,20 +320,60 @@ fn key_in_help(state: &mut State, event: KeyEvent, meaning: Meaning) -> Vec<Effe
             state.help = None;
             return run(state, action, "");
         }
-        (KeyCode::Esc | KeyCode::Enter | KeyCode::Char(_) | KeyCode::F(_), _) => state.help = None,
+        (KeyCode::Backspace, _) => {
+            state.help_filter.pop();
+            state.help = Some(0);
+        }
+        // The first Esc ends the search.
+        (KeyCode::Esc, _) if !state.help_filter.is_empty() => {
+            state.help_filter.clear();
+            state.help = Some(0);
+        }
+        (KeyCode::Esc | KeyCode::Enter | KeyCode::F(_), _) => state.help = None,
+        (KeyCode::Char(c), Meaning::Insert(_)) => {
+            state.help_filter.push(c);
+            state.help = Some(0);
+        }
+        (KeyCode::Char(_), _) => state.help = None,
         _ => {}
     }
     Vec::new()
 }
 
 /// Carries out a command.
-fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
+pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
     match action {
-        Action::Send => return send(state),
+        Action::Send => return input::send(state),
         Action::Newline => state.composer.insert("\n"),
         Action::Stop => return stop(state),
         Action::Interrupt => return interrupt(state),
-        Action::Help => state.help = Some(0),
+        Action::Help => {
+            state.help_filter.clear();
+            state.help = Some(0);
+        }
+        Action::Palette => palette::open(state),
+        Action::SearchHistory => palette::history(state),
+        Action::Attach => return input::attach(state, argument),
+        Action::EditText => return input::edit(state),
+        Action::Expand => {
+            if !state.composer.expand() {
+                state.remark("there is no paste or file in the input");
+            }
+        }
+        Action::UndoEdit => {
+            if !state.composer.undo() {
+                state.remark("there is nothing to take back");
+            }
+        }
+        Action::RedoEdit => {
+            if !state.composer.redo() {
+                state.remark("nothing was taken back");
+            }
+        }
+        Action::Queue => queue::command(state, argument),
+        Action::EditQueued => queue::edit_last(state),
+        Action::Keep => context::command(state, argument),
+        Action::Sampling => sampling::command(state, argument),
         Action::Regenerate => return answer::again(state),
         Action::Continue => return answer::go_on(state),
         Action::SelectUp => select::enter(state, false),
@@ -303,7 +385,7 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::DeleteChat => return sessions::delete_this(state),
         Action::Export => return sessions::export(state, argument),
         Action::Clear => return conversation::close(state),
-        Action::System => system(state, argument),
+        Action::System => return input::system(state, argument),
         Action::Kernel => return kernel(state, argument),
         Action::NextKernel => return next_kernel(state),
         Action::Show(view) => return show(state, view),
@@ -330,8 +412,12 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
             return apply::begin(state, order);
         }
         Action::Race => return race::wanted(state),
-        Action::Temperature => temperature(state, argument),
-        Action::Seed => seed(state, argument),
+        Action::Temperature
+        | Action::Seed
+        | Action::TopP
+        | Action::TopK
+        | Action::MinP
+        | Action::MaxTokens => sampling::set(state, action, argument),
         Action::Think => think(state, argument),
         Action::Copy => return reading::copy(state, argument),
         Action::Raw => reading::raw(state),
@@ -341,47 +427,13 @@ fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::PageDown => scroll(state, page(state)),
         Action::Top => scroll(state, i64::MIN / 2),
         Action::Bottom => scroll(state, i64::MAX / 2),
-        Action::Complete => complete(state),
+        // The list takes the key while there is one.
+        Action::Complete => {}
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit | Action::QuitIfEmpty => return quit(state),
     }
     Vec::new()
-}
-
-fn send(state: &mut State) -> Vec<Effect> {
-    if state.composer.is_blank() {
-        return Vec::new();
-    }
-    let text = state.composer.text().to_owned();
-    match commands::parse(&text) {
-        Sent::Command(action, argument) => {
-            state.composer.take();
-            run(state, action, argument)
-        }
-        Sent::Unknown(name) => {
-            let name = crate::chat::glyph::fit(name, 20);
-            state.remark(format!(
-                "no command /{name}; /help lists them, // begins a message"
-            ));
-            Vec::new()
-        }
-        Sent::Message(message) => {
-            if state.run.is_some() || state.waiting {
-                state.remark("an answer is on its way: Esc stops it");
-                return Vec::new();
-            }
-            if matches!(state.load, Load::Failed(_)) {
-                state.remark("there is no model; the message stays here. /quit leaves");
-                return Vec::new();
-            }
-            state.composer.take();
-            let mut effects = race::stop(state);
-            effects.extend(conversation::say(state, message));
-            effects.extend(answer::begin(state));
-            effects
-        }
-    }
 }
 
 fn stop(state: &mut State) -> Vec<Effect> {
@@ -430,6 +482,7 @@ fn quit(state: &mut State) -> Vec<Effect> {
     if matches!(state.load, Load::Running { .. }) {
         effects.push(Effect::CancelLoading);
     }
+    effects.extend(queue::keep(state));
     effects.push(Effect::Quit);
     effects
 }
@@ -446,24 +499,6 @@ fn give_back(state: &mut State) -> Vec<Effect> {
         }
         None => Vec::new(),
     }
-}
-
-fn system(state: &mut State, argument: &str) {
-    let text = match argument {
-        "" => match &state.system {
-            Some(system) => format!("the system prompt is: {system}"),
-            None => "there is no system prompt; /system TEXT sets one".to_owned(),
-        },
-        "off" => {
-            state.system = None;
-            "the system prompt is removed from the next message on".to_owned()
-        }
-        text => {
-            state.system = Some(text.to_owned());
-            format!("the system prompt from the next message on: {text}")
-        }
-    };
-    state.transcript.push(Kind::Note, text);
 }
 
 /// Switches to the kernel that is listed after the one in use.
@@ -497,53 +532,8 @@ pub(super) fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
         state.remark("the kernels are known once the model is loaded");
         return Vec::new();
     }
-    let mut text = String::from("kernels, /kernel NAME switches:");
-    for choice in &state.kernels {
-        let mark = if state.kernel.as_ref() == Some(&choice.name) {
-            '*'
-        } else {
-            ' '
-        };
-        text.push_str(&format!("\n{mark} {}  {}", choice.name, choice.detail));
-    }
-    if !state.choice.is_empty() {
-        text.push_str(&format!("\nautomatic choice: {}", state.choice));
-    }
-    state.transcript.push(Kind::Note, text);
+    palette::kernels(state);
     Vec::new()
-}
-
-fn temperature(state: &mut State, argument: &str) {
-    if argument.is_empty() {
-        state.remark(format!("the temperature is {}", state.sampling.temperature));
-        return;
-    }
-    let Ok(temperature) = argument.parse::<f32>() else {
-        state.remark("a temperature is a number, such as /temp 0.7");
-        return;
-    };
-    let new = Sampling {
-        temperature,
-        ..state.sampling.clone()
-    };
-    match new.validate() {
-        Ok(()) => {
-            state.sampling = new;
-            state.remark(format!("the temperature is {temperature} now"));
-        }
-        Err(error) => state.remark(error.to_string()),
-    }
-}
-
-fn seed(state: &mut State, argument: &str) {
-    match argument.parse::<u64>() {
-        Ok(value) => {
-            state.sampling.seed = value;
-            state.remark(format!("the seed is {value} now"));
-        }
-        _ if argument.is_empty() => state.remark(format!("the seed is {}", state.sampling.seed)),
-        _ => state.remark("a seed is a whole number, such as /seed 42"),
-    }
 }
 
 fn think(state: &mut State, argument: &str) {
@@ -567,36 +557,6 @@ fn think(state: &mut State, argument: &str) {
     });
 }
 
-fn complete(state: &mut State) {
-    let text = state.composer.text();
-    let beginning = text.strip_prefix('/').unwrap_or_default().to_owned();
-    let found = commands::candidates(text);
-    let mut names = found.iter().filter_map(|command| {
-        command
-            .names
-            .iter()
-            .find(|name| name.starts_with(&beginning))
-            .copied()
-    });
-    let Some(first) = names.next() else { return };
-    let common = names.fold(first, |common, name| {
-        let same = common
-            .bytes()
-            .zip(name.bytes())
-            .take_while(|(a, b)| a == b)
-            .count();
-        &common[..same]
-    });
-    let space = if found.len() == 1 && !found[0].argument.is_empty() {
-        " "
-    } else {
-        ""
-    };
-    if common.len() >= beginning.len() {
-        state.composer.set(format!("/{common}{space}"));
-    }
-}
-
 fn page(state: &State) -> i64 {
     let areas = Areas::of(state);
     let height = if state.help.is_some() {
@@ -613,7 +573,7 @@ fn scroll(state: &mut State, lines: i64) {
         state.scroll_by(lines);
         return;
     };
-    let rows = crate::view::help::height(state.size.0, &state.setting.keymap);
+    let rows = crate::view::help::height(state);
     let last = rows.saturating_sub(usize::from(Areas::of(state).help.height));
     let target = i64::try_from(top).unwrap_or(i64::MAX).saturating_add(lines);
     state.help = Some(usize::try_from(target).unwrap_or(0).min(last));
@@ -656,6 +616,7 @@ pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
         state.remark(loaded.model.ready.clone());
     }
     state.load = Load::Ready(loaded.model);
+    context::forget(state);
     state.setting.profile = loaded.profile;
     state.views.monitor.set_limits(loaded.bounds.alerts);
     state.threads = Some(loaded.threads);

@@ -1,8 +1,21 @@
-//! The input field: several lines, edited by whole grapheme clusters.
+//! The input field: several lines, edited by whole grapheme clusters, in which a long paste or a file
+//! stands as one word.
+
+pub(crate) mod chip;
+pub(crate) mod draft;
+mod past;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::glyph::{Glyph, clusters};
 use super::wrap::Wrapped;
-use unicode_segmentation::UnicodeSegmentation as _;
+use chip::{Chip, Placed};
+use draft::Draft;
+pub(crate) use past::MOST_SENT;
+use past::{Edit, Edits, Moment, Sent};
 
 /// Where the cursor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +38,31 @@ pub(crate) enum Move {
     Down,
 }
 
+/// What a piece of a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Text.
+    Text,
+    /// Label of a chip.
+    Chip,
+    /// Selected.
+    Selected,
+}
+
 /// Text being written, the cursor in it, and what was sent before.
 #[derive(Clone, Debug)]
 pub(crate) struct Composer {
     text: String,
-    /// Byte offset; always at the edge of a cluster.
+    /// In the order of the text, without overlap.
+    chips: Vec<Placed>,
+    /// Byte offset; always at the edge of a cluster, never within a chip.
     cursor: usize,
+    /// Where the selection begins, if there is one.
+    anchor: Option<usize>,
     wrapped: Wrapped,
     width: u16,
-    history: Vec<String>,
-    /// Which entry of the history is shown, and what was written before it was.
-    recalled: Option<(usize, String)>,
+    edits: Edits,
+    sent: Sent,
 }
 
 impl Composer {
@@ -43,16 +70,37 @@ impl Composer {
     pub(crate) fn new(width: u16) -> Self {
         Self {
             text: String::new(),
+            chips: Vec::new(),
             cursor: 0,
+            anchor: None,
             wrapped: Wrapped::new("", width),
             width,
-            history: Vec::new(),
-            recalled: None,
+            edits: Edits::default(),
+            sent: Sent::default(),
         }
     }
 
+    /// The text as it is shown, with the labels of chips.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Text and chips.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft {
+            text: self.text.clone(),
+            chips: self.chips.clone(),
+        }
+    }
+
+    /// The chips, in the order of the text.
+    pub(crate) fn chips(&self) -> &[Placed] {
+        &self.chips
+    }
+
+    /// Byte offset of the cursor.
+    pub(crate) fn cursor(&self) -> usize {
+        self.cursor
     }
 
     pub(crate) fn is_blank(&self) -> bool {
@@ -70,12 +118,30 @@ impl Composer {
         self.wrapped.rows().len().max(self.cursor_cell().0 + 1)
     }
 
-    /// The rows as text.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &str> {
-        self.wrapped
-            .rows()
-            .iter()
-            .map(|row| &self.text[row.start..row.end])
+    /// The rows from number `top` on, in pieces.
+    pub(crate) fn rows(&self, top: usize) -> impl Iterator<Item = Vec<(&str, Part)>> {
+        let rows = self.wrapped.rows().iter().skip(top);
+        rows.map(|row| self.pieces(row.start..row.end))
+    }
+
+    fn pieces(&self, row: Range<usize>) -> Vec<(&str, Part)> {
+        let selected = self.selection().unwrap_or(0..0);
+        let chips = self.chips.iter().flat_map(|chip| [chip.start, chip.end]);
+        let mut edges: Vec<usize> = chips
+            .chain([selected.start, selected.end, row.start, row.end])
+            .filter(|edge| (row.start..=row.end).contains(edge))
+            .collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let part = |at: usize| match self.chip_at(at) {
+            _ if selected.contains(&at) => Part::Selected,
+            Some(_) => Part::Chip,
+            None => Part::Text,
+        };
+        let pieces = edges.windows(2);
+        pieces
+            .map(|edge| (&self.text[edge[0]..edge[1]], part(edge[0])))
+            .collect()
     }
 
     /// Row and column of the cursor.
@@ -96,97 +162,275 @@ impl Composer {
             .fold(0, u16::saturating_add)
     }
 
-    /// Writes at the cursor. All kinds of line ends become `\n`.
+    /// Writes at the cursor, over what is selected. All kinds of line ends become `\n`.
     pub(crate) fn insert(&mut self, text: &str) {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        self.splice(self.cursor, self.cursor, &text);
+        let text = unified(text);
+        let letter = text.chars().count() == 1 && !text.contains(char::is_whitespace);
+        let edit = match self.selection() {
+            None if letter => Edit::Write,
+            _ => Edit::Other,
+        };
+        let range = self.selection().unwrap_or(self.cursor..self.cursor);
+        self.splice(range, &text, edit);
     }
 
-    /// Deletes the cluster before the cursor.
+    /// Writes a paste: a long one as a chip.
+    pub(crate) fn paste(&mut self, text: &str) {
+        let text = unified(text);
+        match Chip::of_paste(&text) {
+            Some(chip) => self.insert_chip(chip),
+            None => self.insert(&text),
+        }
+        self.edits.pause();
+    }
+
+    /// Writes a chip at the cursor, over what is selected.
+    pub(crate) fn insert_chip(&mut self, chip: Chip) {
+        let range = self.selection().unwrap_or(self.cursor..self.cursor);
+        self.replace_by_chip(range, chip);
+    }
+
+    /// Writes a chip in place of a part of the text.
+    pub(crate) fn replace_by_chip(&mut self, range: Range<usize>, chip: Chip) {
+        let label = chip.label(None);
+        let start = self.splice(range, &label, Edit::Other);
+        let placed = Placed {
+            start,
+            end: start + label.len(),
+            chip: Arc::new(chip),
+        };
+        self.cursor = placed.end;
+        let at = self.chips.partition_point(|other| other.start < start);
+        self.chips.insert(at, placed);
+        self.edits.pause();
+    }
+
+    /// Writes `text` in place of a part of the text.
+    pub(crate) fn replace(&mut self, range: Range<usize>, text: &str) {
+        self.splice(range, &unified(text), Edit::Other);
+    }
+
+    /// The engine counted the tokens of chips: their labels say so. `count` knows some of them.
+    pub(crate) fn relabel(&mut self, count: impl Fn(&Chip) -> Option<usize>) {
+        for index in 0..self.chips.len() {
+            let placed = self.chips[index].clone();
+            let tokens = count(&placed.chip);
+            let label = placed.chip.label(tokens);
+            if tokens.is_none() || self.text.get(placed.start..placed.end) == Some(&*label) {
+                continue;
+            }
+            let old = placed.end - placed.start;
+            let moved = |at: usize| {
+                if at >= placed.end {
+                    at - old + label.len()
+                } else {
+                    at
+                }
+            };
+            self.text.replace_range(placed.start..placed.end, &label);
+            self.cursor = moved(self.cursor);
+            self.anchor = self.anchor.map(moved);
+            for other in &mut self.chips[index + 1..] {
+                other.start = moved(other.start);
+                other.end = moved(other.end);
+            }
+            self.chips[index].end = placed.start + label.len();
+            self.wrapped.text_changed(&self.text, placed.start);
+        }
+    }
+
+    /// Writes the chip at the cursor, or the last before it, out; says whether there is one.
+    pub(crate) fn expand(&mut self) -> bool {
+        let before = self.chips.iter().rev();
+        let mut found = before.filter(|placed| placed.start <= self.cursor);
+        let Some(placed) = found.next().or(self.chips.first()).cloned() else {
+            return false;
+        };
+        let text = unified(&placed.chip.written_out());
+        self.splice(placed.start..placed.end, &text, Edit::Other);
+        true
+    }
+
+    /// Deletes the cluster before the cursor, or what is selected.
     pub(crate) fn delete_back(&mut self) {
-        self.splice(self.before(), self.cursor, "");
+        self.erase(self.before()..self.cursor);
     }
 
-    /// Deletes the cluster after the cursor.
+    /// Deletes the cluster after the cursor, or what is selected.
     pub(crate) fn delete_on(&mut self) {
-        self.splice(self.cursor, self.after(), "");
+        self.erase(self.cursor..self.after());
     }
 
-    /// Deletes from the cursor to where `to` would take it.
+    fn erase(&mut self, cluster: Range<usize>) {
+        match self.selection() {
+            Some(selected) => self.splice(selected, "", Edit::Other),
+            None => self.splice(cluster, "", Edit::Erase),
+        };
+    }
+
+    /// Deletes from the cursor to where `to` would take it, or what is selected.
     pub(crate) fn delete_to(&mut self, to: Move) {
         let there = self.target(to);
-        self.splice(self.cursor.min(there), self.cursor.max(there), "");
+        let range = self.cursor.min(there)..self.cursor.max(there);
+        let range = self.selection().unwrap_or(range);
+        self.splice(range, "", Edit::Other);
     }
 
-    /// Moves the cursor; says whether it moved.
+    /// Moves the cursor; says whether it moved. Nothing is selected any more.
     pub(crate) fn go(&mut self, to: Move) -> bool {
+        self.anchor = None;
+        self.step(to)
+    }
+
+    /// Moves the cursor and selects what it passes.
+    pub(crate) fn select(&mut self, to: Move) {
+        self.anchor = self.anchor.or(Some(self.cursor));
+        self.step(to);
+    }
+
+    /// Bytes that are selected, if there are any.
+    pub(crate) fn selection(&self) -> Option<Range<usize>> {
+        let anchor = self.anchor?;
+        let range = anchor.min(self.cursor)..anchor.max(self.cursor);
+        (!range.is_empty()).then_some(range)
+    }
+
+    fn step(&mut self, to: Move) -> bool {
+        self.edits.pause();
         let there = self.target(to);
         let moved = there != self.cursor;
         self.cursor = there;
         moved
     }
 
-    /// Empties the field, remembers what was in it, and returns it.
-    pub(crate) fn take(&mut self) -> String {
-        let text = std::mem::take(&mut self.text);
-        if self.history.last() != Some(&text) {
-            self.history.push(text.clone());
+    /// Takes the last edit back; says whether there is one.
+    pub(crate) fn undo(&mut self) -> bool {
+        let now = self.moment();
+        match self.edits.undo(now) {
+            Some(moment) => self.restore(moment),
+            None => return false,
         }
-        self.recalled = None;
-        self.show(String::new());
-        text
+        true
     }
 
-    /// Replaces the text and puts the cursor behind it.
+    /// Makes the edit again that was taken back last; says whether there is one.
+    pub(crate) fn redo(&mut self) -> bool {
+        let now = self.moment();
+        match self.edits.redo(now) {
+            Some(moment) => self.restore(moment),
+            None => return false,
+        }
+        true
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            draft: self.draft(),
+            cursor: self.cursor,
+        }
+    }
+
+    fn restore(&mut self, moment: Moment) {
+        self.sent.forget_place();
+        self.show(moment.draft);
+        self.cursor = moment.cursor;
+    }
+
+    /// Empties the field, remembers what was in it, and returns it.
+    pub(crate) fn take(&mut self) -> Draft {
+        let draft = self.draft();
+        self.sent.push(draft.clone());
+        self.edits = Edits::default();
+        self.show(Draft::default());
+        draft
+    }
+
+    /// Replaces the text and puts the cursor behind it; a long text becomes a chip.
     pub(crate) fn set(&mut self, text: String) {
-        self.recalled = None;
-        self.show(text);
+        self.set_draft(Draft::of(text));
+    }
+
+    /// Replaces text and chips and puts the cursor behind them.
+    pub(crate) fn set_draft(&mut self, draft: Draft) {
+        self.record(Edit::Other);
+        self.sent.forget_place();
+        self.show(draft);
+    }
+
+    /// What was sent, oldest first.
+    pub(crate) fn history(&self) -> &[Draft] {
+        self.sent.entries()
+    }
+
+    /// Adds to what was sent, without touching the text.
+    pub(crate) fn remember(&mut self, draft: Draft) {
+        self.sent.push(draft);
+    }
+
+    /// Puts what was sent in earlier sessions before what was sent in this one.
+    pub(crate) fn load_history(&mut self, earlier: Vec<Draft>) {
+        self.sent.load(earlier);
     }
 
     /// Shows what was sent before what is shown now; says whether there is any.
     pub(crate) fn recall_older(&mut self) -> bool {
-        let newest = self
-            .recalled
-            .as_ref()
-            .map_or(self.history.len(), |(at, _)| *at);
-        let Some(at) = newest.checked_sub(1) else {
-            return false;
-        };
-        let draft = match self.recalled.take() {
-            Some((_, draft)) => draft,
-            None => self.text.clone(),
-        };
-        self.show(self.history[at].clone());
-        self.recalled = Some((at, draft));
-        true
+        let now = self.draft();
+        let found = self.sent.older(|| now);
+        self.recall(found)
     }
 
     /// Shows what was sent after what is shown now, at last the text that was being written.
     pub(crate) fn recall_newer(&mut self) -> bool {
-        let Some((at, draft)) = self.recalled.take() else {
-            return false;
-        };
-        match self.history.get(at + 1).cloned() {
-            Some(text) => {
-                self.show(text);
-                self.recalled = Some((at + 1, draft));
-            }
-            None => self.show(draft),
-        }
+        let found = self.sent.newer();
+        self.recall(found)
+    }
+
+    fn recall(&mut self, found: Option<Draft>) -> bool {
+        let Some(draft) = found else { return false };
+        self.record(Edit::Other);
+        self.show(draft);
         true
     }
 
-    fn show(&mut self, text: String) {
-        self.text = text;
+    fn show(&mut self, draft: Draft) {
+        self.text = draft.text;
+        self.chips = draft.chips;
         self.cursor = self.text.len();
+        self.anchor = None;
         self.wrapped = Wrapped::new(&self.text, self.width);
     }
 
-    fn splice(&mut self, start: usize, end: usize, text: &str) {
+    fn record(&mut self, edit: Edit) {
+        let (text, chips, cursor) = (&self.text, &self.chips, self.cursor);
+        let moment = || Moment {
+            draft: Draft {
+                text: text.clone(),
+                chips: chips.clone(),
+            },
+            cursor,
+        };
+        self.edits.record(moment, edit);
+    }
+
+    /// Replaces a part of the text, with all chips it touches; returns where that begins.
+    fn splice(&mut self, range: Range<usize>, text: &str, edit: Edit) -> usize {
+        let start = self.snapped(range.start, false);
+        let end = self.snapped(range.end, true).max(start);
+        self.anchor = None;
         if start == end && text.is_empty() {
-            return;
+            return start;
         }
+        self.record(edit);
+        self.sent.forget_place();
         self.text.replace_range(start..end, text);
+        self.chips
+            .retain(|chip| chip.end <= start || chip.start >= end);
+        for chip in &mut self.chips {
+            if chip.start >= end {
+                chip.start = chip.start - end + start + text.len();
+                chip.end = chip.end - end + start + text.len();
+            }
+        }
         self.wrapped.text_changed(&self.text, start);
         // What was written may have joined its neighbours to one cluster.
         let wanted = start + text.len();
@@ -196,18 +440,35 @@ impl Composer {
             .chain([self.text.len()])
             .find(|&at| at >= wanted)
             .unwrap_or(self.text.len());
+        start
+    }
+
+    /// The chip around byte `at`, its first byte included.
+    fn chip_at(&self, at: usize) -> Option<&Placed> {
+        let index = self.chips.partition_point(|chip| chip.end <= at);
+        self.chips.get(index).filter(|chip| chip.start <= at)
+    }
+
+    /// `at`, or an edge of the chip that it is within.
+    fn snapped(&self, at: usize, forward: bool) -> usize {
+        match self.chip_at(at) {
+            Some(chip) if chip.start < at && forward => chip.end,
+            Some(chip) => chip.start.min(at),
+            None => at,
+        }
     }
 
     fn before(&self) -> usize {
-        self.text[..self.cursor]
+        let at = self.text[..self.cursor]
             .grapheme_indices(true)
             .next_back()
-            .map_or(0, |(at, _)| at)
+            .map_or(0, |(at, _)| at);
+        self.snapped(at, false)
     }
 
     fn after(&self) -> usize {
         let cluster = self.text[self.cursor..].graphemes(true).next();
-        self.cursor + cluster.map_or(0, str::len)
+        self.snapped(self.cursor + cluster.map_or(0, str::len), true)
     }
 
     fn target(&self, to: Move) -> usize {
@@ -216,24 +477,30 @@ impl Composer {
         match to {
             Move::Left => self.before(),
             Move::Right => self.after(),
-            Move::WordLeft => before
-                .split_word_bound_indices()
-                .rfind(|(_, word)| is_word(word))
-                .map_or(0, |(at, _)| at),
-            Move::WordRight => behind
-                .split_word_bound_indices()
-                .find(|(_, word)| is_word(word))
-                .map_or(self.text.len(), |(at, word)| self.cursor + at + word.len()),
+            Move::WordLeft => {
+                let at = before
+                    .split_word_bound_indices()
+                    .rfind(|(_, word)| is_word(word))
+                    .map_or(0, |(at, _)| at);
+                self.snapped(at, false)
+            }
+            Move::WordRight => {
+                let at = behind
+                    .split_word_bound_indices()
+                    .find(|(_, word)| is_word(word))
+                    .map_or(self.text.len(), |(at, word)| self.cursor + at + word.len());
+                self.snapped(at, true)
+            }
             Move::LineStart => before.rfind('\n').map_or(0, |at| at + 1),
             Move::LineEnd => behind
                 .find('\n')
                 .map_or(self.text.len(), |at| self.cursor + at),
-            Move::Up => self.vertical(|row| row.checked_sub(1)),
-            Move::Down => self.vertical(|row| Some(row + 1)),
+            Move::Up => self.vertical(|row| row.checked_sub(1), false),
+            Move::Down => self.vertical(|row| Some(row + 1), true),
         }
     }
 
-    fn vertical(&self, step: impl Fn(usize) -> Option<usize>) -> usize {
+    fn vertical(&self, step: impl Fn(usize) -> Option<usize>, forward: bool) -> usize {
         let row = self.wrapped.row_of(self.cursor);
         let column = self.column_of(row, self.cursor);
         let Some(target) = step(row).and_then(|row| self.wrapped.rows().get(row)) else {
@@ -248,8 +515,13 @@ impl Composer {
             left = rest;
             at += cluster.len();
         }
-        at
+        self.snapped(at, forward)
     }
+}
+
+/// `text` with one kind of line ends.
+fn unified(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 fn cells(cluster: &str) -> u16 {
@@ -260,105 +532,4 @@ fn cells(cluster: &str) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(text: &str) -> Composer {
-        let mut composer = Composer::new(10);
-        composer.insert(text);
-        composer
-    }
-
-    #[test]
-    fn deleting_takes_whole_clusters() {
-        let mut composer = with("a👩\u{200d}🚀e\u{301}");
-        composer.delete_back();
-        assert_eq!(composer.text(), "a👩\u{200d}🚀");
-        composer.go(Move::Left);
-        assert_eq!(composer.cursor_cell(), (0, 1));
-        composer.delete_on();
-        assert_eq!(composer.text(), "a");
-        composer.delete_back();
-        composer.delete_back();
-        assert_eq!(composer.text(), "");
-    }
-
-    #[test]
-    fn the_cursor_counts_cells() {
-        let mut composer = with("漢字👩\u{200d}🚀");
-        assert_eq!(composer.cursor_cell(), (0, 6));
-        composer.go(Move::Left);
-        assert_eq!(composer.cursor_cell(), (0, 4));
-        composer.insert("\t");
-        assert_eq!(composer.cursor_cell(), (0, 8));
-    }
-
-    #[test]
-    fn a_full_row_gives_the_cursor_a_row_of_its_own() {
-        let composer = with("0123456789");
-        assert_eq!((composer.cursor_cell(), composer.height()), ((1, 0), 2));
-    }
-
-    #[test]
-    fn up_and_down_follow_the_rows_on_the_screen() {
-        let mut composer = with("first row of text\nlast");
-        // Rows: "first row", "of text", "last"; the cursor stands behind "last".
-        assert!(composer.go(Move::Up));
-        assert_eq!(composer.cursor_cell(), (1, 4));
-        assert!(composer.go(Move::Up));
-        assert_eq!(composer.cursor_cell(), (0, 4));
-        assert!(!composer.go(Move::Up), "there is nothing above");
-        composer.go(Move::Down);
-        composer.go(Move::Down);
-        assert!(!composer.go(Move::Down), "there is nothing below");
-    }
-
-    #[test]
-    fn words_and_lines() {
-        let mut composer = with("say hello, world\nnext");
-        composer.go(Move::Up);
-        composer.go(Move::LineEnd);
-        composer.go(Move::WordLeft);
-        composer.delete_to(Move::WordLeft);
-        assert_eq!(composer.text(), "say world\nnext");
-        composer.delete_to(Move::LineEnd);
-        assert_eq!(composer.text(), "say \nnext");
-        composer.delete_to(Move::LineStart);
-        assert_eq!(composer.text(), "\nnext");
-        composer.go(Move::WordRight);
-        assert_eq!(composer.cursor_cell(), (1, 4));
-    }
-
-    #[test]
-    fn writing_inside_a_cluster_that_joins_keeps_the_cursor_at_an_edge() {
-        let mut composer = with("👩🚀");
-        composer.go(Move::Left);
-        composer.insert("\u{200d}");
-        composer.delete_back();
-        assert_eq!(
-            composer.text(),
-            "",
-            "the three characters became one cluster"
-        );
-    }
-
-    #[test]
-    fn the_history_gives_the_draft_back() {
-        let mut composer = with("one");
-        composer.take();
-        composer.insert("two");
-        composer.take();
-        composer.insert("dra");
-        assert!(composer.recall_older() && composer.text() == "two");
-        assert!(composer.recall_older() && composer.text() == "one");
-        assert!(!composer.recall_older());
-        assert!(composer.recall_newer() && composer.text() == "two");
-        assert!(composer.recall_newer() && composer.text() == "dra");
-        assert!(!composer.recall_newer());
-    }
-
-    #[test]
-    fn pasted_line_ends_are_line_ends() {
-        assert_eq!(with("a\r\nb\rc\nd").text(), "a\nb\nc\nd");
-    }
-}
+mod tests;

@@ -72,6 +72,7 @@ pub(crate) fn run(
         color: settings.color(console),
         manners: settings.config.manners(),
         keymap,
+        presets: settings.config.sampling().to_vec(),
         notes,
         monitor: args.monitor.watch(),
         browse: keep.is_some() && args.resume.as_deref() == Some(""),

@@ -15,8 +15,8 @@ use super::models::listed;
 use super::profile::{self, what_if};
 use super::setup::{Ready, Setup};
 use crate::app::backend::{
-    Backend, Bounds, ChoiceCard, EngineBackend, EventSource, KernelChoice, KernelOption, ModelCard,
-    RaceOrder, RaceResult, Standing,
+    Backend, Bounds, ChoiceCard, Counted, EngineBackend, EventSource, KernelChoice, KernelOption,
+    ModelCard, RaceOrder, RaceResult, Standing,
 };
 use crate::app::host::{Host, ModelList, Order, Seat};
 use crate::app::profiles::{PlanCard, ProfilesCard};
@@ -421,6 +421,10 @@ impl Backend for Noted {
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
         self.backend.generate(request)
+    }
+
+    fn count(&self, texts: &[String]) -> Result<Counted, String> {
+        self.backend.count(texts)
     }
 
     fn status(&self) -> EngineStatus {

@@ -368,6 +368,22 @@ impl Worker {
         self.stop_race.store(true, Ordering::Relaxed);
     }
 
+    /// Counts tokens.
+    pub(super) fn count(&self, keys: Vec<u64>, texts: Vec<String>) {
+        let Some(backend) = self.backend.get() else {
+            return;
+        };
+        let sender = self.sender.clone();
+        let failed = |why| Msg::Counted {
+            keys: Vec::new(),
+            result: Err(why),
+        };
+        self.spawn("count", failed, move || {
+            let result = backend.count(&texts);
+            let _ = sender.send(Msg::Counted { keys, result });
+        });
+    }
+
     /// Asks what the engine is doing.
     pub(super) fn ask_status(&self) {
         let status = self.backend.get().map(|backend| backend.status());

@@ -59,6 +59,8 @@ pub struct Setup {
     pub manners: Manners,
     /// The keys in force.
     pub(crate) keymap: Keymap,
+    /// The person's own ways to choose tokens, by name.
+    pub presets: Vec<(String, Sampling)>,
     /// What the user should know from the start, such as a thread count that was lowered.
     pub notes: Vec<String>,
     /// How often and where to what is measured.
@@ -88,6 +90,7 @@ impl Setup {
             limit,
             max_tokens: self.max_tokens,
             keymap: self.keymap.clone(),
+            presets: self.presets.clone(),
             look: Look {
                 color: self.color,
                 background: match self.manners.theme {

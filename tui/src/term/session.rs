@@ -26,6 +26,8 @@ use crate::app::screen::View;
 use crate::app::state::{Load, State};
 use crate::app::update::update;
 use crate::chat::transcript::Kind;
+use crate::desk::Desk;
+use crate::desk::editor::Errand;
 use crate::keep::{Keeper, Say};
 use crate::view;
 
@@ -92,9 +94,14 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
         let worker = Worker::start(sender.clone(), setup.host);
         let painter = Painter::new(sender.clone());
         let clipboard = Clipboard::new(manners.clipboard, env, sender.clone());
+        let (told, own) = (sender.clone(), sender.clone());
         let sampler = Sampler::start(sender, worker.slot(), setup.monitor);
+        // Nobody listens once the session is over.
+        let desk = Desk::start(Box::new(move |what| drop(told.send(Msg::Desk(what)))));
         let mut session = Session {
             keeper,
+            desk,
+            sender: own,
             guard,
             terminal,
             state,
@@ -139,6 +146,10 @@ async fn next_event(input: &mut Option<EventStream>) -> Option<std::io::Result<E
 }
 
 struct Session {
+    /// First of all, so that it is on disk when the shell is back.
+    desk: Desk,
+    /// For what the session has to say to itself.
+    sender: UnboundedSender<Msg>,
     /// Before the guard, so that what it still holds is written before the screen is left.
     terminal: Screen,
     guard: Guard,
@@ -291,6 +302,9 @@ impl Session {
                 }
                 Effect::AskStatus => self.worker.ask_status(),
                 Effect::AskProfiles => self.worker.ask_profiles(),
+                Effect::Count { keys, texts } => self.worker.count(keys, texts),
+                Effect::Desk(ask) => self.desk.ask(ask),
+                Effect::EditText(text) => self.edit(&text).await?,
                 Effect::Record(event) => self.sampler.record(event),
                 Effect::Export(records) => self.worker.export(records),
                 Effect::Copy(text) => self.clipboard.copy(self.terminal.backend_mut(), text)?,
@@ -315,6 +329,41 @@ impl Session {
         Ok(None)
     }
 
+    /// Lets the person edit a text in an editor of their own, which has the terminal meanwhile. The
+    /// model goes on; what it says is shown afterwards.
+    async fn edit(&mut self, text: &str) -> Result<(), TermError> {
+        let errand = match Errand::begin(text) {
+            Ok(errand) => errand,
+            Err(why) => {
+                let _ = self.sender.send(Msg::Edited(Err(why)));
+                return Ok(());
+            }
+        };
+        self.input = None;
+        give_back();
+        let mut command = errand.command();
+        // Waiting must not keep the runtime from anything else it has to do.
+        let ended = tokio::task::spawn_blocking(move || command.status()).await;
+        let ended = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let result = errand.end(ended);
+        self.come_back()?;
+        let _ = self.sender.send(Msg::Edited(result));
+        Ok(())
+    }
+
+    /// Takes the terminal again.
+    fn come_back(&mut self) -> Result<(), TermError> {
+        self.guard.take()?;
+        self.input = Some(EventStream::new());
+        self.ask()?;
+        let (columns, rows) = blank(&mut self.terminal)?;
+        self.frames.spoiled();
+        self.state.resize((columns, rows));
+        self.state.revision += 1;
+        let _ = self.sender.send(Msg::Resize(columns, rows));
+        Ok(())
+    }
+
     /// Stops the program until it is told to go on, with the terminal given back meanwhile.
     ///
     /// The terminal goes first: once another process of the job has stopped, the shell may have
@@ -334,16 +383,6 @@ impl Session {
             self.signals.stop_job().await?;
         }
         self.signals.stop()?;
-        self.guard.take()?;
-        self.input = Some(EventStream::new());
-        self.ask()?;
-        let (columns, rows) = blank(&mut self.terminal)?;
-        self.frames.spoiled();
-        update(
-            &mut self.state,
-            self.start.elapsed(),
-            Msg::Resize(columns, rows),
-        );
-        Ok(())
+        self.come_back()
     }
 }

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 
 use super::put;
 use super::theme::Theme;
-use crate::app::commands::COMMANDS;
-use crate::app::keymap::Keymap;
+use crate::app::commands::{COMMANDS, Command, Group};
+use crate::app::state::State;
 use crate::chat::glyph::width;
 use crate::chat::wrap::Wrapped;
 
@@ -25,45 +25,87 @@ const FOOT: [&str; 2] = [
     "Other keys edit as in a shell: Ctrl+A, E, K, U, W, Alt+B, F.",
 ];
 
-/// Rows of the help on a screen of `columns`.
-pub(crate) fn height(columns: u16, keymap: &Keymap) -> usize {
-    rows(columns, keymap).len()
+/// Rows of the help on the screen.
+pub(crate) fn height(state: &State) -> usize {
+    rows(state).0.len()
 }
 
 /// A row: what is pressed, and what happens.
 type Row = (String, String);
 
-fn rows(columns: u16, keymap: &Keymap) -> Vec<Row> {
-    let mut rows = vec![
-        ("Keys and commands".to_owned(), String::new()),
-        Row::default(),
-    ];
+/// The rows, and where the second column begins.
+fn rows(state: &State) -> (Vec<Row>, usize) {
+    let columns = state.size.0;
+    let keymap = &state.setting.keymap;
+    let filter = state.help_filter.as_str();
+    let mut rows = vec![heading(filter), Row::default()];
     let usages: Vec<String> = COMMANDS
         .iter()
         .map(|command| command.usage(keymap))
         .collect();
     let left = left_column(columns, &usages);
-    for (command, usage) in COMMANDS.iter().zip(usages) {
-        // A usage that is wider than its column has a row for itself.
-        let mut usage = if width(&usage) + GAP > left {
-            rows.push((usage, String::new()));
-            String::new()
-        } else {
-            usage
+    let before = rows.len();
+    for group in Group::ALL {
+        let of_group = |(command, usage): &(&Command, &String)| {
+            Group::of(command.action) == group && is_found(command, usage, filter)
         };
-        for line in broken(command.help, usize::from(columns).saturating_sub(left + 1)) {
-            rows.push((std::mem::take(&mut usage), line));
+        let found: Vec<_> = COMMANDS.iter().zip(&usages).filter(of_group).collect();
+        if found.is_empty() {
+            continue;
+        }
+        if rows.len() > before {
+            rows.push(Row::default());
+        }
+        rows.push((group.title().to_owned(), String::new()));
+        for (command, usage) in found {
+            // A usage that is wider than its column has a row for itself.
+            let mut usage = if width(usage) + GAP > left {
+                rows.push((format!("  {usage}"), String::new()));
+                String::new()
+            } else {
+                format!("  {usage}")
+            };
+            for line in broken(command.help, usize::from(columns).saturating_sub(left + 3)) {
+                rows.push((std::mem::take(&mut usage), line));
+            }
         }
     }
-    for note in FOOT {
-        rows.push(Row::default());
-        for line in broken(note, usize::from(columns).saturating_sub(1)) {
-            rows.push((line, String::new()));
+    if rows.len() == before {
+        rows.push(("nothing is called so".to_owned(), String::new()));
+    }
+    if filter.is_empty() {
+        for note in FOOT {
+            rows.push(Row::default());
+            for line in broken(note, usize::from(columns).saturating_sub(1)) {
+                rows.push((line, String::new()));
+            }
         }
     }
     rows.push(Row::default());
-    rows.push(("Esc closes".to_owned(), String::new()));
-    rows
+    let end = match filter {
+        "" => "Esc closes",
+        _ => "Esc ends the search",
+    };
+    rows.push((end.to_owned(), String::new()));
+    (rows, left + 2)
+}
+
+fn heading(filter: &str) -> Row {
+    let text = match filter {
+        "" => "Keys and commands (type to search)".to_owned(),
+        filter => format!("Keys and commands with \"{filter}\""),
+    };
+    (text, String::new())
+}
+
+/// Whether usage or help say it, in whatever case.
+fn is_found(command: &Command, usage: &str, filter: &str) -> bool {
+    let names = command.names.join(" ");
+    let all = format!("{usage} {names} {}", command.help).to_lowercase();
+    filter
+        .to_lowercase()
+        .split_whitespace()
+        .all(|word| all.contains(word))
 }
 
 fn left_column(columns: u16, usages: &[String]) -> usize {
@@ -88,18 +130,19 @@ fn broken(text: &str, cells: usize) -> Vec<String> {
 }
 
 /// Draws the help from row `top` on over `area`.
-pub(super) fn draw(top: usize, keymap: &Keymap, theme: Theme, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(top: usize, state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
     for position in area.positions() {
         buffer[position].reset();
     }
-    let all = rows(area.width, keymap);
-    let usages: Vec<String> = COMMANDS
-        .iter()
-        .map(|command| command.usage(keymap))
-        .collect();
-    let column = u16::try_from(left_column(area.width, &usages)).unwrap_or(0);
+    let (all, column) = rows(state);
+    let column = u16::try_from(column).unwrap_or(0);
     for (row, (left, right)) in (0..area.height).zip(all.iter().skip(top)) {
-        put(buffer, area, 0, row, left, theme.strong());
+        let title = Group::ALL.iter().any(|group| group.title() == left);
+        let style = match title {
+            true => theme.heading(),
+            false => theme.strong(),
+        };
+        put(buffer, area, 0, row, left, style);
         put(buffer, area, column, row, right, theme.text());
     }
     let below = all.len().saturating_sub(top + usize::from(area.height));

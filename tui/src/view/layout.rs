@@ -24,6 +24,8 @@ const MOST_INPUT: u16 = 10;
 pub(crate) struct Areas {
     pub(crate) transcript: Rect,
     pub(crate) rule: Rect,
+    /// Messages that wait.
+    pub(crate) queue: Rect,
     pub(crate) composer: Rect,
     pub(crate) strip: Rect,
     pub(crate) help: Rect,
@@ -45,7 +47,11 @@ impl Areas {
             .unwrap_or(most)
             .clamp(1, most);
         let composer = if chat { composer } else { 0 };
-        let transcript = height.saturating_sub(strip + composer + 1);
+        let queue = match chat {
+            true => super::queue::rows(state, height),
+            false => 0,
+        };
+        let transcript = height.saturating_sub(strip + composer + queue + 1);
         let mut y = 0;
         let mut next = |rows: u16| {
             let rows = rows.min(height - y);
@@ -59,6 +65,7 @@ impl Areas {
             area
         };
         let (transcript, rule) = (next(transcript), next(1));
+        let queue = next(queue);
         let (composer, strip) = (next(composer), next(strip));
         let help = Rect {
             x: 0,
@@ -81,6 +88,7 @@ impl Areas {
             body,
             transcript,
             rule,
+            queue,
             composer,
             strip,
             help,

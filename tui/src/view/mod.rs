@@ -14,7 +14,9 @@ mod markdown;
 mod models;
 mod monitor;
 mod picker;
+mod popup;
 mod profiles;
+pub(crate) mod queue;
 mod rule;
 mod sessions;
 mod strip;
@@ -29,6 +31,7 @@ use ratatui::style::Style;
 
 use crate::app::screen::View;
 use crate::app::state::{Load, State};
+use crate::chat::composer::Part;
 use crate::chat::glyph::{self, Glyph, clusters};
 use crate::chat::wrap::Wrapped;
 use layout::{Areas, MIN_COLUMNS, MIN_ROWS};
@@ -57,7 +60,7 @@ fn paint(state: &State, frame: &mut Frame<'_>) {
     if let Some(overlay) = &state.overlay {
         cursor = picker::draw(overlay, theme, areas.help, buffer);
     } else if let Some(top) = state.help {
-        help::draw(top, &state.setting.keymap, theme, areas.help, buffer);
+        help::draw(top, state, theme, areas.help, buffer);
         cursor = None;
     }
     if let Some(cursor) = cursor {
@@ -74,6 +77,8 @@ fn view(state: &State, theme: Theme, areas: &Areas, buffer: &mut Buffer) -> Opti
     match state.view {
         View::Chat => {
             transcript::draw(state, theme, areas.transcript, buffer);
+            queue::draw(state, theme, areas.queue, buffer);
+            popup::draw(state, theme, areas.transcript, buffer);
             return Some(composer(state, theme, areas.composer, buffer));
         }
         View::Monitor => monitor::draw(state, theme, area, buffer),
@@ -105,8 +110,16 @@ fn composer(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) -> Pos
         };
         put(buffer, area, layout::PROMPT, 0, invitation, theme.dim());
     }
-    for (row, text) in (0..area.height).zip(state.composer.rows().skip(top)) {
-        put(buffer, area, layout::PROMPT, row, text, theme.text());
+    for (row, pieces) in (0..area.height).zip(state.composer.rows(top)) {
+        let mut column = layout::PROMPT;
+        for (text, part) in pieces {
+            let style = match part {
+                Part::Text => theme.text(),
+                Part::Chip => theme.accent(),
+                Part::Selected => theme.selected(),
+            };
+            column = put(buffer, area, column, row, text, style);
+        }
     }
     let row = u16::try_from(cursor_row - top).unwrap_or(0);
     Position::new(area.x + layout::PROMPT + cursor_column, area.y + row)

@@ -42,10 +42,23 @@ fn panel(area: Rect, rows: u16, buffer: &mut Buffer) -> Rect {
 
 fn list(picker: &Picker, theme: Theme, area: Rect, buffer: &mut Buffer) -> Position {
     let rows = u16::try_from(picker.matching().len()).unwrap_or(u16::MAX);
-    let most = (area.height / 2).max(4);
-    let area = panel(area, rows.max(1).saturating_add(2).min(most), buffer);
-    let rule = format!("-- {} ", picker.title);
-    put(buffer, area, 0, 0, &rule, theme.dim());
+    let foot = u16::from(picker.footnote().is_some());
+    let most = (area.height / 2).max(4 + foot);
+    let wanted = rows.max(1).saturating_add(2 + foot);
+    let mut area = panel(area, wanted.min(most), buffer);
+    let line = "─".repeat(usize::from(area.width));
+    put(buffer, area, 0, 0, &line, theme.dim());
+    let title = shorten(&picker.title, usize::from(area.width).saturating_sub(14));
+    put(buffer, area, 2, 0, &format!(" {title} "), theme.strong());
+    let count = format!(" {} of {} ", picker.matching().len(), picker.count());
+    let start = usize::from(area.width).saturating_sub(width(&count) + 2);
+    let start = u16::try_from(start).unwrap_or(0);
+    put(buffer, area, start, 0, &count, theme.dim());
+    if let Some(note) = picker.footnote() {
+        let note = shorten(note, usize::from(area.width));
+        put(buffer, area, 0, area.height - 1, &note, theme.dim());
+        area.height -= 1;
+    }
     let column = put(buffer, area, 0, 1, "> ", theme.strong());
     let column = put(buffer, area, column, 1, picker.filter(), theme.text());
     let height = area.height.saturating_sub(2);
@@ -56,6 +69,9 @@ fn list(picker: &Picker, theme: Theme, area: Rect, buffer: &mut Buffer) -> Posit
         put(buffer, area, 2, 2, "nothing matches", theme.dim());
     }
     for (row, (index, item)) in (0..height).zip(picker.matching().enumerate().skip(top)) {
+        if picker.is_marked(item) {
+            put(buffer, area, 0, row + 2, "*", theme.active());
+        }
         let room = usize::from(area.width.saturating_sub(2));
         let label = shorten(&item.label, room);
         let style = match index == picker.selected() {

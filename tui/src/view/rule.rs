@@ -8,11 +8,14 @@ use tritone_engine::LoadProgress;
 use super::format;
 use super::theme::Theme;
 use super::{put, shorten};
-use crate::app::commands::{self, Action};
+use crate::app::commands::Action;
 use crate::app::meter::Meter;
+use crate::app::screen::View;
 use crate::app::select;
 use crate::app::state::{Load, Phase, Run, State};
 use crate::app::update::hints;
+use crate::app::{complete, context};
+use crate::chat::composer::chip::thousands;
 use crate::chat::glyph::width;
 
 /// Cells of line on both sides of a text.
@@ -90,6 +93,9 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
     if let Some(run) = &state.run {
         return (answer(state, run, room), theme.active());
     }
+    if let Some(said) = tight(state, theme, room) {
+        return said;
+    }
     if let Some(race) = &state.race {
         let text = if race.automatic {
             "measuring the kernels for a second"
@@ -103,6 +109,40 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         0 => (String::new(), theme.text()),
         lines => (format!("{lines} more lines below"), theme.warning()),
     }
+}
+
+/// What the next message does to the context, if it gets tight.
+fn tight(state: &State, theme: Theme, room: usize) -> Option<(String, Style)> {
+    let plan = state.plan.as_ref()?;
+    let about = if plan.exact { "" } else { "about " };
+    if plan.too_long {
+        let (used, limit) = (thousands(plan.used), thousands(plan.limit));
+        let choices = [
+            format!("too long: {about}{used} tokens, the context holds {limit}"),
+            format!("too long: {about}{used} of {limit} tokens"),
+            format!("too long: {used}/{limit}"),
+        ];
+        return Some((roomiest(choices, room), theme.error()));
+    }
+    if plan.turns <= state.left_out {
+        return None;
+    }
+    let (turns, tokens) = (context::oldest(plan.turns), thousands(plan.tokens));
+    if state.keep_all {
+        let choices = [
+            format!("does not fit without {turns}, {about}{tokens} tokens; /keep off lets them go"),
+            format!("does not fit without {turns}"),
+            "does not fit".to_owned(),
+        ];
+        return Some((roomiest(choices, room), theme.error()));
+    }
+    let head = format!("the next message leaves out {turns}");
+    let choices = [
+        format!("{head}, {about}{tokens} tokens; /keep refuses instead"),
+        format!("{head}, {about}{tokens} tokens"),
+        format!("leaves out {turns}"),
+    ];
+    Some((roomiest(choices, room), theme.warning()))
 }
 
 /// `packing weights 42 % 1.2 GiB/s ETA 0:03` after `what`, or less of it.
@@ -170,18 +210,22 @@ fn roomiest<const N: usize>(texts: [String; N], room: usize) -> String {
     text
 }
 
-/// Hints, or the commands that the input may become; as many as fit.
+/// Hints, as many as fit; what belongs to the list over the input while there is one.
 fn choices(state: &State, room: usize) -> String {
-    let found = commands::candidates(state.composer.text());
-    let parts: Vec<String> = match found.as_slice() {
-        [] => hints(state)
+    let chat = state.view == View::Chat;
+    let parts: Vec<String> = if chat && !complete::candidates(state).is_empty() {
+        ["Tab completes", "Up and Down choose", "Esc closes"]
+            .map(str::to_owned)
+            .to_vec()
+    } else if let Some(usage) = complete::usage(state).filter(|_| chat) {
+        vec![usage]
+    } else {
+        hints(state)
             .map(|(key, what)| match key.strip_prefix('/') {
                 Some(_) => key,
                 None => format!("{key} {what}"),
             })
-            .collect(),
-        [only] => vec![only.usage(&state.setting.keymap), only.help.to_owned()],
-        several => several.iter().map(|c| format!("/{}", c.names[0])).collect(),
+            .collect()
     };
     let mut text = String::new();
     for part in parts {

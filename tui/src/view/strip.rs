@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use super::format;
 use super::theme::Theme;
 use super::{put, shorten};
+use crate::app::sampling;
 use crate::app::state::{Load, Phase, State};
 use crate::chat::glyph::width;
 
@@ -81,7 +82,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         }
         return write(line, theme, area, 0, buffer);
     }
-    let first = vec![
+    let mut first = vec![
         piece(0, name(), theme.strong()),
         piece(
             3,
@@ -91,6 +92,10 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         piece(1, kernel, theme.text()),
         piece(2, threads(state), theme.text()),
     ];
+    let sampling = sampling::status(state);
+    if !sampling.is_empty() {
+        first.push(piece(4, sampling, theme.accent()));
+    }
     let mut second = vec![
         piece(0, speed("decode ", decode), decode_style),
         piece(2, speed("prefill ", prefill), prefill_style),
@@ -153,7 +158,13 @@ fn context(state: &State, theme: Theme) -> (String, Style) {
     let Some(model) = state.model() else {
         return ("ctx -".to_owned(), theme.text());
     };
-    let (used, limit) = (state.context_used as u64, model.context as u64);
+    // While nobody answers: what the next message would use, with what is in the input.
+    let next = state.plan.as_ref().filter(|plan| plan.exact);
+    let used = match next {
+        Some(plan) if state.run.is_none() => plan.used,
+        _ => state.context_used,
+    };
+    let (used, limit) = (used as u64, model.context as u64);
     let percent = format::percent(used, limit);
     let style = if percent >= NEARLY_FULL {
         theme.warning()

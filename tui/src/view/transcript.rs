@@ -1,5 +1,7 @@
 //! The conversation.
 
+use std::ptr;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -7,9 +9,10 @@ use super::format;
 use super::theme::Theme;
 use super::{markdown, put, shorten};
 use crate::app::commands::Action;
+use crate::app::context;
 use crate::app::state::{Load, State};
 use crate::chat::glyph::width;
-use crate::chat::transcript::{AnswerState, INDENT, Kind, Line};
+use crate::chat::transcript::{AnswerState, Entry, INDENT, Kind, Line};
 
 /// Draws the lines that are seen and, until something is said, a greeting below the notes.
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -20,6 +23,10 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             put(buffer, area, INDENT, row, &text, theme.dim());
         }
     }
+    let kept = entries.get(context::outside(state));
+    // Entries lie in memory in the order in which they were said.
+    let is_outside =
+        |entry: &Entry| kept.is_some_and(|kept| ptr::from_ref(entry) < ptr::from_ref(kept));
     let lines = state.transcript.lines(state.top());
     let selected = state
         .select
@@ -45,7 +52,12 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
                     Kind::Note => theme.dim(),
                     Kind::Error => theme.error(),
                 };
-                if first && entry.kind == Kind::User {
+                let said = matches!(entry.kind, Kind::User | Kind::Answer(_));
+                let outside = said && is_outside(entry);
+                let style = if outside { theme.dim() } else { style };
+                if first && outside {
+                    put(buffer, area, 0, row, "×", style);
+                } else if first && entry.kind == Kind::User {
                     put(buffer, area, 0, row, ">", style);
                 }
                 let waits = entry.kind == Kind::Answer(AnswerState::Running);
