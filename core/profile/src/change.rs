@@ -51,7 +51,7 @@ mod tests {
             (change.key, change.from.as_str(), change.to.as_str()),
             ("kv_type", "f16", "q8")
         );
-        assert_eq!(change.applies, Applies::Reload);
+        assert_eq!(change.applies, Applies::AfterAnswer);
         let mobile = resolve(Some("mobile"), &Layers::none()).unwrap();
         let keys: Vec<_> = changes(&edge, &mobile).iter().map(|c| c.key).collect();
         assert!(keys.starts_with(&["threads", "memory_mb", "priority", "batch", "context"]));

@@ -24,20 +24,35 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Applies {
-    /// At once.
+    /// At once, between two tokens of a running answer.
     AtOnce,
-    /// When the model is loaded again; the conversation stays.
-    Reload,
+    /// When a running answer has ended, as it would alter that; weights stay as they are.
+    AfterAnswer,
+    /// When a model is loaded next.
+    NextLoad,
+    /// When the program is started next.
+    NextStart,
     /// When a server starts; a conversation does not use it.
     Server,
 }
 
 impl Applies {
-    /// For people: `at once`.
+    /// All of them, the soonest first.
+    pub const ALL: [Self; 5] = [
+        Self::AtOnce,
+        Self::AfterAnswer,
+        Self::NextLoad,
+        Self::NextStart,
+        Self::Server,
+    ];
+
+    /// For people, to follow "a change holds".
     pub fn words(self) -> &'static str {
         match self {
             Self::AtOnce => "at once",
-            Self::Reload => "loads the model again",
+            Self::AfterAnswer => "after the running answer",
+            Self::NextLoad => "when a model is loaded next",
+            Self::NextStart => "at the next start",
             Self::Server => "for servers only",
         }
     }
@@ -112,14 +127,14 @@ pub const KEYS: &[Key] = &[
         name: "threads",
         kind: whole(1, 1024),
         env: Some("TRITONE_THREADS"),
-        applies: Applies::Reload,
+        applies: Applies::AtOnce,
         help: "Worker threads; more than the CPU quota allows are lowered to it, and that is said.",
     },
     Key {
         name: "memory_mb",
         kind: whole(64, MAX_MEMORY_MB),
         env: Some("TRITONE_MEMORY_MB"),
-        applies: Applies::Reload,
+        applies: Applies::AtOnce,
         help: "Limit on the resident memory of the process, in MiB; what does not fit is refused before loading.",
     },
     Key {
@@ -140,21 +155,21 @@ pub const KEYS: &[Key] = &[
         name: "context",
         kind: whole(16, 1 << 20),
         env: Some("TRITONE_CTX"),
-        applies: Applies::Reload,
+        applies: Applies::AfterAnswer,
         help: "Longest context of one sequence, in tokens; models with a shorter window use theirs.",
     },
     Key {
         name: "kv_type",
         kind: Kind::Word(KvType::WORDS),
         env: Some("TRITONE_KV_TYPE"),
-        applies: Applies::Reload,
+        applies: Applies::AfterAnswer,
         help: "Element type of the KV cache: q8 takes half the memory of f16 and changes answers slightly, f32 takes twice.",
     },
     Key {
         name: "head",
         kind: Kind::Word(Head::WORDS),
         env: Some("TRITONE_HEAD"),
-        applies: Applies::Reload,
+        applies: Applies::AfterAnswer,
         help: "Element type of the output head: f16 is the reference, smaller types read less memory per token; auto is ternary where the model stores it so, else f16.",
     },
     Key {
@@ -168,28 +183,28 @@ pub const KEYS: &[Key] = &[
         name: "pack_cache",
         kind: Kind::Text { min: 1, max: 4096 },
         env: Some("TRITONE_PACK_CACHE"),
-        applies: Applies::Reload,
+        applies: Applies::NextLoad,
         help: "Where packed weights are kept for the next start: auto, off, or a directory.",
     },
     Key {
         name: "mlock",
         kind: Kind::Switch,
         env: Some("TRITONE_MLOCK"),
-        applies: Applies::Reload,
+        applies: Applies::NextLoad,
         help: "Lock weights, head and KV cache into memory, so that they are never swapped out.",
     },
     Key {
         name: "prefill_chunk",
         kind: whole(1, 65536),
         env: Some("TRITONE_PREFILL_CHUNK"),
-        applies: Applies::Reload,
+        applies: Applies::AtOnce,
         help: "Prompt tokens worked through between two decode steps.",
     },
     Key {
         name: "inter_token_target_ms",
         kind: whole(1, 60_000),
         env: Some("TRITONE_INTER_TOKEN_TARGET_MS"),
-        applies: Applies::Reload,
+        applies: Applies::AtOnce,
         help: "Time between two tokens of a running answer that prefill should not exceed, in milliseconds.",
     },
     Key {
@@ -224,7 +239,7 @@ pub const KEYS: &[Key] = &[
         name: "monitor.interval_ms",
         kind: whole(100, 60_000),
         env: Some("TRITONE_MONITOR_INTERVAL_MS"),
-        applies: Applies::AtOnce,
+        applies: Applies::NextStart,
         help: "Time between two samples of the monitor, in milliseconds.",
     },
     Key {

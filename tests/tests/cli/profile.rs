@@ -161,7 +161,7 @@ fn explain_names_origins_and_what_was_replaced() {
         "context = 2000",
         "from          flag --ctx",
         "TRITONE_CTX",
-        "loads the model again",
+        "after the running answer",
     ] {
         assert!(text.contains(words), "no {words:?} in:\n{text}");
     }
@@ -171,7 +171,7 @@ fn explain_names_origins_and_what_was_replaced() {
         .run(&["profile", "explain", "--json", "threads"])
         .json();
     assert_eq!(json["values"][0]["key"], "threads");
-    assert_eq!(json["values"][0]["applies"], "reload");
+    assert_eq!(json["values"][0]["applies"], "at_once");
 }
 
 #[test]

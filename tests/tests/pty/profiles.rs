@@ -27,6 +27,7 @@ fn another_profile_takes_over_and_the_conversation_stays() {
     terminal.wait_for("fits: ");
     terminal.send(DOWN);
     terminal.wait_for("memory_mb 512 -> 1024");
+    terminal.wait_for("after the running answer: context 2048 -> 4096");
     terminal.wait_for("Enter runs under it, and the conversation stays:");
     terminal.send(ENTER);
     terminal.wait_for("* edge");

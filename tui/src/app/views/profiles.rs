@@ -252,12 +252,9 @@ fn consequences(row: &ProfileCard, says: &Says) -> Vec<Detail> {
         false => "Enter runs under it, and the conversation stays:",
     };
     let mut lines = vec![(Role::Heading, head.to_owned())];
-    for (applies, words) in [
-        (Applies::AtOnce, "changes at once"),
-        (Applies::Reload, "loads the model again"),
-        (Applies::Server, "for servers only"),
-    ] {
-        lines.extend(of(applies).map(|changes| (Role::Text, format!("{words}: {changes}"))));
+    for applies in Applies::ALL {
+        let line = |changes| (Role::Text, format!("{}: {changes}", applies.words()));
+        lines.extend(of(applies).map(line));
     }
     lines
 }

@@ -130,7 +130,7 @@ fn one(key: &Key, entry: &Entry) -> String {
     if let Some(variable) = key.env {
         line("environment", variable);
     }
-    line("a change", key.applies.words());
+    line("changes", key.applies.words());
     text
 }
 
