@@ -181,10 +181,7 @@ impl History {
             let part = u128::from(at.saturating_sub(from)) * columns as u128 / u128::from(length);
             usize::try_from(part).unwrap_or(usize::MAX)
         };
-        for stretch in self.stretches() {
-            if stretch.to <= from || stretch.from >= to {
-                continue;
-            }
+        for stretch in self.stretches_in(from, to, length / columns as u64) {
             let Some((point, count)) = stretch.source.point(metric) else {
                 continue;
             };
@@ -203,8 +200,8 @@ impl History {
     /// How much of `metric`, which adds up, there was between `from` and `to`.
     #[must_use]
     pub fn total(&self, metric: Metric, from: u64, to: u64) -> f64 {
-        self.stretches()
-            .filter(|stretch| stretch.to > from && stretch.to <= to)
+        self.stretches_in(from, to, 0)
+            .filter(|stretch| stretch.to <= to)
             .filter_map(|stretch| stretch.source.total(metric))
             .fold(0.0, |sum, more| sum + more)
     }
@@ -246,24 +243,50 @@ impl History {
 
     /// Everything that is kept, each moment from the finest that still has it, the oldest first.
     pub(crate) fn stretches(&self) -> impl Iterator<Item = Stretch<'_>> {
-        let raw_from = self.raw.front().map_or(u64::MAX, Sample::from);
-        let tens_from = self
-            .tens
-            .front()
-            .map_or(u64::MAX, |bucket| bucket.from)
-            .min(raw_from);
-        let minutes = self.minutes.iter().map(move |bucket| (bucket, tens_from));
-        let tens = self.tens.iter().map(move |bucket| (bucket, raw_from));
-        let buckets = minutes.chain(tens).filter_map(|(bucket, end)| {
+        self.stretches_in(0, u64::MAX, 0)
+    }
+
+    /// The same between `from` and `to`, with nothing finer than it takes for columns of `column`
+    /// milliseconds. Finds its way by halves, so a picture of a minute does not cost what one of a day
+    /// does.
+    fn stretches_in(&self, from: u64, to: u64, column: u64) -> impl Iterator<Item = Stretch<'_>> {
+        // Buckets hold everything up to the newest sample.
+        let raw_from = match column {
+            TEN_SECONDS.. => u64::MAX,
+            _ => self.raw.front().map_or(u64::MAX, Sample::from),
+        };
+        let tens_from = match column {
+            MINUTE.. => u64::MAX,
+            _ => self.tens.front().map_or(u64::MAX, |bucket| bucket.from),
+        };
+        let tens_from = tens_from.min(raw_from);
+        let buckets = |tier: &'_ VecDeque<Bucket>, end: u64| {
+            let first = tier.partition_point(|bucket| bucket.to <= from);
+            let last = tier.partition_point(|bucket| bucket.from < to.min(end));
+            first..last.max(first)
+        };
+        let minutes = buckets(&self.minutes, tens_from);
+        let tens = match tens_from {
+            u64::MAX => 0..0,
+            _ => buckets(&self.tens, raw_from),
+        };
+        let raw = match raw_from {
+            u64::MAX => 0..0,
+            _ => {
+                let first = self.raw.partition_point(|sample| sample.at <= from);
+                let last = self.raw.partition_point(|sample| sample.from() < to);
+                first..last.max(first)
+            }
+        };
+        let minutes = self.minutes.range(minutes).map(move |b| (b, tens_from));
+        let tens = self.tens.range(tens).map(move |b| (b, raw_from));
+        let buckets = minutes.chain(tens).map(|(bucket, end)| Stretch {
+            from: bucket.from,
             // What the finer tier has of it is told there.
-            let to = bucket.to.min(end);
-            (bucket.from < to).then_some(Stretch {
-                from: bucket.from,
-                to,
-                source: Source::Bucket(bucket),
-            })
+            to: bucket.to.min(end),
+            source: Source::Bucket(bucket),
         });
-        let samples = self.raw.iter().map(|sample| Stretch {
+        let samples = self.raw.range(raw).map(|sample| Stretch {
             from: sample.from(),
             to: sample.at,
             source: Source::Sample(sample),

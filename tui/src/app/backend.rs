@@ -1,5 +1,7 @@
 //! What the terminal needs of an engine.
 
+use std::time::Duration;
+
 use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
 
 use tritone_monitor::Limits;
@@ -91,6 +93,8 @@ pub struct Bounds {
     pub memory: Option<u64>,
     /// When there is an alert.
     pub alerts: Limits,
+    /// Time between two samples of the monitor.
+    pub interval: Duration,
 }
 
 impl Default for Bounds {
@@ -98,6 +102,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             memory: None,
+            interval: Duration::from_secs(1),
             alerts: Limits {
                 memory_bytes: u64::MAX,
                 near_limit: false,

@@ -241,6 +241,7 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
         profile: "edge".to_owned(),
         bounds: Bounds {
             memory: Some(1024 << 20),
+            interval: Duration::from_secs(1),
             alerts: Limits {
                 memory_bytes: 1024 << 20,
                 near_limit: true,

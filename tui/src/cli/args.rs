@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
-use tritone_profile::Profile;
 
 use super::bench::BenchArgs;
 use super::completions::CompletionsArgs;
@@ -340,7 +339,8 @@ pub(crate) struct ChatArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Monitor")]
 pub(crate) struct MonitorFlags {
-    /// Time between two samples of the monitor in milliseconds, 100 to 60000 [default: the profile's, 1000].
+    /// Time between two samples of the monitor in milliseconds, 100 to 60000 [default:
+    /// the profile's, which is 1000].
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
     monitor_interval: Option<u64>,
     /// File that samples and events are appended to, one JSON object a line; `tritone monitor` reads it. At
@@ -351,10 +351,9 @@ pub(crate) struct MonitorFlags {
 
 impl MonitorFlags {
     /// What they ask for.
-    pub(crate) fn watch(&self, profile: &Profile) -> Watch {
-        let interval = self.monitor_interval.unwrap_or(profile.monitor.interval_ms);
+    pub(crate) fn watch(&self) -> Watch {
         Watch {
-            interval: Duration::from_millis(interval),
+            interval: self.monitor_interval.map(Duration::from_millis),
             log: self.monitor_log.clone(),
         }
     }

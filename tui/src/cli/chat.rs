@@ -47,7 +47,7 @@ pub(crate) fn run(
             system: args.system.clone(),
             max_tokens: args.max_tokens,
             notes: setup.notes.clone(),
-            monitor: args.monitor.watch(setup.profile()),
+            monitor: args.monitor.watch(),
             host: Arc::new(Program::new(common, setup)),
         };
         return plain::run(conversation, console);
@@ -74,7 +74,7 @@ pub(crate) fn run(
         keymap,
         presets: settings.config.sampling().to_vec(),
         notes,
-        monitor: args.monitor.watch(setup.profile()),
+        monitor: args.monitor.watch(),
         browse: keep.is_some() && args.resume.as_deref() == Some(""),
         keep,
         host: Arc::new(Program::new(common, setup)),

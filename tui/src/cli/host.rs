@@ -1,6 +1,7 @@
 //! The program as the screen knows it: what is loaded, and how something else is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tritone_engine::{
     Capacity, Engine, EngineOptions, EngineStatus, GenerateError, LoadError, LoadProgress,
@@ -372,6 +373,7 @@ fn bounds(setup: &Setup, ready: &Ready) -> Bounds {
     let watched = alerts.memory_mb.saturating_mul(1 << 20);
     Bounds {
         memory: Some(ready.memory_limit),
+        interval: Duration::from_millis(profile.monitor.interval_ms),
         alerts: Limits {
             memory_bytes: if raised {
                 watched.max(ready.memory_limit)

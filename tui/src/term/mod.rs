@@ -35,8 +35,8 @@ use crate::view::theme::{Background, Look};
 /// How what the model and the machine do is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// Time between two samples.
-    pub interval: Duration,
+    /// Time between two samples; `None` for that of the profile.
+    pub interval: Option<Duration>,
     /// File that samples and events are appended to.
     pub log: Option<PathBuf>,
 }

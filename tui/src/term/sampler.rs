@@ -67,7 +67,7 @@ impl Sampler {
                 let now = Instant::now();
                 if now >= due {
                     // Samples that were missed are not made up for.
-                    due = now.max(due + watch.interval);
+                    due = now.max(due + probe.interval());
                     let sample = probe.sample();
                     log.append(Record::Sample(sample.clone()), &*tell);
                     if !tell(Msg::Sample(Box::new(sample))) {
@@ -155,7 +155,8 @@ fn unix_ms() -> u64 {
 /// Takes samples.
 struct Probe {
     slot: Slot,
-    interval: Duration,
+    /// What somebody asked for.
+    interval: Option<Duration>,
     cpu: CpuWatch,
     energy: Option<EnergyMeter>,
     /// Microjoules so far.
@@ -165,7 +166,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn new(slot: Slot, interval: Duration) -> Self {
+    fn new(slot: Slot, interval: Option<Duration>) -> Self {
         Self {
             slot,
             interval,
@@ -177,6 +178,12 @@ impl Probe {
         }
     }
 
+    /// Time between two samples now: another profile may have another.
+    fn interval(&self) -> Duration {
+        let bounds = || self.slot.get().map(|b| b.bounds()).unwrap_or_default();
+        self.interval.unwrap_or_else(|| bounds().interval)
+    }
+
     fn sample(&mut self) -> Sample {
         let now = Instant::now();
         let elapsed = self
@@ -185,8 +192,9 @@ impl Probe {
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         // A clock that stands still while the computer sleeps leaves a gap by itself; one that goes on
         // while the program is stopped does not.
-        let span = if elapsed > self.interval.saturating_mul(2).saturating_add(STOPPED) {
-            self.interval
+        let interval = self.interval();
+        let span = if elapsed > interval.saturating_mul(2).saturating_add(STOPPED) {
+            interval
         } else {
             elapsed
         };

@@ -142,6 +142,37 @@ fn a_full_history_on_a_large_machine_is_within_the_bound() {
     assert!(history.bytes() > 1 << 20, "{}", history.bytes());
 }
 
+#[test]
+fn coarse_columns_say_what_fine_ones_do() {
+    let mut history = History::new();
+    for second in 1..=4000_u64 {
+        let at = 1_000_000 + second * 1000;
+        history.push(sample(at, 1000, (second % 977) as f64));
+    }
+    let (from, to) = (1_000_000, 5_000_000);
+    let fine = history.series(Metric::Cpu, from, to, 4000);
+    let peak = |points: &[Option<Point>]| {
+        let peaks = points.iter().flatten().map(|point| point.max);
+        peaks.fold(0.0, f64::max)
+    };
+    for columns in [40, 200, 1000] {
+        let coarse = history.series(Metric::Cpu, from, to, columns);
+        assert!(coarse.iter().all(Option::is_some), "{columns}");
+        assert_eq!(peak(&coarse), peak(&fine));
+    }
+    let last = |columns| {
+        history
+            .series(Metric::Cpu, from, to, columns)
+            .pop()
+            .flatten()
+    };
+    assert_eq!(last(4000).map(|p| p.mean), Some(92.0));
+    assert_eq!(last(40).map(|p| p.max), Some(976.0));
+    let part = history.series(Metric::Cpu, 4_990_000, 5_000_000, 10);
+    assert_eq!(part[9], fine[3999]);
+    assert_eq!(history.total(Metric::DecodeTokens, 4_990_000, to), 20.0);
+}
+
 proptest! {
     /// Whatever the clock does, the rings keep their bounds and their order.
     #[test]

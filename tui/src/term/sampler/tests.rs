@@ -26,7 +26,7 @@ fn samples_arrive_and_are_logged_with_what_happened() {
     let path = dir.path().join("log");
     let (sender, mut receiver) = unbounded_channel();
     let watch = Watch {
-        interval: INTERVAL,
+        interval: Some(INTERVAL),
         log: Some(path.clone()),
     };
     let sampler = Sampler::start(sender, Slot::default(), watch);
@@ -70,7 +70,7 @@ fn a_log_that_cannot_be_written_is_said_and_samples_still_come() {
     let dir = tempdir().unwrap();
     let (sender, mut receiver) = unbounded_channel();
     let watch = Watch {
-        interval: INTERVAL,
+        interval: Some(INTERVAL),
         log: Some(dir.path().join("no/log")),
     };
     let _sampler = Sampler::start(sender, Slot::default(), watch);
