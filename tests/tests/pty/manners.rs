@@ -179,3 +179,75 @@ fn the_mouse_is_taken_only_where_it_is_wanted() {
     terminal.send(CTRL_D);
     terminal.end();
 }
+
+/// Answers the question where the cursor is.
+fn say_where_the_cursor_is(terminal: &mut Terminal, row: u16) {
+    terminal.wait_until("the question", |t| t.raw(0).contains("\x1b[6n"));
+    terminal.send(&format!("\x1b[{row};1R"));
+}
+
+#[test]
+fn inline_the_conversation_stays_in_the_history_of_the_terminal() {
+    let mut terminal = Terminal::open_with(|command| command.arg("--inline"));
+    say_where_the_cursor_is(&mut terminal, 1);
+    terminal.wait_for("ctx 0/");
+    terminal.send("/temp 0\r");
+    terminal.wait_for("the temperature is 0 now");
+    for count in 1..=4 {
+        terminal.send("What is the capital of Peru?\r");
+        terminal.wait_until("the answer", |t| {
+            t.history().matches("is Lima.").count() == count
+        });
+        terminal.wait_for("write a message");
+        terminal.wait_gone("answering");
+    }
+    assert!(!terminal.raw(0).contains("\x1b[?1049h"));
+    let chat = terminal.screen();
+    // A view takes the whole screen for as long as it is looked at.
+    terminal.send("\x1bOS");
+    terminal.wait_for("Chat Monitor Kernels");
+    terminal.send("\x1b");
+    terminal.wait_gone("Chat Monitor Kernels");
+    terminal.wait_for("write a message");
+    let talk = |screen: &str| screen.matches("is Lima.").count();
+    assert_eq!(talk(&terminal.screen()), talk(&chat));
+    terminal.resize(60, 20);
+    terminal.send("so be it");
+    terminal.wait_for("so be it");
+    terminal.send("\x15/quit\r");
+    assert_eq!(terminal.end().exit_code(), 0);
+    let history = terminal.history();
+    assert_eq!(
+        history.matches("> What is the capital of Peru?").count(),
+        4,
+        "{history}"
+    );
+    assert_eq!(
+        history.matches("The capital of Peru is Lima.").count(),
+        4,
+        "{history}"
+    );
+    for gone in ["ctx ", "so be it", "write a message"] {
+        assert!(!history.contains(gone), "{gone}: {history}");
+    }
+}
+
+#[test]
+fn inline_a_signal_in_the_middle_of_an_answer_leaves_what_was_written() {
+    let mut terminal = Terminal::open_with_settings("[ui]\nscreen = \"inline\"\n", |_| {});
+    say_where_the_cursor_is(&mut terminal, 5);
+    terminal.wait_for("ctx 0/");
+    terminal.send("/temp 100\r");
+    terminal.wait_for("the temperature is 100 now");
+    terminal.send("Tell me a story about a fox.\r");
+    terminal.wait_for("answering");
+    terminal.wait_until("many lines", |t| t.history().lines().count() > 30);
+    terminal.signal("TERM");
+    assert_eq!(terminal.end().exit_code(), 143);
+    let history = terminal.history();
+    assert!(
+        history.contains("> Tell me a story about a fox."),
+        "{history}"
+    );
+    assert!(!history.contains("answering"), "{history}");
+}

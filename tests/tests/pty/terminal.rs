@@ -135,7 +135,7 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         let writer = pair.master.take_writer().unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let parser = vt100::Parser::new(nonzero(24), nonzero(80), 0);
+        let parser = vt100::Parser::new(nonzero(24), nonzero(80), 1000);
         let seen = Arc::new(Mutex::new(Seen {
             parser,
             raw: Vec::new(),
@@ -175,6 +175,22 @@ impl Terminal {
     /// What is on the screen.
     pub(crate) fn screen(&self) -> String {
         self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// The lines that have gone up from the screen, and those on it.
+    pub(crate) fn history(&self) -> String {
+        let mut seen = self.seen.lock().unwrap();
+        seen.parser.screen_mut().set_scrollback(1000);
+        let above = seen.parser.screen().scrollback();
+        let mut lines = Vec::new();
+        for offset in (1..=above).rev() {
+            seen.parser.screen_mut().set_scrollback(offset);
+            let screen = seen.parser.screen();
+            lines.extend(screen.rows(0, screen.size().1.into()).next());
+        }
+        seen.parser.screen_mut().set_scrollback(0);
+        lines.push(seen.parser.screen().contents());
+        lines.join("\n")
     }
 
     /// The colour in which `text` is on the screen, if it has one.
@@ -265,16 +281,16 @@ impl Terminal {
     /// Waits until the program ends, and checks that it left the terminal as it was.
     pub(crate) fn end(&mut self) -> ExitStatus {
         let status = self.status();
-        let last = LEAVE.map(|sequence| {
-            self.wait_until("the way out", |terminal| terminal.raw(0).contains(sequence));
-            self.raw(0).rfind(sequence).unwrap()
-        });
-        let entered = self.raw(0).rfind("\x1b[?1049h").unwrap();
-        assert!(
-            last.iter().all(|&at| at > entered),
-            "{:?}",
-            self.raw(entered)
-        );
+        // What the program wrote last may still be on its way.
+        let entered = self.raw(0).rfind("\x1b[?1049h");
+        for sequence in LEAVE {
+            let alternate = sequence.contains("1049");
+            if let Some(entered) = entered {
+                self.wait_until("the way out", |t| t.raw(0)[entered..].contains(sequence));
+            } else if !alternate {
+                self.wait_until("the way out", |t| t.raw(0).contains(sequence));
+            }
+        }
         self.check_restored();
         status
     }

@@ -20,7 +20,7 @@ use super::screen::View;
 use super::views::Views;
 use crate::chat::composer::Composer;
 use crate::chat::markdown::{Colors, Job};
-use crate::chat::transcript::{Anchor, Line, Transcript};
+use crate::chat::transcript::{Anchor, AnswerState, Kind, Line, Transcript};
 use crate::view::layout::Areas;
 use crate::view::theme::Look;
 
@@ -181,6 +181,8 @@ pub(crate) struct State {
     /// A message that does not fit is refused instead.
     pub(crate) keep_all: bool,
     pub(crate) scroll: Scroll,
+    /// Entries that went into the terminal's history, where only the lowest lines are used.
+    pub(crate) printed: Option<usize>,
     /// First line of the help that is seen, while help is open.
     pub(crate) help: Option<usize>,
     /// What is looked for in the help.
@@ -262,6 +264,7 @@ impl State {
             left_out: 0,
             keep_all: false,
             scroll: Scroll::Follow,
+            printed: None,
             help: None,
             help_filter: String::new(),
             system,
@@ -321,9 +324,39 @@ impl State {
     /// The transcript's first line on the screen.
     pub(crate) fn top(&self) -> usize {
         match self.scroll {
+            Scroll::Follow if self.is_part() => self.last_top().max(self.printed_lines()),
             Scroll::Follow => self.last_top(),
             Scroll::At(top) => top,
         }
+    }
+
+    /// Whether only the lowest lines of the terminal are used now. What is more than the end of the
+    /// chat takes the whole screen for as long as it is looked at.
+    pub(crate) fn is_part(&self) -> bool {
+        self.printed.is_some()
+            && self.view == View::Chat
+            && self.help.is_none()
+            && self.overlay.is_none()
+            && self.scroll == Scroll::Follow
+    }
+
+    /// Lines of the transcript that are in the terminal's history already.
+    pub(crate) fn printed_lines(&self) -> usize {
+        self.printed
+            .map_or(0, |entries| self.transcript.line_of_entry(entries))
+    }
+
+    /// How many entries are finished and can go into the terminal's history.
+    pub(crate) fn finished_entries(&self) -> usize {
+        let entries = self.transcript.entries();
+        let changes = |kind: &Kind| match kind {
+            Kind::Answer(answer) => *answer == AnswerState::Running,
+            Kind::Race => self.race.is_some(),
+            Kind::User => self.waiting,
+            Kind::Note | Kind::Error => false,
+        };
+        let running = entries.iter().position(|entry| changes(&entry.kind));
+        running.unwrap_or(entries.len())
     }
 
     /// Lines of the transcript below the screen.

@@ -510,6 +510,18 @@ impl Transcript {
         }
     }
 
+    /// Makes the rows of the entries from number `first` on, so that their lines are what is drawn.
+    pub(crate) fn measure_from(&mut self, first: usize) {
+        for at in first..self.entries.len() {
+            self.measure(at);
+        }
+    }
+
+    /// The first line of entry `at`, or the one behind the last.
+    pub(crate) fn line_of_entry(&self, at: usize) -> usize {
+        self.entries.before(at.min(self.entries.len()))
+    }
+
     /// Lines of all entries.
     pub(crate) fn height(&self) -> usize {
         self.entries.before(self.entries.len())

@@ -1,7 +1,7 @@
 //! Taking the terminal and giving it back.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
@@ -19,6 +19,25 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether that was with the alternate screen.
 static ALTERNATE: AtomicBool = AtomicBool::new(false);
+
+/// The row behind the picture, counted from 1, where it is not on a screen of its own; 0 without one.
+static BOTTOM: AtomicU16 = AtomicU16::new(0);
+
+/// Says where the picture ends, so that whoever ends the program in a hurry knows.
+pub(super) fn set_bottom(row: Option<u16>) {
+    BOTTOM.store(row.unwrap_or(0), Ordering::SeqCst);
+}
+
+/// Takes the whole screen for a while, or gives it back with what was on it before.
+pub(super) fn set_alternate(out: &mut impl Write, on: bool) -> io::Result<()> {
+    ALTERNATE.store(on, Ordering::SeqCst);
+    if on {
+        queue!(out, EnterAlternateScreen)?;
+    } else {
+        queue!(out, LeaveAlternateScreen)?;
+    }
+    out.flush()
+}
 
 /// The wheel sends arrow keys on the alternate screen, which leaves selecting with the mouse to
 /// the terminal. Most terminals do this anyway; it is not undone, because a terminal that did
@@ -94,6 +113,10 @@ pub(super) fn give_back() {
     let _ = queue!(out, DisableFocusChange);
     if ALTERNATE.load(Ordering::SeqCst) {
         let _ = queue!(out, LeaveAlternateScreen);
+    }
+    if let bottom @ 1.. = BOTTOM.swap(0, Ordering::SeqCst) {
+        // The shell goes on below the picture.
+        let _ = queue!(out, cursor::MoveTo(0, bottom - 1), Print("\r\n"));
     }
     let _ = queue!(out, cursor::Show);
     let _ = out.flush();

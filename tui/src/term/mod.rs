@@ -9,6 +9,7 @@ mod effects;
 mod frames;
 mod guard;
 mod highlight;
+mod inline;
 mod input;
 mod manners;
 mod panics;

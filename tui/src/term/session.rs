@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream};
 use futures_util::{FutureExt as _, StreamExt as _};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tritone_profile::process_environment;
@@ -15,12 +15,13 @@ use tritone_profile::process_environment;
 use super::clipboard::Clipboard;
 use super::effects::Worker;
 use super::frames::Frames;
-use super::guard::{Guard, Modes, give_back};
+use super::guard::{self, Guard, Modes, give_back};
 use super::highlight::Painter;
+use super::inline::Inline;
 use super::input::Input;
 use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
-use super::{Outcome, Setup, TermError, Theme, background, panics};
+use super::{Outcome, Screen as Wanted, Setup, TermError, Theme, background, panics};
 use crate::app::msg::{Effect, Msg};
 use crate::app::screen::View;
 use crate::app::state::{Load, State};
@@ -30,6 +31,7 @@ use crate::desk::Desk;
 use crate::desk::editor::Errand;
 use crate::keep::{Keeper, Say};
 use crate::view;
+use crate::view::layout::part_rows;
 
 /// Bytes of a picture that are collected before they are written.
 const BUFFER: usize = 1 << 16;
@@ -47,6 +49,9 @@ const LATEST: Duration = Duration::from_secs(1);
 /// How long the end waits for an answer that may be on its way.
 const DRAIN: Duration = Duration::from_millis(60);
 
+/// Most lines that go into the terminal's history at a time.
+const MOST_LINES: usize = 500;
+
 /// The signal of a terminal that is gone.
 const HANG_UP: i32 = 1;
 
@@ -60,17 +65,26 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
     let manners = setup.manners;
     let env: &dyn Fn(&str) -> Option<String> = &process_environment;
     let asks = manners.theme == Theme::Auto && setup.color && background::can_be_asked(env);
+    let full = manners.screen == Wanted::Full;
     let modes = Modes {
-        full: true,
+        full,
         mouse: manners.mouse,
         focus: asks,
     };
     let result = async {
         let guard = Guard::enter(modes)?;
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
-        let mut terminal = Terminal::new(backend)?;
-        let size = blank(&mut terminal)?;
+        let mut terminal = screen(None)?;
+        let mut part = None;
+        let size = if full {
+            blank(&mut terminal)?
+        } else {
+            let size = terminal.size()?;
+            let size = (size.width, size.height);
+            part = Some(Inline::begin(terminal.backend_mut(), size, place())?);
+            size
+        };
         let mut state = State::new(setting, setup.sampling, setup.system, size);
+        state.printed = part.map(|_| 0);
         for note in setup.notes {
             state.transcript.push(Kind::Note, note);
         }
@@ -108,6 +122,8 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             painter,
             sampler,
             worker,
+            part,
+            over: false,
             clipboard,
             translator: Input::default(),
             asks,
@@ -120,6 +136,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
         };
         let outcome = session.hold().await;
         session.drain().await;
+        session.farewell(true)?;
         outcome
     }
     .await;
@@ -128,6 +145,21 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
 }
 
 type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// The screen, or a part of it.
+fn screen(part: Option<Rect>) -> Result<Screen, TermError> {
+    let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
+    let viewport = part.map_or(Viewport::Fullscreen, Viewport::Fixed);
+    Ok(Terminal::with_options(
+        backend,
+        TerminalOptions { viewport },
+    )?)
+}
+
+/// Where the cursor is, if the terminal says so. Nobody else may be reading the input.
+fn place() -> Option<(u16, u16)> {
+    crossterm::cursor::position().ok()
+}
 
 /// Clears the screen and returns how many columns and rows it has. `Terminal::clear` would ask the
 /// terminal where the cursor is, and fail with those that do not say.
@@ -161,6 +193,10 @@ struct Session {
     signals: Signals,
     /// Absent while the program is stopped.
     input: Option<EventStream>,
+    /// Where the picture is, if not on the whole screen.
+    part: Option<Inline>,
+    /// The whole screen is used for a while all the same.
+    over: bool,
     translator: Input,
     clipboard: Clipboard,
     /// The terminal is asked for its background.
@@ -222,12 +258,120 @@ impl Session {
         for job in self.state.settle() {
             self.painter.ask(job);
         }
+        self.lay_out()?;
         let state = &self.state;
         self.terminal.draw(|frame| view::draw(state, frame))?;
         let crowded = state.is_crowded();
         self.frames
             .drawn(now, Instant::now(), state.revision, crowded);
         Ok(None)
+    }
+
+    /// Where only the lowest lines are used: puts what is finished into the terminal's history, and
+    /// gives the rest the rows it needs.
+    fn lay_out(&mut self) -> Result<(), TermError> {
+        let Some(mut part) = self.part else {
+            return Ok(());
+        };
+        let over = !self.state.is_part();
+        if over != self.over {
+            self.over = over;
+            guard::set_alternate(self.terminal.backend_mut(), over)?;
+            if over {
+                self.terminal = screen(None)?;
+                let size = blank(&mut self.terminal)?;
+                self.state.resize(size);
+            } else {
+                let (columns, height) = (part.area().width, part.area().height);
+                part.set_height(self.terminal.backend_mut(), height)?;
+                self.state.resize((columns, height));
+                self.terminal = screen(Some(part.area()))?;
+                self.part = Some(part);
+            }
+        }
+        if over {
+            return Ok(());
+        }
+        let before = part;
+        let printed = self.state.printed.unwrap_or(0);
+        self.state.transcript.measure_from(printed);
+        let finished = self.state.finished_entries();
+        let mut wiped = self.print(&mut part, finished)?;
+        let (columns, rows) = part.size();
+        let height = part_rows(&self.state, rows);
+        if height != part.area().height {
+            part.set_height(self.terminal.backend_mut(), height)?;
+            wiped = true;
+        }
+        if wiped || part != before {
+            self.state.resize((columns, height));
+            self.terminal = screen(Some(part.area()))?;
+            guard::set_bottom(Some(part.area().bottom()));
+            self.part = Some(part);
+        }
+        Ok(())
+    }
+
+    /// Puts the entries before `end` into the terminal's history, if they are not there; says whether
+    /// there were any. The picture is gone then.
+    fn print(&mut self, part: &mut Inline, end: usize) -> Result<bool, TermError> {
+        let count = self.state.transcript.entries().len();
+        let printed = self.state.printed.unwrap_or(0).min(count);
+        let (mut top, end) = (
+            self.state.transcript.line_of_entry(printed),
+            self.state.transcript.line_of_entry(end),
+        );
+        let any = top < end;
+        while top < end {
+            let next = end.min(top + MOST_LINES);
+            let lines = view::history(&self.state, top, next);
+            part.print(self.terminal.backend_mut(), &lines)?;
+            top = next;
+        }
+        let end = self.state.finished_entries().max(printed);
+        self.state.printed = Some(end.min(count));
+        Ok(any)
+    }
+
+    /// Takes the picture away where it is not on a screen of its own; what was said stays, with
+    /// `all` also what is not finished.
+    fn farewell(&mut self, all: bool) -> Result<(), TermError> {
+        let Some(mut part) = self.part else {
+            return Ok(());
+        };
+        if std::mem::take(&mut self.over) {
+            guard::set_alternate(self.terminal.backend_mut(), false)?;
+        }
+        self.state.settle();
+        let end = match all {
+            true => self.state.transcript.entries().len(),
+            false => self.state.finished_entries(),
+        };
+        self.print(&mut part, end)?;
+        part.end(self.terminal.backend_mut())?;
+        guard::set_bottom(None);
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Draws everything anew.
+    fn redraw(&mut self) -> Result<(), TermError> {
+        match &mut self.part {
+            Some(_) if self.over => {
+                blank(&mut self.terminal)?;
+            }
+            None => {
+                blank(&mut self.terminal)?;
+            }
+            Some(part) => {
+                part.anew(self.terminal.backend_mut())?;
+                let height = part.area().height;
+                part.set_height(self.terminal.backend_mut(), height)?;
+                self.terminal = screen(Some(part.area()))?;
+            }
+        }
+        self.frames.spoiled();
+        Ok(())
     }
 
     /// Takes everything that has arrived.
@@ -279,6 +423,22 @@ impl Session {
         &mut self,
         message: Msg,
     ) -> Result<Option<Result<Outcome, TermError>>, TermError> {
+        if let (Msg::Resize(columns, rows), Some(part)) = (&message, &mut self.part) {
+            if self.over {
+                part.note_size((*columns, *rows));
+                let size = blank(&mut self.terminal)?;
+                self.state.resize(size);
+                self.frames.spoiled();
+                return Ok(None);
+            }
+            part.resized(self.terminal.backend_mut(), (*columns, *rows))?;
+            let height = part.area().height;
+            part.set_height(self.terminal.backend_mut(), height)?;
+            self.state.resize((*columns, height));
+            self.terminal = screen(Some(part.area()))?;
+            self.frames.spoiled();
+            return Ok(None);
+        }
         if matches!(message, Msg::Background(_)) {
             self.asked = None;
         }
@@ -312,10 +472,7 @@ impl Session {
                     let out = self.terminal.backend_mut();
                     self.clipboard.other_way(out, &text, why)?;
                 }
-                Effect::Redraw => {
-                    blank(&mut self.terminal)?;
-                    self.frames.spoiled();
-                }
+                Effect::Redraw => self.redraw()?,
                 Effect::Suspend => self.pause(true).await?,
                 Effect::Quit => {
                     let end = match &self.state.load {
@@ -339,7 +496,9 @@ impl Session {
                 return Ok(());
             }
         };
+        self.drain().await;
         self.input = None;
+        self.farewell(false)?;
         give_back();
         let mut command = errand.command();
         // Waiting must not keep the runtime from anything else it has to do.
@@ -354,13 +513,21 @@ impl Session {
     /// Takes the terminal again.
     fn come_back(&mut self) -> Result<(), TermError> {
         self.guard.take()?;
+        let size = self.terminal.size()?;
+        let (columns, rows) = (size.width, size.height);
+        if self.part.is_some() {
+            let out = self.terminal.backend_mut();
+            self.part = Some(Inline::begin(out, (columns, rows), place())?);
+            self.state.resize((columns, self.state.size.1));
+        } else {
+            blank(&mut self.terminal)?;
+            self.state.resize((columns, rows));
+            let _ = self.sender.send(Msg::Resize(columns, rows));
+        }
         self.input = Some(EventStream::new());
         self.ask()?;
-        let (columns, rows) = blank(&mut self.terminal)?;
         self.frames.spoiled();
-        self.state.resize((columns, rows));
         self.state.revision += 1;
-        let _ = self.sender.send(Msg::Resize(columns, rows));
         Ok(())
     }
 
@@ -378,6 +545,7 @@ impl Session {
         }
         self.drain().await;
         self.input = None;
+        self.farewell(false)?;
         give_back();
         if whole_job {
             self.signals.stop_job().await?;

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::app::screen::View;
 use crate::app::state::State;
+use crate::chat::transcript::Kind;
 
 /// Smallest screen that is drawn.
 pub(crate) const MIN_COLUMNS: u16 = 20;
@@ -12,6 +13,9 @@ pub(crate) const MIN_ROWS: u16 = 6;
 
 /// Cells of the prompt before the input.
 pub(crate) const PROMPT: u16 = 2;
+
+/// Fewest rows where only the lowest lines of the terminal are used.
+const MIN_PART: u16 = 4;
 
 /// Screens lower than this have one line of status instead of two.
 const TALL: u16 = 16;
@@ -39,9 +43,16 @@ impl Areas {
     /// The areas for what `state` holds.
     pub(crate) fn of(state: &State) -> Self {
         let (width, height) = state.size;
-        let too_small = width < MIN_COLUMNS || height < MIN_ROWS;
+        let part = state.is_part();
+        let least = if part { MIN_PART } else { MIN_ROWS };
+        let too_small = width < MIN_COLUMNS || height < least;
         let strip = if height < TALL { 1 } else { 2 };
-        let most = (height / 3).clamp(1, MOST_INPUT);
+        let most = if part {
+            // Only as high as what is in it needs.
+            height.saturating_sub(3).clamp(1, MOST_INPUT)
+        } else {
+            (height / 3).clamp(1, MOST_INPUT)
+        };
         let chat = state.view == View::Chat;
         let composer = u16::try_from(state.composer.height())
             .unwrap_or(most)
@@ -95,6 +106,26 @@ impl Areas {
             too_small,
         }
     }
+}
+
+/// The rows that are needed of a terminal with `rows`, where only the lowest lines are used.
+pub(crate) fn part_rows(state: &State, rows: u16) -> u16 {
+    let entries = state.transcript.entries();
+    let greets = !entries.iter().any(|entry| entry.kind == Kind::User);
+    let greeting = if greets { 3 } else { 0 };
+    let lines = state
+        .transcript
+        .height()
+        .saturating_sub(state.printed_lines())
+        .saturating_add(greeting);
+    let lines = u16::try_from(lines)
+        .unwrap_or(u16::MAX)
+        .clamp(1, rows / 2 + 1);
+    let input = u16::try_from(state.composer.height()).unwrap_or(u16::MAX);
+    let below = input.min(MOST_INPUT).saturating_add(2);
+    lines
+        .saturating_add(below)
+        .clamp(MIN_PART, rows.max(MIN_PART))
 }
 
 /// Cells of the input's text on a screen of `columns`; the last one stays free for the cursor.

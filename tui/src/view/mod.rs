@@ -39,20 +39,47 @@ use theme::Theme;
 
 /// Draws the whole screen and puts the cursor into the input.
 pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
-    paint(state, frame);
+    let place = frame.area();
+    let mut cursor = None;
+    if place.y == 0 {
+        cursor = paint(state, frame.buffer_mut());
+    } else {
+        // A part of the screen: the picture is made as if it were all of it.
+        let mut picture = Buffer::empty(Rect { y: 0, ..place });
+        if let Some(at) = paint(state, &mut picture) {
+            cursor = Some(Position::new(at.x, at.y + place.y));
+        }
+        frame.buffer_mut().content = picture.content;
+    }
     if state.setting.look.ascii {
         ascii::fold(frame.buffer_mut());
     }
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
 }
 
-fn paint(state: &State, frame: &mut Frame<'_>) {
+/// The lines of the transcript from `top` to before `end`, for the terminal's history.
+pub(crate) fn history(state: &State, top: usize, end: usize) -> Buffer {
+    let height = u16::try_from(end.saturating_sub(top)).unwrap_or(u16::MAX);
+    let area = Rect::new(0, 0, state.size.0, height);
+    let mut buffer = Buffer::empty(area);
     let theme = Theme::new(state.setting.look);
-    let area = frame.area();
+    transcript::lines(state, theme, top, area, &mut buffer);
+    if state.setting.look.ascii {
+        ascii::fold(&mut buffer);
+    }
+    buffer
+}
+
+/// Paints the screen and returns where the cursor belongs.
+fn paint(state: &State, buffer: &mut Buffer) -> Option<Position> {
+    let theme = Theme::new(state.setting.look);
+    let area = buffer.area;
     let areas = Areas::of(state);
-    let buffer = frame.buffer_mut();
     if areas.too_small {
         too_small(area, buffer);
-        return;
+        return None;
     }
     rule::draw(state, theme, areas.rule, buffer);
     strip::draw(state, theme, areas.strip, buffer);
@@ -63,9 +90,7 @@ fn paint(state: &State, frame: &mut Frame<'_>) {
         help::draw(top, state, theme, areas.help, buffer);
         cursor = None;
     }
-    if let Some(cursor) = cursor {
-        frame.set_cursor_position(cursor);
-    }
+    cursor
 }
 
 /// Draws the view and returns where the cursor belongs.

@@ -18,21 +18,30 @@ use crate::chat::transcript::{AnswerState, Entry, INDENT, Kind, Line};
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let entries = state.transcript.entries();
     if !entries.iter().any(|entry| entry.kind == Kind::User) {
-        let notes = u16::try_from(state.transcript.height()).unwrap_or(u16::MAX);
+        let notes = state
+            .transcript
+            .height()
+            .saturating_sub(state.printed_lines());
+        let notes = u16::try_from(notes).unwrap_or(u16::MAX);
         for (row, text) in (notes..area.height).zip(greeting(state)) {
             put(buffer, area, INDENT, row, &text, theme.dim());
         }
     }
-    let kept = entries.get(context::outside(state));
+    lines(state, theme, state.top(), area, buffer);
+}
+
+/// Draws the lines from number `top` on.
+pub(super) fn lines(state: &State, theme: Theme, top: usize, area: Rect, buffer: &mut Buffer) {
+    let kept = state.transcript.entries().get(context::outside(state));
     // Entries lie in memory in the order in which they were said.
     let is_outside =
         |entry: &Entry| kept.is_some_and(|kept| ptr::from_ref(entry) < ptr::from_ref(kept));
-    let lines = state.transcript.lines(state.top());
+    let lines = state.transcript.lines(top);
     let selected = state
         .select
         .and_then(|number| state.transcript.lines_of(number));
     for (row, line) in (0..area.height).zip(lines) {
-        let at = state.top() + usize::from(row);
+        let at = top + usize::from(row);
         if selected.is_some_and(|(first, height)| (first..first + height - 1).contains(&at)) {
             put(buffer, area, 1, row, "│", theme.strong());
         }
