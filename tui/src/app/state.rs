@@ -337,6 +337,8 @@ impl State {
             && self.view == View::Chat
             && self.help.is_none()
             && self.overlay.is_none()
+            && self.select.is_none()
+            && self.find.is_none()
             && self.scroll == Scroll::Follow
     }
 

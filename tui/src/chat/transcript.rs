@@ -185,6 +185,8 @@ pub(crate) struct Transcript {
     held: usize,
     /// The running answer has grown.
     stale: bool,
+    /// So many of the first entries are what they were when somebody last asked.
+    intact: usize,
 }
 
 /// A place in the transcript that keeps its meaning when the width changes.
@@ -213,7 +215,13 @@ impl Transcript {
             page: Page { width, raw: false },
             held: 0,
             stale: false,
+            intact: 0,
         }
+    }
+
+    /// How many of the first entries have neither gone nor begun to change since the last call.
+    pub(crate) fn take_intact(&mut self) -> usize {
+        std::mem::replace(&mut self.intact, usize::MAX)
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -416,6 +424,7 @@ impl Transcript {
     pub(crate) fn remove(&mut self, node: Number) {
         if let Some(at) = self.at(node) {
             self.entries.remove(at);
+            self.intact = self.intact.min(at);
         }
     }
 
@@ -426,11 +435,13 @@ impl Transcript {
             None => self.entries.iter().position(|entry| entry.node.is_some()),
         };
         self.entries.truncate(keep.unwrap_or(self.entries.len()));
+        self.intact = self.intact.min(self.entries.len());
     }
 
     /// An answer that ended goes on.
     pub(crate) fn resume(&mut self, node: Number) {
         let Some(at) = self.at(node) else { return };
+        self.intact = self.intact.min(at);
         if let Some(entry) = self.entries.edit(at) {
             entry.kind = Kind::Answer(AnswerState::Running);
             entry.make_mark();

@@ -293,7 +293,10 @@ impl Session {
             return Ok(());
         }
         let before = part;
-        let printed = self.state.printed.unwrap_or(0);
+        // What has changed or gone since is printed again when it is finished.
+        let intact = self.state.transcript.take_intact();
+        let printed = self.state.printed.unwrap_or(0).min(intact);
+        self.state.printed = Some(printed);
         self.state.transcript.measure_from(printed);
         let finished = self.state.finished_entries();
         let mut wiped = self.print(&mut part, finished)?;
