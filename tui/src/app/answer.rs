@@ -9,6 +9,7 @@ use super::conversation;
 use super::meter::Meter;
 use super::msg::Effect;
 use super::state::{Load, Phase, Run, Scroll, State};
+use super::views;
 use crate::chat::transcript::Kind;
 
 /// Without a token for this long the rate is 0, not what it was.
@@ -157,6 +158,7 @@ pub(super) fn heard(state: &mut State, id: u64, event: Event) -> Vec<Effect> {
             count(state, &finished.timings);
             if finished.timings.generated_tokens > 1 {
                 state.rates.decode = Some(finished.timings.decode_rate());
+                views::kernels::answered(state, finished.timings.decode_rate());
             }
             state.last = Some(finished.timings);
             state.run = None;

@@ -45,12 +45,59 @@ pub struct Counted {
 }
 
 /// A kernel that may be chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KernelChoice {
     /// Its name, with which it is chosen.
     pub name: String,
     /// What it is and how well it suits this machine, in a line.
     pub detail: String,
+    /// What else is known of it.
+    pub card: KernelCard,
+}
+
+/// What is known of a kernel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KernelCard {
+    /// How well it suits this processor, by its own opinion.
+    pub score: u32,
+    /// Why it gives itself this score.
+    pub reason: String,
+    /// Instruction sets it needs.
+    pub isa: String,
+    /// Name of the layout of its packed weights.
+    pub layout: String,
+    /// Packed bits of a weight of the loaded model; 0 when it does not take the model.
+    pub bits: f64,
+    /// Where it comes from: built in, or a file.
+    pub origin: String,
+    /// The complete kernel that does what it does not do itself.
+    pub base: Option<String>,
+    /// What a race with this model on this machine found.
+    pub measured: Option<SpeedCard>,
+}
+
+/// What a race found of a kernel, in tokens a second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpeedCard {
+    /// While writing an answer.
+    pub decode: f64,
+    /// While reading a prompt.
+    pub prefill: f64,
+    /// Day of the race.
+    pub date: String,
+}
+
+/// A kernel that was found and cannot be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Its name, or that of its file where it has told none.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: String,
+    /// What it is instead of usable: `refused`, `cannot run`, `shadowed`, `off`.
+    pub state: &'static str,
+    /// Why.
+    pub why: String,
 }
 
 /// What a race is to be.
@@ -84,6 +131,8 @@ pub struct ChoiceCard {
     pub named: bool,
     /// A short race would tell more than the scores do.
     pub unmeasured: bool,
+    /// Kernels that were found and could not be chosen.
+    pub unusable: Vec<Unusable>,
 }
 
 /// What a profile bounds and what it has watched.

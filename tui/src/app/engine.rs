@@ -10,8 +10,8 @@ use tritone_engine::{
 };
 
 use super::backend::{
-    Backend, ChoiceCard, Counted, EventSource, KernelChoice, ModelCard, RaceOrder, RaceResult,
-    Standing,
+    Backend, ChoiceCard, Counted, EventSource, KernelCard, KernelChoice, ModelCard, RaceOrder,
+    RaceResult, Standing,
 };
 use crate::race::run::{Terms, race};
 
@@ -22,6 +22,8 @@ pub struct KernelOption {
     pub name: String,
     /// What it is and how well it suits this machine, in a line.
     pub detail: String,
+    /// What else is known of it.
+    pub card: KernelCard,
     /// The kernel.
     pub kernel: Arc<dyn Kernel>,
 }
@@ -153,6 +155,7 @@ impl Backend for EngineBackend {
         let choice = |option: &KernelOption| KernelChoice {
             name: option.name.clone(),
             detail: option.detail.clone(),
+            card: option.card.clone(),
         };
         self.kernels.iter().map(choice).collect()
     }

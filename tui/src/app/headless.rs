@@ -9,7 +9,9 @@ use tritone_engine::sample::Sampling;
 use tritone_engine::{Event, FinishReason, Finished, Request, Timings};
 use tritone_monitor::{Limits, Metric, Sample};
 
-use super::backend::{Bounds, ChoiceCard, KernelChoice, ModelCard};
+use super::backend::{
+    Bounds, ChoiceCard, KernelCard, KernelChoice, ModelCard, SpeedCard, Unusable,
+};
 use super::desk::Ask;
 use super::keep::Keep;
 use super::keymap::Keymap;
@@ -226,6 +228,25 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
     let choice = |name: &str, detail: &str| KernelChoice {
         name: name.to_owned(),
         detail: detail.to_owned(),
+        card: KernelCard {
+            score: if name == "avx2" { 20 } else { 1 },
+            reason: format!("{name} as a test has it"),
+            isa: if name == "avx2" {
+                "AVX2+FMA"
+            } else {
+                "portable"
+            }
+            .to_owned(),
+            layout: "T2R32".to_owned(),
+            bits: 2.0,
+            origin: "built in".to_owned(),
+            base: None,
+            measured: (name == "avx2").then(|| SpeedCard {
+                decode: 6.2,
+                prefill: 41.0,
+                date: "2026-11-23".to_owned(),
+            }),
+        },
     };
     Loaded {
         model: ModelCard {
@@ -263,6 +284,12 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
                     .to_owned(),
             named: false,
             unmeasured: false,
+            unusable: vec![Unusable {
+                name: "libtritone_old.so".to_owned(),
+                origin: "\"/usr/lib/tritone/libtritone_old.so\"".to_owned(),
+                state: "refused",
+                why: "its ABI version is 3, this program has 5".to_owned(),
+            }],
         },
     }
 }

@@ -106,6 +106,10 @@ pub(super) fn ended(state: &mut State, result: RaceResult) {
     };
     let changed = state.kernel.as_ref() != Some(&result.kernel);
     state.choice = result.choice;
+    state.views.kernels.raced(&result.standing);
+    if changed {
+        state.views.kernels.changed(state.now);
+    }
     let now = if changed {
         format!("\n{} is used from now on", result.kernel)
     } else {

@@ -49,6 +49,7 @@ pub(super) fn ended(state: &mut State, result: Result<String, String>) {
             let text = format!("the kernel is {name} now");
             state.transcript.push(Kind::Note, text);
             state.kernel = Some(name);
+            state.views.kernels.changed(state.now);
             state.kernel_named = true;
         }
         Err(_) if stopped => {

@@ -623,6 +623,8 @@ pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     state.kernel = Some(loaded.kernel);
     state.kernels = loaded.kernels;
     state.choice = loaded.choice.explanation;
+    state.views.kernels.unusable = loaded.choice.unusable;
+    state.views.kernels.forget(state.now);
     state.kernel_named = loaded.choice.named;
     state.unmeasured = loaded.choice.unmeasured;
     if std::mem::take(&mut state.waiting) {

@@ -16,8 +16,8 @@ use super::models::listed;
 use super::profile::{self, what_if};
 use super::setup::{Ready, Setup};
 use crate::app::backend::{
-    Backend, Bounds, ChoiceCard, Counted, EngineBackend, EventSource, KernelChoice, KernelOption,
-    ModelCard, RaceOrder, RaceResult, Standing,
+    Backend, Bounds, ChoiceCard, Counted, EngineBackend, EventSource, KernelChoice, ModelCard,
+    RaceOrder, RaceResult, Standing,
 };
 use crate::app::host::{Host, ModelList, Order, Seat};
 use crate::app::profiles::{PlanCard, ProfilesCard};
@@ -344,15 +344,7 @@ impl Host for Program {
 }
 
 fn backend(setup: &Setup, ready: Ready, sentence: String) -> Arc<dyn Backend> {
-    let option = |found: &tritone_loader::Found| {
-        let facts = &found.facts;
-        Some(KernelOption {
-            name: facts.name.clone(),
-            detail: format!("{}, score {}", facts.isa, found.score.rank),
-            kernel: Arc::clone(found.kernel()?),
-        })
-    };
-    let kernels = setup.registry.kernels().iter().filter_map(option).collect();
+    let kernels = super::kernels::options(setup, ready.engine.model());
     let races = setup.races(ready.engine.model());
     let bounds = bounds(setup, &ready);
     Arc::new(Noted {

@@ -25,7 +25,7 @@ use super::profile;
 use crate::app::backend::{ChoiceCard, Races};
 use crate::cli::date;
 use crate::cli::models::resolve;
-use crate::race::choose::{Candidates, Choice, Why, choose, plausible};
+use crate::race::choose::{Candidate, Candidates, Choice, Why, choose, plausible};
 use crate::race::store::{self, Key, Race, Store};
 
 /// The model that is compiled in; see `models/tritone-tiny/MODEL_CARD.md`.
@@ -266,6 +266,7 @@ impl Setup {
                 explanation: before.clone(),
                 named,
                 unmeasured: !automatic.is_empty(),
+                unusable: super::kernels::unusable(&self.registry),
             },
             automatic,
             keep: Box::new(move |standing| {
@@ -282,6 +283,18 @@ impl Setup {
                 })
             }),
         }
+    }
+
+    /// What races with `model` here found of the kernels as they are built now: name and speed.
+    pub(crate) fn speeds(&self, model: &Model) -> Vec<(String, store::Speed)> {
+        let Some(race) = self.race(model) else {
+            return Vec::new();
+        };
+        let speed = |candidate: &Candidate| {
+            let name = candidate.kernel.facts().name.clone();
+            Some((name, candidate.speed(race)?.clone()))
+        };
+        self.candidates.iter().filter_map(speed).collect()
     }
 
     /// What a race with `model` here is kept under.

@@ -208,6 +208,59 @@ fn kernels() {
 }
 
 #[test]
+fn kernels_race() {
+    use crate::race::{Entry, Standing, State};
+    at_all_sizes("kernels_race", |session| {
+        session.key(KeyCode::F(4)).key(KeyCode::Char('r'));
+        let entry = |name: &str, decode, state| Entry {
+            name: name.to_owned(),
+            build_id: String::new(),
+            rank: 1,
+            bits: 2.0,
+            first: None,
+            decode,
+            prefill: decode.map(|rate: f64| rate * 8.0),
+            share_of_read: None,
+            state,
+        };
+        session.send(Msg::Race(Standing {
+            entries: vec![
+                entry("avx2", Some(31.25), State::Measured),
+                entry("scalar", None, State::Running),
+            ],
+            finished: false,
+            cancelled: false,
+        }));
+    });
+}
+
+#[test]
+fn kernels_switching_while_an_answer_is_written() {
+    at_all_sizes("kernels_switch", |session| {
+        session
+            .say("Hello")
+            .prefill(20, 20)
+            .tokens(&["One", " two"]);
+        session
+            .key(KeyCode::F(4))
+            .key(KeyCode::Down)
+            .key(KeyCode::Enter);
+        session.send(Msg::Switching(tritone_engine::LoadProgress {
+            stage: "packing weights",
+            done: 170 << 20,
+            total: 500 << 20,
+        }));
+    });
+}
+
+#[test]
+fn kernels_that_were_refused() {
+    at_all_sizes("kernels_refused", |session| {
+        session.key(KeyCode::F(4)).key(KeyCode::End);
+    });
+}
+
+#[test]
 fn escape_leads_back_to_the_chat() {
     let mut session = Headless::loaded(80, 24);
     let chat = session.screen();

@@ -1,5 +1,6 @@
 //! `tritone kernels`: what there is, whether it is right, and which is the fastest here.
 
+mod cards;
 mod check;
 mod race;
 
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tritone_loader::{Found, Origin, Refused, Registry, State};
+
+pub(crate) use cards::{options, unusable};
 
 use super::args::{CommonArgs, KernelsArgs};
 use super::console::{Console, visible};
