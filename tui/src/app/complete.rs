@@ -7,6 +7,7 @@ use super::desk::Ask;
 use super::msg::Effect;
 use super::sampling;
 use super::state::State;
+use crate::chat::composer::Composer;
 
 /// The list.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +82,20 @@ enum Writing<'a> {
     Other,
 }
 
-fn writing(text: &str, cursor: usize) -> Writing<'_> {
-    if cursor != text.len() {
+fn writing(composer: &Composer) -> Writing<'_> {
+    let text = composer.text();
+    if composer.cursor() != text.len() {
         return Writing::Other;
     }
+    let lead = composer.lead();
+    match at_the_end(&text[lead..]) {
+        Writing::Argument(command, at, argument) => Writing::Argument(command, lead + at, argument),
+        Writing::Path(at, path) => Writing::Path(lead + at, path),
+        other => other,
+    }
+}
+
+fn at_the_end(text: &str) -> Writing<'_> {
     if let Some(rest) = text.strip_prefix('/')
         && !rest.starts_with('/')
     {
@@ -120,8 +131,8 @@ pub(crate) fn candidates(state: &State) -> Vec<Candidate> {
     if state.popup.closed.as_deref() == Some(text) {
         return Vec::new();
     }
-    match writing(text, state.composer.cursor()) {
-        Writing::Name(name) => names(state, name),
+    match writing(&state.composer) {
+        Writing::Name(name) => names(state, state.composer.lead(), name),
         Writing::Argument(command, at, argument) => arguments(state, command, at, argument),
         Writing::Path(at, path) => paths(state, path)
             .map(|found| Candidate {
@@ -144,7 +155,7 @@ pub(crate) fn candidates(state: &State) -> Vec<Candidate> {
 }
 
 /// Commands whose name begins like this, or else those that have its letters in this order.
-fn names(state: &State, typed: &str) -> Vec<Candidate> {
+fn names(state: &State, at: usize, typed: &str) -> Vec<Candidate> {
     let candidate = |command: &Command, name: &str| {
         let space = if command.argument.is_empty() { "" } else { " " };
         let mut label = format!("/{name}");
@@ -156,7 +167,7 @@ fn names(state: &State, typed: &str) -> Vec<Candidate> {
         Candidate {
             label,
             detail: format!("{}{}", command.help, key.unwrap_or_default()),
-            take: Take::Text(0, format!("/{name}{space}")),
+            take: Take::Text(at, format!("/{name}{space}")),
             complete: command.argument.is_empty(),
         }
     };
@@ -203,7 +214,7 @@ fn arguments(state: &State, command: &Command, at: usize, typed: &str) -> Vec<Ca
     let choices = choices(state, command.action, typed);
     let choices = choices.into_iter();
     choices
-        .filter(|(value, _)| value.starts_with(typed) && value.trim_end() != typed)
+        .filter(|(value, _)| value.starts_with(typed) && value != typed)
         .map(|(value, detail)| {
             let complete = !value.ends_with(' ');
             candidate(value, detail, complete)
@@ -289,7 +300,7 @@ pub(super) fn follow(state: &mut State, changed: bool) -> Vec<Effect> {
         state.popup.closed = None;
     }
     let mut effects = Vec::new();
-    let wanted = match writing(text, state.composer.cursor()) {
+    let wanted = match writing(&state.composer) {
         Writing::Argument(command, _, path) if is_path(command.action) => Some(path.to_owned()),
         Writing::Argument(command, _, _)
             if command.action == Action::System && !state.popup.asked_prompts =>
@@ -340,8 +351,7 @@ fn go(state: &mut State, to: usize) {
 /// Enter takes what somebody moved to, or the one command that may be meant; what is written in full
 /// is sent as it is.
 fn enter(state: &mut State, found: Candidate) -> Option<Vec<Effect>> {
-    let text = state.composer.text();
-    let partial = match writing(text, state.composer.cursor()) {
+    let partial = match writing(&state.composer) {
         Writing::Name(name) => {
             let mut all = COMMANDS.iter().flat_map(|command| command.names);
             !name.is_empty() && all.all(|other| *other != name)
@@ -375,8 +385,7 @@ fn take(state: &mut State, found: Candidate) -> Vec<Effect> {
 
 /// What follows the command that is written, for the line above the input.
 pub(crate) fn usage(state: &State) -> Option<String> {
-    let text = state.composer.text();
-    let Writing::Argument(command, _, argument) = writing(text, state.composer.cursor()) else {
+    let Writing::Argument(command, _, argument) = writing(&state.composer) else {
         return None;
     };
     (argument.is_empty() && !command.argument.is_empty())

@@ -45,6 +45,8 @@ pub(crate) struct Counts {
 pub(crate) struct Plan {
     /// Tokens of everything that is kept, with what is in the input.
     pub(crate) used: usize,
+    /// How many of them are there because of what is in the input.
+    pub(crate) draft: usize,
     /// Tokens of the context.
     pub(crate) limit: usize,
     /// Tokens that are kept free for the answer.
@@ -140,7 +142,14 @@ fn plan(state: &State, draft: Option<&str>) -> Option<Plan> {
             content: text.to_owned(),
         });
     }
-    Some(plan_for(state, limit, &turns))
+    let mut plan = plan_for(state, limit, &turns);
+    if let Some(text) = draft {
+        plan.draft = match turns.len() {
+            1 => plan.used,
+            _ => state.counts.tokens(text).0 + state.counts.each,
+        };
+    }
+    Some(plan)
 }
 
 fn plan_for(state: &State, limit: usize, turns: &[Message]) -> Plan {
@@ -164,6 +173,7 @@ fn plan_for(state: &State, limit: usize, turns: &[Message]) -> Plan {
     let used = fixed + sum(&sizes[first..]);
     Plan {
         used: if turns.is_empty() { 0 } else { used },
+        draft: 0,
         limit,
         room,
         exact,

@@ -6,6 +6,7 @@ use super::conversation;
 use super::desk::{Ask, Told};
 use super::msg::Effect;
 use super::overlay::Overlay;
+use super::pick;
 use super::picker::{Item, Picker};
 use super::queue;
 use super::state::{Load, State};
@@ -21,10 +22,18 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
         return queue::next(state);
     }
     let draft = state.composer.draft();
-    match commands::parse(&draft.text) {
+    let lead = state.composer.lead();
+    match commands::parse(&draft.text[lead..]) {
         Sent::Command(action, argument) => {
             let argument = argument.to_owned();
-            let sent = state.composer.take();
+            let sent = if lead == 0 {
+                state.composer.take()
+            } else {
+                // What is attached stays for the message.
+                let end = draft.text.len();
+                state.composer.replace(lead..end, "");
+                Draft::plain(&draft.text[lead..])
+            };
             let mut effects = vec![Effect::Desk(Ask::Remember(sent))];
             effects.extend(update::run(state, action, &argument));
             effects
@@ -234,6 +243,7 @@ fn pick_prompt(state: &mut State, prompts: &[(String, String)]) {
 
 /// Follows a change of the input or the conversation.
 pub(super) fn follow(state: &mut State) -> Vec<Effect> {
+    pick::follow(state);
     let changed = state.popup.saw(state.composer.text());
     let mut effects = complete::follow(state, changed);
     effects.extend(context::follow(state));

@@ -33,6 +33,7 @@ pub(crate) mod meter;
 pub(crate) mod msg;
 pub(crate) mod overlay;
 mod palette;
+pub(crate) mod pick;
 pub(crate) mod picker;
 mod pointer;
 pub mod profiles;

@@ -14,6 +14,7 @@ use super::conversation::Conversation;
 use super::keymap::Keymap;
 use super::meter::Meter;
 use super::overlay::Overlay;
+use super::pick::List;
 use super::queue::Queue;
 use super::reading::Find;
 use super::screen::View;
@@ -171,6 +172,8 @@ pub(crate) struct State {
     pub(crate) popup: Popup,
     /// Messages that wait for the running answer.
     pub(crate) queue: Queue,
+    /// A list that is opened once it is known.
+    pub(crate) pick: Option<List>,
     /// System prompts were asked for, to choose one.
     pub(crate) prompts_wanted: bool,
     pub(crate) counts: Counts,
@@ -258,6 +261,7 @@ impl State {
             composer: Composer::new(size.0),
             popup: Popup::default(),
             queue: Queue::default(),
+            pick: None,
             prompts_wanted: false,
             counts: Counts::default(),
             plan: None,

@@ -18,6 +18,7 @@ use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::overlay;
 use super::palette;
+use super::pick::{self, List};
 use super::pointer;
 use super::queue;
 use super::race;
@@ -229,6 +230,8 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if event.kind == KeyEventKind::Release {
         return Vec::new();
     }
+    // Whoever goes on does not want a list in between.
+    state.pick = None;
     let meaning = keys::meaning(state, event);
     if meaning != Meaning::Run(Action::Interrupt) {
         disarm(state);
@@ -380,6 +383,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
         Action::SelectDown => select::enter(state, true),
         Action::Undo => return conversation::undelete(state),
         Action::Resume => return sessions::resume(state, argument),
+        Action::Session => return pick::begin(state, List::Sessions),
         Action::Rename => return sessions::rename(state, argument),
         Action::Tag => return sessions::tag(state, argument),
         Action::DeleteChat => return sessions::delete_this(state),
@@ -392,7 +396,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
         Action::Model => {
             let model = Some(argument.to_owned()).filter(|name| !name.is_empty());
             if model.is_none() {
-                return show(state, View::Models);
+                return pick::begin(state, List::Models);
             }
             let order = Order {
                 model,
@@ -403,7 +407,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
         Action::Profile => {
             let profile = Some(argument.to_owned()).filter(|name| !name.is_empty());
             if profile.is_none() {
-                return show(state, View::Profiles);
+                return pick::begin(state, List::Profiles);
             }
             let order = Order {
                 profile,

@@ -98,6 +98,21 @@ impl Composer {
         &self.chips
     }
 
+    /// Where a command may begin: the start, or behind chips with nothing else before them.
+    pub(crate) fn lead(&self) -> usize {
+        let mut at = 0;
+        for placed in &self.chips {
+            if !self.text[at..placed.start].trim().is_empty() {
+                break;
+            }
+            at = placed.end;
+        }
+        if at > 0 {
+            at = self.text.len() - self.text[at..].trim_start().len();
+        }
+        at
+    }
+
     /// Byte offset of the cursor.
     pub(crate) fn cursor(&self) -> usize {
         self.cursor

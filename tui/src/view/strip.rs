@@ -94,7 +94,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
     ];
     let sampling = sampling::status(state);
     if !sampling.is_empty() {
-        first.push(piece(4, sampling, theme.accent()));
+        first.push(piece(2, sampling, theme.accent()));
     }
     let mut second = vec![
         piece(0, speed("decode ", decode), decode_style),
@@ -158,25 +158,29 @@ fn context(state: &State, theme: Theme) -> (String, Style) {
     let Some(model) = state.model() else {
         return ("ctx -".to_owned(), theme.text());
     };
-    // While nobody answers: what the next message would use, with what is in the input.
+    // While nobody answers: what is there, and what the input would add.
     let next = state.plan.as_ref().filter(|plan| plan.exact);
-    let used = match next {
-        Some(plan) if state.run.is_none() => plan.used,
-        _ => state.context_used,
+    let (used, more) = match next {
+        Some(plan) if state.run.is_none() => (plan.used.saturating_sub(plan.draft), plan.draft),
+        _ => (state.context_used, 0),
     };
-    let (used, limit) = (used as u64, model.context as u64);
-    let percent = format::percent(used, limit);
+    let (sum, limit) = (used.saturating_add(more) as u64, model.context as u64);
+    let percent = format::percent(sum, limit);
     let style = if percent >= NEARLY_FULL {
         theme.warning()
     } else {
         theme.text()
+    };
+    let more = match more {
+        0 => String::new(),
+        more => format!(" +{more}"),
     };
     let share = if state.size.0 < 60 {
         String::new()
     } else {
         format!(" ({percent} %)")
     };
-    (format!("ctx {used}/{limit}{share}"), style)
+    (format!("ctx {used}/{limit}{more}{share}"), style)
 }
 
 /// Writes what fits; the name is shortened before anything of the first two ranks goes.

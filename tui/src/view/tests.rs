@@ -1,11 +1,13 @@
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyModifiers};
 use tritone_engine::{Event, FinishReason, GenerateError, LoadProgress};
 
 use std::time::Duration;
 
 use crate::app::backend::{Entry, Standing, State};
+use crate::app::desk::Told;
 use crate::app::headless::{Headless, loaded};
 use crate::app::msg::Msg;
+use crate::app::screen::View;
 
 const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 
@@ -268,6 +270,10 @@ fn escape_leads_back_to_the_chat() {
         session.key(KeyCode::F(view));
         assert_ne!(session.screen(), chat, "F{view}");
         session.write("typed").key(KeyCode::Esc);
+        if session.state.view != View::Chat {
+            // The first one stopped what was going on there.
+            session.key(KeyCode::Esc);
+        }
         assert_eq!(session.screen(), chat, "F{view}");
     }
 }
@@ -299,4 +305,82 @@ fn in_ascii_nothing_else_is_drawn() {
     for screen in screens {
         assert!(screen.is_ascii(), "{screen}");
     }
+}
+
+#[test]
+fn palette() {
+    at_all_sizes("palette", |session| {
+        session.ctrl('p').write("kern");
+    });
+}
+
+#[test]
+fn picker_of_kernels() {
+    at_all_sizes("kernel_picker", |session| {
+        session.say("/kernel");
+    });
+}
+
+#[test]
+fn sampling_presets() {
+    at_all_sizes("sampling", |session| {
+        session.say("/sampling precise").say("/sampling");
+    });
+}
+
+#[test]
+fn chips_and_a_queue() {
+    at_all_sizes("chips", |session| {
+        session.say("Tell me a story.").tokens(&["Once", " upon"]);
+        session
+            .say("And another one.")
+            .say("And a third one, which is longer than the others are.");
+        session.write("Compare ");
+        session.send(Msg::Paste("a line of text\n".repeat(30)));
+        let file = ("notes.txt".to_owned(), "remember this".to_owned());
+        session.send(Msg::Desk(Told::Attached {
+            typed: None,
+            result: Ok(file),
+        }));
+    });
+}
+
+#[test]
+fn a_queue_after_a_stop() {
+    at_all_sizes("queue_held", |session| {
+        session.say("Tell me a story.").tokens(&["Once", " upon"]);
+        session.say("And another one.").key(KeyCode::Esc);
+        session.finish(2, FinishReason::Cancelled);
+    });
+}
+
+#[test]
+fn arguments_to_choose_from() {
+    at_all_sizes("arguments", |session| {
+        session.write("/kernel ");
+    });
+}
+
+#[test]
+fn what_will_be_left_out() {
+    let talk = |session: &mut Headless| {
+        for number in 0..4 {
+            session.say(&format!("Question {number}: {}", "why ".repeat(70)));
+            session.tokens(&[&"because ".repeat(40)]);
+            session.finish(40, FinishReason::EndOfTurn);
+        }
+        session.write("And then?");
+    };
+    at_all_sizes("left_out", talk);
+    at_all_sizes("left_out_top", |session| {
+        talk(session);
+        session.press(KeyCode::Home, KeyModifiers::CONTROL);
+    });
+}
+
+#[test]
+fn a_search_of_the_help() {
+    at_all_sizes("help_search", |session| {
+        session.key(KeyCode::F(1)).write("kernel");
+    });
 }

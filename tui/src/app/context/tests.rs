@@ -55,6 +55,8 @@ fn the_gauge_counts_what_is_written_and_says_what_will_be_left_out() {
         (now.used, now.left_out, now.turns, now.tokens),
         (707, 2, 1, 200)
     );
+    let gauge = "ctx 405/1024 +302 (69 %)";
+    assert!(session.screen().contains(gauge), "{}", session.screen());
     let screen = session.screen();
     assert!(
         screen.contains("leaves out the oldest turn, 200 tokens"),

@@ -71,6 +71,16 @@ fn files_are_attached_and_wrapped() {
     assert!(asks(&mut session).contains(&ask));
     session.send(file("notes.txt", "remember this\n"));
     session.send(file("other.rs", "fn main() {}"));
+    session.say("/attach third");
+    let third = Ask::Attach {
+        path: "third".to_owned(),
+        typed: None,
+    };
+    assert_eq!(
+        asks(&mut session).pop(),
+        Some(third),
+        "a command behind files is one"
+    );
     session.write("what is this?");
     assert_eq!(
         session.state.composer.text(),

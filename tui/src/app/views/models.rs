@@ -138,7 +138,7 @@ fn load(state: &mut State) -> Vec<Effect> {
 }
 
 /// The view comes to the front.
-pub(super) fn entered(state: &mut State) -> Vec<Effect> {
+pub(crate) fn entered(state: &mut State) -> Vec<Effect> {
     let models = &mut state.views.models;
     models.filtering = false;
     if models.looked {

@@ -229,6 +229,15 @@ pub(crate) fn refresh(state: &mut State) -> Vec<Effect> {
     keep(Keep::List { text, turn })
 }
 
+/// The list is asked for from elsewhere; the number of the question.
+pub(crate) fn ask(state: &mut State) -> u64 {
+    let view = &mut state.views.sessions;
+    view.rows = None;
+    view.search.clear();
+    view.turn += 1;
+    view.turn
+}
+
 /// Takes in a list.
 pub(crate) fn listed(state: &mut State, turn: u64, rows: Vec<Row>) -> Vec<Effect> {
     let view = &mut state.views.sessions;
