@@ -29,6 +29,8 @@ mod inspect;
 mod kernels;
 #[path = "cli/limits.rs"]
 mod limits;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/monitor.rs"]

@@ -146,6 +146,26 @@ impl Model {
         stored.within(row).release_around(&self.file);
     }
 
+    /// What reads a conversation in another way than `other` does, for the user to know.
+    #[must_use]
+    pub fn reads_otherwise(&self, other: &Self) -> Vec<String> {
+        let mut said = Vec::new();
+        let (now, before) = (self.tokenizer.vocab_size(), other.tokenizer.vocab_size());
+        if now != before {
+            said.push(format!(
+                "its vocabulary has {now} tokens (before: {before}), so texts have other lengths"
+            ));
+        }
+        let template = |model: &Self| {
+            let template = model.file.value::<&str>("tokenizer.chat_template");
+            template.ok().flatten().map(str::to_owned)
+        };
+        if template(self) != template(other) {
+            said.push("its chat template is another one".to_owned());
+        }
+        said
+    }
+
     /// Bytes of the file, or of all parts of it.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {

@@ -7,6 +7,7 @@
 
 mod input;
 mod manners;
+mod models;
 mod monitor;
 mod plain;
 mod profiles;

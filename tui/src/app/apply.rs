@@ -81,6 +81,14 @@ pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, String>) -> V
         Ok(loaded) => {
             let text = format!("from here on: {}", applying.order.summary());
             state.transcript.push(Kind::Note, text);
+            let (used, room) = (state.context_used, loaded.model.context);
+            if used >= room {
+                let text = format!(
+                    "the conversation has taken {used} tokens so far, and the context now holds {room}: \
+                     the next message may not fit"
+                );
+                state.transcript.push(Kind::Note, text);
+            }
             let mut effects = super::update::load_done(state, *loaded);
             effects.extend(super::views::models::outdated(state));
             effects

@@ -135,6 +135,14 @@ impl Program {
             let (model, plan) = (model.source().to_owned(), Box::new(plan));
             return Err(say(LoadError::Memory { model, plan }));
         }
+        if let Some(live) = self.live().as_ref() {
+            let otherwise = model.reads_otherwise(live.engine.model());
+            notes.push(format!(
+                "the conversation stays and is read anew{}{}",
+                if otherwise.is_empty() { "" } else { ": " },
+                otherwise.join("; ")
+            ));
+        }
         let old = self.make_room(&setup, &plan, seat, &mut notes)?;
         let started = Engine::start(model, &options, progress);
         let engine = match (started, old) {
@@ -457,3 +465,6 @@ impl Backend for Noted {
         self.backend.wait_for_packs(go_on)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ fn about(model: &ModelRow, theme: Theme, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, 0, row, &line, theme.dim());
     }
 }
+
+#[cfg(test)]
+mod tests;
