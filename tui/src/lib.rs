@@ -6,6 +6,7 @@ mod chat;
 mod cli;
 mod desk;
 pub mod keep;
+mod logs;
 mod race;
 #[cfg(feature = "bench")]
 pub mod screen;

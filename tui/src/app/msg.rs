@@ -103,6 +103,8 @@ pub(crate) enum Msg {
     Highlighted(Vec<Colored>),
     /// The profiles there are, or why they cannot be shown.
     Profiles(Result<Arc<ProfilesCard>, String>),
+    /// What was logged since the last time.
+    Logs(Vec<Arc<crate::logs::Record>>),
     /// Something the user should know.
     Notice(String),
     /// A thread other than that of the screen panicked.

@@ -59,6 +59,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             | Msg::Loading(_)
             | Msg::Wheel(_)
             | Msg::Highlighted(_)
+            | Msg::Logs(_)
             | Msg::Answer {
                 event: Event::Prefill { .. } | Event::Text { .. },
                 ..
@@ -184,6 +185,11 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         }
         Msg::Highlighted(colored) => {
             state.colors.learn(colored);
+            Vec::new()
+        }
+        Msg::Logs(batch) => {
+            state.views.logs.learn(batch);
+            changed = state.view == View::Logs;
             Vec::new()
         }
         Msg::Notice(text) => {

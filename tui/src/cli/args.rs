@@ -171,7 +171,8 @@ pub(crate) struct CommonArgs {
     /// (`info,tritone_loader=debug`).
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log: Option<String>,
-    /// File for the log, which is appended to; standard error if there is none.
+    /// File for the log, which is appended to; standard error if there is none, and in the chat the
+    /// view of the log (F8) alone.
     #[arg(long, global = true, value_name = "FILE", requires = "log")]
     pub(crate) log_file: Option<PathBuf>,
     /// Lines instead of a screen, for screen readers, simple terminals and pipes: nothing is drawn

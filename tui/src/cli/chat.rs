@@ -23,7 +23,7 @@ pub(crate) fn run(
     common: &CommonArgs,
     console: &Console,
 ) -> anyhow::Result<ExitCode> {
-    let in_lines = common.plain || plain::is_needed(|name| std::env::var(name).ok());
+    let in_lines = is_in_lines(common);
     for (stream, name) in [
         (io::stdin().is_terminal(), "standard input"),
         (io::stdout().is_terminal(), "standard output"),
@@ -80,4 +80,9 @@ pub(crate) fn run(
         host: Arc::new(Program::new(common, setup)),
     };
     Ok(ExitCode::from(term::run(terminal)?.exit_status()))
+}
+
+/// Whether the conversation is one of lines, and nothing is drawn.
+pub(super) fn is_in_lines(common: &CommonArgs) -> bool {
+    common.plain || plain::is_needed(|name| std::env::var(name).ok())
 }

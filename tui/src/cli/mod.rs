@@ -62,11 +62,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
-    logging::start(
-        common,
-        console,
-        matches!(cli.command, None | Some(Command::Chat(_))),
-    )?;
+    let chat = matches!(cli.command, None | Some(Command::Chat(_)));
+    let draws = chat && !chat::is_in_lines(common);
+    logging::start(common, console, draws)?;
     match &cli.command {
         None => chat::run(&args::ChatArgs::default(), common, console),
         Some(Command::Chat(args)) => chat::run(args, common, console),

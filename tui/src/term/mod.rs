@@ -11,6 +11,7 @@ mod guard;
 mod highlight;
 mod inline;
 mod input;
+mod journal;
 mod manners;
 mod panics;
 pub(crate) mod sampler;

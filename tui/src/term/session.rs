@@ -19,6 +19,7 @@ use super::guard::{self, Guard, Modes, give_back};
 use super::highlight::Painter;
 use super::inline::Inline;
 use super::input::Input;
+use super::journal;
 use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
 use super::{Outcome, Screen as Wanted, Setup, TermError, Theme, background, panics};
@@ -105,6 +106,8 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             let _ = sender.send(Msg::Show(View::Sessions));
         }
         let now = Instant::now();
+        let logged = sender.clone();
+        crate::logs::watch(move |batch| logged.send(Msg::Logs(batch)).is_ok());
         let worker = Worker::start(sender.clone(), setup.host);
         let painter = Painter::new(sender.clone());
         let clipboard = Clipboard::new(manners.clipboard, env, sender.clone());
@@ -445,6 +448,7 @@ impl Session {
         if matches!(message, Msg::Background(_)) {
             self.asked = None;
         }
+        journal::note(&message);
         for effect in update(&mut self.state, self.start.elapsed(), message) {
             match effect {
                 Effect::Generate { id, request } => self.worker.generate(id, *request),

@@ -262,6 +262,68 @@ fn kernels_that_were_refused() {
     });
 }
 
+/// Records of every level, one of them long, one from elsewhere with what a terminal must not see.
+fn records() -> Vec<std::sync::Arc<crate::logs::Record>> {
+    use tracing::Level;
+    let lines = [
+        (
+            Level::INFO,
+            "tritone_loader::registry",
+            "kernel found name=avx2 rank=20",
+        ),
+        (
+            Level::DEBUG,
+            "tritone_loader::search",
+            "no plugin directory directory=\"/usr/lib/tritone\"",
+        ),
+        (
+            Level::WARN,
+            "tritone_loader::registry",
+            "plugin refused path=\"/opt/old.so\" reason=its ABI version is 3, this program has 5; build it \
+             again with the headers of this version",
+        ),
+        (
+            Level::INFO,
+            "tritone::term::journal",
+            "answer done, 41.2 tok/s written id=1",
+        ),
+        (Level::ERROR, "hyper", "odd \u{1b}[2J text\nof two lines"),
+        (Level::TRACE, "tritone_engine::serve", "step"),
+    ];
+    let times = (27_031_125..).step_by(1500);
+    times
+        .zip(lines)
+        .map(|(unix_millis, (level, target, text))| {
+            std::sync::Arc::new(crate::logs::Record {
+                unix_millis,
+                level,
+                target: target.to_owned(),
+                text: text.to_owned(),
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn logs() {
+    at_all_sizes("logs", |session| {
+        session.key(KeyCode::F(8)).send(Msg::Logs(records()));
+    });
+    at_all_sizes("logs_empty", |session| {
+        session.key(KeyCode::F(8));
+    });
+}
+
+#[test]
+fn logs_stopped_filtered_and_wrapped() {
+    at_all_sizes("logs_filter", |session| {
+        session.key(KeyCode::F(8)).send(Msg::Logs(records()));
+        session.key(KeyCode::Char('5')).key(KeyCode::Char('w'));
+        session.key(KeyCode::Char('/')).write("loader");
+        session.key(KeyCode::Enter).key(KeyCode::Up);
+    });
+}
+
 #[test]
 fn escape_leads_back_to_the_chat() {
     let mut session = Headless::loaded(80, 24);
