@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod input;
+mod kernels;
 mod manners;
 mod models;
 mod monitor;
