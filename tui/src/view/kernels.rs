@@ -204,8 +204,17 @@ fn about(state: &State, row: Option<&Row<'_>>, theme: Theme) -> Vec<(String, Sty
                     kernel goes on";
         lines.push((text.to_owned(), theme.text()));
     }
-    lines.push(match &card.measured {
-        Some(speed) => (
+    let raced = entry(state, &choice.name).and_then(|entry| Some((entry.decode?, entry.prefill?)));
+    lines.push(match (raced, &card.measured) {
+        (Some((decode, prefill)), _) => (
+            format!(
+                "in the race of this chat: {} tok/s writing, {} reading",
+                format::rate(decode),
+                format::rate(prefill)
+            ),
+            theme.text(),
+        ),
+        (None, Some(speed)) => (
             format!(
                 "measured with this model here on {}: {} tok/s writing, {} reading",
                 speed.date,
@@ -214,7 +223,7 @@ fn about(state: &State, row: Option<&Row<'_>>, theme: Theme) -> Vec<(String, Sty
             ),
             theme.text(),
         ),
-        None => (
+        (None, None) => (
             "no race with this model here yet; r lets the kernels race".to_owned(),
             theme.dim(),
         ),
