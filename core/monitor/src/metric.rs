@@ -120,13 +120,13 @@ metrics! {
     /// Energy a generated or computed token took.
     TokenEnergy = "joules_per_token", Joules, "energy per token";
     /// Share of the steps' time in ternary products.
-    StepMatmul = "step_matmul_percent", Percent, "matmul";
+    StepMatmul = "step_matmul_percent", Percent, "step: matmul";
     /// Share of the steps' time in attention.
-    StepAttention = "step_attention_percent", Percent, "attention";
+    StepAttention = "step_attention_percent", Percent, "step: attention";
     /// Share of the steps' time in the output head.
-    StepHead = "step_head_percent", Percent, "head";
+    StepHead = "step_head_percent", Percent, "step: head";
     /// Share of the steps' time in everything else, and between steps in choosing tokens.
-    StepOther = "step_other_percent", Percent, "other";
+    StepOther = "step_other_percent", Percent, "step: other";
 }
 
 /// How many metrics there are.

@@ -95,6 +95,18 @@ impl Sampler {
         }
     }
 
+    /// Puts into the log what `backend` runs on.
+    pub(crate) fn ran_on(&self, backend: &dyn Backend) {
+        let at = unix_ms();
+        for (kind, name) in [
+            (EventKind::Model, backend.model().name),
+            (EventKind::Profile, backend.profile()),
+            (EventKind::Kernel, backend.kernel_name()),
+        ] {
+            self.record(Event::new(at, kind, &name));
+        }
+    }
+
     /// Puts an event into the log.
     pub(super) fn record(&self, event: Event) {
         if let Some(events) = &self.events {

@@ -101,10 +101,10 @@ fn text(log: &Path, summary: Option<&Summary>, events: &[&Event]) -> String {
     ));
     line(format_args!(""));
     line(format_args!(
-        "{:24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}",
-        "", "mean", "min", "p50", "p95", "p99", "peak", "in all"
+        "{:24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "", "mean", "min", "p50", "p95", "p99", "peak"
     ));
-    for entry in &summary.lines {
+    for entry in summary.lines.iter().filter(|line| line.total.is_none()) {
         let unit = entry.metric.unit();
         let label = match unit {
             Unit::TokensPerSecond => format!("{} tok/s", entry.metric.label()),
@@ -114,11 +114,8 @@ fn text(log: &Path, summary: Option<&Summary>, events: &[&Event]) -> String {
             let text = quantity(Some(value), unit);
             text.trim_end_matches(" tok/s").to_owned()
         };
-        let total = entry
-            .total
-            .map_or_else(String::new, |total| format!("{total:.0}"));
         line(format_args!(
-            "{label:24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{total:>12}",
+            "{label:24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
             cell(entry.mean),
             cell(entry.min),
             cell(entry.p50),
@@ -127,6 +124,13 @@ fn text(log: &Path, summary: Option<&Summary>, events: &[&Event]) -> String {
             cell(entry.max),
         ));
     }
+    line(format_args!(""));
+    for entry in &summary.lines {
+        if let Some(total) = entry.total {
+            let label = entry.metric.label();
+            line(format_args!("{label:24}{total:>10.0} in all"));
+        }
+    }
     let answers = |kind| events.iter().filter(|event| event.kind == kind).count();
     let told: Vec<&&Event> = events
         .iter()
@@ -134,15 +138,16 @@ fn text(log: &Path, summary: Option<&Summary>, events: &[&Event]) -> String {
         .collect();
     line(format_args!(""));
     line(format_args!(
-        "{} answers begun; {} other events{}",
-        answers(EventKind::AnswerBegin),
-        told.len(),
-        if told.len() > EVENTS {
-            format!(", the last {EVENTS}:")
-        } else {
-            ":".to_owned()
-        },
+        "{:24}{:>10} in all",
+        "answers begun",
+        answers(EventKind::AnswerBegin)
     ));
+    line(format_args!(""));
+    match told.len() {
+        0 => line(format_args!("no other events")),
+        1..=EVENTS => line(format_args!("events:")),
+        count => line(format_args!("events, the last {EVENTS} of {count}:")),
+    }
     for event in told.iter().skip(told.len().saturating_sub(EVENTS)) {
         line(format_args!("{}", event_line(event)));
     }

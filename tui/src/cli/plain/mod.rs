@@ -94,7 +94,9 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     let _sampler = setup.monitor.log.is_some().then(|| {
         let console = console.clone();
         let note = move |text: &str| console.note(text);
-        Sampler::log(Arc::clone(&backend), setup.monitor.clone(), note)
+        let sampler = Sampler::log(Arc::clone(&backend), setup.monitor.clone(), note);
+        sampler.ran_on(&*backend);
+        sampler
     });
     let input = Input::listen(interrupts.sender())?;
     let mut talk = Talk::new(setup, backend);

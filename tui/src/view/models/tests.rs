@@ -52,7 +52,7 @@ fn shown(columns: u16, rows: u16) -> Headless {
 
 fn orders(session: &Headless) -> Vec<&Order> {
     let order = |effect| match effect {
-        &Effect::Apply(ref order) => Some(order),
+        Effect::Apply(order) => Some(order),
         _ => None,
     };
     session.effects.iter().filter_map(order).collect()
