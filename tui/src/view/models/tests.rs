@@ -51,10 +51,12 @@ fn shown(columns: u16, rows: u16) -> Headless {
 }
 
 fn orders(session: &Headless) -> Vec<&Order> {
-    let order = |effect| match effect {
-        Effect::Apply(order) => Some(order),
-        _ => None,
-    };
+    fn order(effect: &Effect) -> Option<&Order> {
+        match effect {
+            Effect::Apply(order) => Some(order),
+            _ => None,
+        }
+    }
     session.effects.iter().filter_map(order).collect()
 }
 
