@@ -9,22 +9,34 @@ pub(crate) fn all<'a>(text: &'a str, wanted: &'a str) -> impl Iterator<Item = Ra
     let mut at = 0;
     std::iter::from_fn(move || {
         let first = first?;
-        while let Some(c) = text.get(at..)?.chars().next() {
-            let start = at;
-            at += c.len_utf8();
-            if same(c, first)
-                && let Some(len) = begins(&text[start..], wanted)
-            {
+        loop {
+            let start = at + next(text.get(at..)?, first)?;
+            if let Some(len) = begins(text.get(start..)?, wanted) {
                 at = start + len;
                 return Some(start..at);
             }
+            at = start + text.get(start..)?.chars().next()?.len_utf8();
         }
-        None
     })
 }
 
+/// Where `wanted` comes next, with the case of its letters or the other one.
+fn next(text: &str, wanted: char) -> Option<usize> {
+    match u8::try_from(wanted) {
+        // A byte of ASCII is a character.
+        Ok(byte) if byte.is_ascii() => {
+            let (small, large) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
+            text.bytes().position(|b| b == small || b == large)
+        }
+        _ => text.find(|c| same(c, wanted)),
+    }
+}
+
 fn same(a: char, b: char) -> bool {
-    a == b || a.is_alphabetic() && a.to_lowercase().eq(b.to_lowercase())
+    if a.is_ascii() || b.is_ascii() {
+        return a.eq_ignore_ascii_case(&b);
+    }
+    a == b || a.to_lowercase().eq(b.to_lowercase())
 }
 
 /// Bytes that `wanted` takes at the start of `text`.

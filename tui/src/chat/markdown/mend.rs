@@ -17,12 +17,12 @@ pub(super) fn mend(text: &str) -> Option<String> {
     if let Some(mended) = table(text) {
         return Some(mended);
     }
-    let paragraph = last_paragraph(text);
     if in_fence(text) {
         return None;
     }
-    let mended = close(&text[paragraph..])?;
-    Some(format!("{}{mended}", &text[..paragraph]))
+    let item = last_item(text);
+    let mended = close(&text[item..])?;
+    Some(format!("{}{mended}", &text[..item]))
 }
 
 /// Whether a line that begins so may become something other than text.
@@ -64,6 +64,25 @@ fn table(text: &str) -> Option<String> {
 /// Where the last paragraph begins: behind the last blank line.
 fn last_paragraph(text: &str) -> usize {
     text.rfind("\n\n").map_or(0, |end| end + 2)
+}
+
+/// Where the last paragraph begins, or the last item, heading or row of a table in it:
+/// nothing that is open reaches further.
+fn last_item(text: &str) -> usize {
+    let paragraph = last_paragraph(text);
+    let mut line = text.len();
+    while let Some(end) = text[paragraph..line].rfind('\n') {
+        let start = paragraph + end + 1;
+        let first = text[start..].trim_start_matches([' ', '\t', '>']);
+        let numbered = first.trim_start_matches(|c: char| c.is_ascii_digit());
+        let begins = first.starts_with(['-', '*', '+', '#', '|'])
+            || first.len() > numbered.len() && numbered.starts_with(['.', ')']);
+        if begins {
+            return start;
+        }
+        line = paragraph + end;
+    }
+    paragraph
 }
 
 /// Whether the text ends inside of a fence.

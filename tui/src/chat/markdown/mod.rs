@@ -424,14 +424,18 @@ fn last_block(events: &[Ranged<'_>], source: &str) -> Option<Last> {
             continue;
         }
         let line = source[..range.start].rfind('\n').map_or(0, |end| end + 1);
-        // Other line ends than LF are no places to cut at.
-        let cut = source[line..range.start]
-            .trim_matches([' ', '\t'])
-            .is_empty();
-        if last.is_none() || cut && line > 0 {
-            let event = if cut && line > 0 { at } else { 0 };
-            let line = if event == 0 { 0 } else { line };
-            last = Some(Last { event, line });
+        // Other line ends than LF are no places to cut at, and an indented line that went on with
+        // something would be code.
+        let indent = &source[line..range.start];
+        let code = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)));
+        let cut = match code {
+            true => indent.trim_matches([' ', '\t']).is_empty(),
+            false => indent.len() < 4 && indent.trim_matches(' ').is_empty(),
+        };
+        if cut && (line > 0 || at == 0) {
+            last = Some(Last { event: at, line });
+        } else if last.is_none() {
+            last = Some(Last { event: 0, line: 0 });
         }
     }
     last

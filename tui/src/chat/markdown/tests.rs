@@ -264,9 +264,21 @@ fn what_is_open_is_shown_as_if_it_were_closed() {
         ("a\n==", "a"),
         ("``", ""),
         ("done **b** and `c`", "done b and c"),
+        ("a __b", "a b"),
+        ("***a", "a"),
+        ("a \\**b", "a *b"),
+        ("a `b` **`c", "a b c"),
     ] {
         let rich = Rich::new(text, 40, true);
         assert_eq!(texts(&rich, text), [expected], "{text:?}");
+    }
+    for (text, expected) in [
+        ("- **a\n- b", ["• **a", "• b"]),
+        ("1. `a\n2. **b", ["1. `a", "2. b"]),
+        ("> *a\n> b", ["│ a", "│ b"]),
+    ] {
+        let rich = Rich::new(text, 40, true);
+        assert_eq!(texts(&rich, text), expected, "{text:?}");
     }
     let text = "| a | b";
     let rich = Rich::new(text, 40, true);
