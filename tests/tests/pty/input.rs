@@ -50,15 +50,15 @@ fn a_paste_of_100_kb_is_one_word_that_is_counted_sent_and_deleted() {
     terminal.send("\x7f");
     terminal.wait_gone("[pasted");
     terminal.send(CTRL_U);
+    terminal.send("/max_tokens 3\r");
+    terminal.wait_for("at most 3 tokens now");
     // One that fits is sent as a whole.
     let lines: String = (1..=40).map(|line| format!("{line}\r")).collect();
     terminal.send(&format!("\x1b[200~{lines}\x1b[201~"));
     terminal.wait_for("[pasted 111 B, 40 lines, ");
     terminal.send(ENTER);
     terminal.wait_gone("[pasted");
-    terminal.wait_gone("ctx 0/");
-    terminal.send(ESC);
-    terminal.wait_gone("answering");
+    terminal.wait_for("(token limit reached");
     terminal.send("\x1b[1;5H");
     terminal.wait_for("> 1");
     quit(terminal);
@@ -303,5 +303,35 @@ fn system_prompts_and_presets_have_names() {
     terminal.wait_for("sampling is mine now: temperature 0.3, top_k 7");
     // The status says what is not as usual.
     terminal.wait_for("temp 0.3 top_k 7");
+    quit(terminal);
+}
+
+#[test]
+fn what_does_not_fit_any_more_is_said_before_and_after() {
+    let mut terminal = Terminal::open_with(|command| command.args(["--ctx", "128"]));
+    terminal.wait_for("ctx 0/128");
+    terminal.send("/max_tokens 4\r");
+    terminal.wait_for("at most 4 tokens now");
+    for question in ["one", "two", "three"] {
+        terminal.send(&format!("Tell me something about the number {question}."));
+        terminal.wait_for(&format!("> Tell me something about the number {question}."));
+        terminal.send(ENTER);
+        terminal.wait_until("the answer", |terminal| {
+            let screen = terminal.screen();
+            screen.contains("> write a message") && !screen.contains("answering")
+        });
+    }
+    let long = "Tell me more about all of these numbers and about many others, please. ";
+    terminal.send(&long.repeat(2));
+    terminal.wait_for("the next message leaves out the");
+    terminal.send(ENTER);
+    terminal.wait_for("note: left out of the context: the");
+    terminal.wait_gone("answering");
+    // Far too long by itself: it stays, with the numbers.
+    terminal.send(&long.repeat(12));
+    terminal.wait_for("too long: ");
+    terminal.send(ENTER);
+    terminal.wait_for("it stays here");
+    terminal.send(CTRL_U);
     quit(terminal);
 }

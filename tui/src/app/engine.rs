@@ -112,29 +112,27 @@ impl Backend for EngineBackend {
             role,
             content: content.to_owned(),
         };
-        // The frame is what a chat has more than its texts; a word is one that no template trims.
-        let chat = |messages: &[Role]| {
-            let messages = messages.iter().map(|role| message(*role, "word"));
+        // Texts are counted where they stand, in a message, as what is around them decides how they
+        // are split. The word stands for one token, so that a chat of one message comes out exactly.
+        let chat = |messages: &[(Role, &str)]| {
+            let messages = messages.iter().map(|(role, text)| message(*role, text));
             count(&Input::Chat(messages.collect()))
         };
-        let plain = |text: &str| count(&Input::Text(text.to_owned()));
-        // A document may begin with a token of its own.
-        let extra = (2 * plain("word\n")?).saturating_sub(plain("word\nword\n")?);
-        let word = plain("word")?.saturating_sub(extra);
-        let one = chat(&[Role::User])?;
-        let three = chat(&[Role::User, Role::Assistant, Role::User])?;
+        let (user, assistant) = ((Role::User, "word"), (Role::Assistant, "word"));
+        let one = chat(&[user])?;
+        let three = chat(&[user, assistant, user])?;
         let each = three
             .saturating_sub(one)
             .div_ceil(2)
-            .saturating_sub(word)
+            .saturating_sub(1)
             .max(1);
         let tokens = texts.iter().map(|text| match text.as_str() {
             "" => Ok(0),
-            text => plain(text).map(|tokens| tokens.saturating_sub(extra)),
+            text => chat(&[(Role::User, text)]).map(|sum| (sum + 1).saturating_sub(one)),
         });
         Ok(Counted {
             tokens: tokens.collect::<Result<_, _>>()?,
-            fixed: one.saturating_sub(each + word),
+            fixed: one.saturating_sub(each + 1),
             each,
         })
     }

@@ -171,12 +171,12 @@ fn attached(state: &mut State, typed: Option<&str>, result: Result<(String, Stri
         content,
     };
     let composer = &mut state.composer;
-    let stands = typed.and_then(|typed| {
-        let at = composer.text().rfind(typed)?;
-        Some(at..at + typed.len())
-    });
-    match stands {
-        Some(range) => composer.replace_by_chip(range, chip),
+    match typed {
+        Some(typed) => match composer.text().rfind(typed) {
+            Some(at) => composer.replace_by_chip(at..at + typed.len(), chip),
+            // It was deleted meanwhile, so nobody wants it any more.
+            None => return,
+        },
         None => composer.insert_chip(chip),
     }
     composer.insert(" ");

@@ -40,22 +40,41 @@ use theme::Theme;
 /// Draws the whole screen and puts the cursor into the input.
 pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
     let place = frame.area();
-    let mut cursor = None;
-    if place.y == 0 {
+    let cursor;
+    if place.y == 0 && (place.width, place.height) == state.size {
         cursor = paint(state, frame.buffer_mut());
     } else {
-        // A part of the screen: the picture is made as if it were all of it.
-        let mut picture = Buffer::empty(Rect { y: 0, ..place });
-        if let Some(at) = paint(state, &mut picture) {
-            cursor = Some(Position::new(at.x, at.y + place.y));
-        }
-        frame.buffer_mut().content = picture.content;
+        // A part of the screen, or a screen that has another size since, of which the state does not
+        // know yet: the picture is made as if it were all of what the state knows.
+        let (columns, rows) = state.size;
+        let mut picture = Buffer::empty(Rect::new(0, 0, columns, rows));
+        let at = paint(state, &mut picture);
+        cursor = at
+            .map(|at| Position::new(at.x + place.x, at.y + place.y))
+            .filter(|at| place.contains(*at));
+        put_picture(&picture, place, frame.buffer_mut());
     }
     if state.setting.look.ascii {
         ascii::fold(frame.buffer_mut());
     }
     if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
+    }
+}
+
+/// Puts as much of a picture as fits into `place`.
+fn put_picture(picture: &Buffer, place: Rect, buffer: &mut Buffer) {
+    let both = picture.area.intersection(Rect {
+        x: 0,
+        y: 0,
+        ..place
+    });
+    for at in both.positions() {
+        let cell = &picture[at];
+        // Half a wide character would tear the line.
+        if usize::from(at.x) + glyph::width(cell.symbol()).max(1) <= usize::from(both.width) {
+            buffer[(place.x + at.x, place.y + at.y)] = cell.clone();
+        }
     }
 }
 

@@ -446,3 +446,22 @@ fn a_search_of_the_help() {
         session.key(KeyCode::F(1)).write("kernel");
     });
 }
+
+/// The window changes before the program hears of it.
+#[test]
+fn a_picture_for_another_size_is_cut_and_does_no_harm() {
+    let mut session = Headless::loaded(80, 24);
+    session
+        .say("日本語で答えてください。")
+        .tokens(&["はい、日本語で答えます。"]);
+    session.write("half a message");
+    for (columns, rows) in [(40, 12), (120, 40), (3, 2), (1, 1), (5, 40), (81, 23)] {
+        let backend = ratatui::backend::TestBackend::new(columns, rows);
+        let mut terminal = ratatui::Terminal::new(backend).unwrap();
+        terminal
+            .draw(|frame| super::draw(&session.state, frame))
+            .unwrap();
+        let seen = format!("{}", terminal.backend());
+        assert!(columns < 10 || seen.contains("日本語"), "{seen}");
+    }
+}
