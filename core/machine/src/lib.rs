@@ -50,7 +50,7 @@ pub use process::{
     resident_bytes_at,
 };
 pub use roots::Roots;
-pub use threads::{ThreadChoice, choose_threads};
+pub use threads::{ThreadChoice, choose_preset_threads, choose_threads};
 pub use usage::{CpuUse, CpuWatch};
 
 /// The facts about this computer, as seen by this process.

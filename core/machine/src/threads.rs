@@ -67,3 +67,25 @@ pub fn choose_threads(requested: Option<usize>, machine: &Machine) -> ThreadChoi
         note: Some(note),
     }
 }
+
+/// Picks the thread count where a preset wants `wanted` threads and nobody asked for a number: as
+/// [`choose_threads`] does, and no more than one per fast core where the processor has two kinds. What is
+/// left out is said.
+pub fn choose_preset_threads(wanted: usize, machine: &Machine) -> ThreadChoice {
+    let choice = choose_threads(Some(wanted), machine);
+    let Some(fast) = machine.performance_cores.map(|fast| fast.max(1)) else {
+        return choice;
+    };
+    if choice.threads <= fast {
+        return choice;
+    }
+    let slow = machine.efficiency_cores;
+    ThreadChoice {
+        threads: fast,
+        note: Some(format!(
+            "{fast} threads used, one per fast core: the {slow} cores made to save power would hold them \
+             up; `--threads {}` uses these as well",
+            choice.threads
+        )),
+    }
+}

@@ -12,7 +12,8 @@ use std::fs;
 use fake::Fake;
 use proptest::prelude::*;
 use tritone_machine::{
-    EnergyMeter, HugePages, NoEnergy, choose_threads, spread_cpus_at, temperature_at, throttling_at,
+    EnergyMeter, HugePages, NoEnergy, choose_preset_threads, choose_threads, spread_cpus_at,
+    temperature_at, throttling_at,
 };
 
 /// A supply under `/sys/class/power_supply`, by its files.
@@ -148,6 +149,15 @@ fn slow_cores_get_no_threads_unless_asked() {
     assert!(said("threads").contains("leaves out 4 cores made to save power"));
     assert!(said("cores").contains("2 fast and 4 made to save power"));
     assert_eq!(choose_threads(Some(6), &machine).threads, 6);
+    let preset = choose_preset_threads(4, &machine);
+    assert_eq!(preset.threads, 2);
+    let note = preset.note.unwrap();
+    assert!(
+        note.contains("4 cores made to save power") && note.contains("`--threads 4`"),
+        "{note}"
+    );
+    assert_eq!(choose_preset_threads(2, &machine).note, None);
+    assert_eq!(choose_preset_threads(99, &machine).threads, 2);
     assert_eq!(spread_cpus_at(&hybrid().roots()), [0, 2, 4, 5, 6, 7, 1, 3]);
     // With only one kind allowed there is nothing to leave out.
     for (list, cores) in [("4-7", 4), ("0-3", 2)] {

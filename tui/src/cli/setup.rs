@@ -13,7 +13,7 @@ use tritone_engine::{
 };
 use tritone_formats::I2sLayout;
 use tritone_loader::{Options, Registry, Search};
-use tritone_machine::{Machine, choose_threads};
+use tritone_machine::{Machine, choose_preset_threads, choose_threads};
 use tritone_profile::{Head, KvType, Origin, Profile, Resolved, process_environment};
 
 use super::args::CommonArgs;
@@ -650,15 +650,19 @@ fn threads(
     machine: &Machine,
     notes: &mut Vec<String>,
 ) -> usize {
-    let asked = common.threads.unwrap_or(resolved.profile().threads);
-    let choice = choose_threads(Some(asked), machine);
-    let unasked = automatic
-        && common.threads.is_none()
+    let of_preset = common.threads.is_none()
         && matches!(
             origin(resolved, "threads"),
             None | Some(Origin::Preset(_) | Origin::Automatic(_))
         );
-    if !unasked {
+    let choice = match of_preset {
+        true => choose_preset_threads(resolved.profile().threads, machine),
+        false => {
+            let asked = common.threads.unwrap_or(resolved.profile().threads);
+            choose_threads(Some(asked), machine)
+        }
+    };
+    if !(automatic && of_preset) {
         notes.extend(choice.note);
     }
     choice.threads

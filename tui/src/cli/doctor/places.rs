@@ -54,6 +54,17 @@ pub(super) fn findings(env: &dyn Fn(&str) -> Option<String>) -> Vec<Finding> {
             }
         }
     }
+    let temporary = std::env::temp_dir();
+    let said = if !may_write(&temporary) {
+        let advice = "it cannot be written: the external editor has no file to edit";
+        Some((Level::Warning, advice.to_owned()))
+    } else {
+        Disk::of(&temporary).filter(|disk| disk.in_memory).map(|_| {
+            let advice = "it lies in memory (tmpfs): a model kept there takes memory twice";
+            (Level::Note, advice.to_owned())
+        })
+    };
+    area.judge("temporary files", temporary.display().to_string(), said);
     area.findings
 }
 

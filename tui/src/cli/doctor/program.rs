@@ -41,12 +41,7 @@ pub(super) fn settings(
     for note in setup.iter().flat_map(|setup| &setup.notes) {
         // Plugins and threads have lines of their own.
         if !note.starts_with("plugin ") && !note.contains(" threads asked, ") {
-            area.say(
-                "settings",
-                "not as they were asked",
-                Level::Note,
-                note.clone(),
-            );
+            area.say("settings", "said at every start", Level::Note, note.clone());
         }
     }
     area.findings

@@ -2,8 +2,8 @@
 
 use tritone_abi::Kernel;
 use tritone_engine::{Capacity, MemoryPlan, Model};
-use tritone_machine::{Machine, choose_threads};
-use tritone_profile::{AUTO, Layers, PRESETS, Resolved, changes, resolve, user_profiles};
+use tritone_machine::{Machine, choose_preset_threads, choose_threads};
+use tritone_profile::{AUTO, Layers, Origin, PRESETS, Resolved, changes, resolve, user_profiles};
 
 use super::layers;
 use crate::app::backend::Backend;
@@ -84,7 +84,14 @@ pub(crate) fn what_if(
     kernel: &dyn Kernel,
 ) -> Option<PlanCard> {
     let profile = resolved.profile();
-    let threads = choose_threads(Some(profile.threads), machine).threads;
+    let of_preset = resolved
+        .origin_of("threads")
+        .is_none_or(|entry| matches!(entry.origin, Origin::Preset(_) | Origin::Automatic(_)));
+    let choice = match of_preset {
+        true => choose_preset_threads(profile.threads, machine),
+        false => choose_threads(Some(profile.threads), machine),
+    };
+    let threads = choice.threads;
     let forms = forms(profile.kv_type, profile.head, model);
     let capacity = Capacity::new(context(resolved, model), 1, profile.prefill_chunk);
     let planned = plan_under(profile, machine, limit_is_ours(resolved), &|limit| {

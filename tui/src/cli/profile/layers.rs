@@ -68,7 +68,8 @@ pub(super) fn situation(machine: &Machine) -> Situation {
         Vectors::None
     };
     Situation {
-        cores: machine.allowed_cores,
+        // Cores made to save power get no thread unless somebody asks.
+        cores: machine.performance_cores.unwrap_or(machine.allowed_cores),
         cpus: machine.logical_cpus,
         quota: machine.cpu_quota.as_ref().map(|quota| quota.cpus),
         memory_mb: machine.memory.total_bytes.map(mib),
@@ -92,6 +93,7 @@ mod tests {
     fn the_machine_decides_with_quota_and_limit() {
         let mut machine = Machine::detect();
         machine.allowed_cores = 16;
+        machine.performance_cores = None;
         machine.logical_cpus = 32;
         machine.cpu_quota = None;
         machine.battery = None;
@@ -102,6 +104,13 @@ mod tests {
             ..Memory::default()
         };
         assert_eq!(select(&situation(&machine)).preset, "cloud");
+        machine.performance_cores = Some(4);
+        assert_eq!(
+            select(&situation(&machine)).preset,
+            "edge",
+            "fast cores count"
+        );
+        machine.performance_cores = None;
         machine.memory.limit = Some(MemoryLimit {
             bytes: 5 << 30,
             source: "memory.max".into(),
