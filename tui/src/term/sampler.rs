@@ -202,14 +202,8 @@ impl Probe {
             .last
             .replace(now)
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
-        // A clock that stands still while the computer sleeps leaves a gap by itself; one that goes on
-        // while the program is stopped does not.
-        let interval = self.interval();
-        let span = if elapsed > interval.saturating_mul(2).saturating_add(STOPPED) {
-            interval
-        } else {
-            elapsed
-        };
+        let span = covered(elapsed, self.interval());
+        let stopped = span < elapsed;
         let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let mut sample = Sample::new(unix_ms(), span);
         sample.set_known(Metric::Resident, resident_bytes().map(|bytes| bytes as f64));
@@ -222,6 +216,8 @@ impl Probe {
             .energy
             .as_mut()
             .and_then(EnergyMeter::joules)
+            // What others took while the program was stopped is not power of this interval.
+            .filter(|_| !stopped)
             .map(|joules| {
                 // `as` saturates.
                 self.used = self.used.saturating_add((joules * 1e6) as u64);
@@ -238,6 +234,18 @@ impl Probe {
         }
         self.rates.fill(&mut sample, counters);
         sample
+    }
+}
+
+/// How much of the time since the last sample the sample covers.
+///
+/// A clock that stands still while the computer sleeps leaves a gap by itself; one that goes on while
+/// the program is stopped does not.
+fn covered(elapsed: Duration, interval: Duration) -> Duration {
+    if elapsed > interval.saturating_mul(2).saturating_add(STOPPED) {
+        interval
+    } else {
+        elapsed
     }
 }
 

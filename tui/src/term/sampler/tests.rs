@@ -126,3 +126,12 @@ fn exports_do_not_replace_each_other() {
     let error = export_to(&place, time, &records).unwrap_err();
     assert!(error.starts_with("cannot export to "), "{error}");
 }
+
+#[test]
+fn a_program_that_was_stopped_leaves_a_gap() {
+    let ms = Duration::from_millis;
+    // Late by as much as a busy machine makes it.
+    assert_eq!(covered(ms(1900), ms(1000)), ms(1900));
+    assert_eq!(covered(ms(900), ms(100)), ms(900));
+    assert_eq!(covered(ms(3_600_000), ms(1000)), ms(1000));
+}
