@@ -4,7 +4,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::commands::{Action, COMMANDS, Command};
 use super::desk::Ask;
+use super::keep::Row;
 use super::msg::Effect;
+use super::pick;
+use super::profiles::ProfileCard;
 use super::sampling;
 use super::state::State;
 use crate::chat::composer::Composer;
@@ -24,6 +27,8 @@ pub(crate) struct Popup {
     /// Names of saved system prompts and how they begin, once they are known.
     pub(crate) prompts: Option<Vec<(String, String)>>,
     asked_prompts: bool,
+    /// The command whose arguments were asked for.
+    lists: Option<Action>,
     /// The text when it was last looked at.
     seen: String,
 }
@@ -224,7 +229,7 @@ fn arguments(state: &State, command: &Command, at: usize, typed: &str) -> Vec<Ca
 
 /// Whether a path follows it.
 fn is_path(action: Action) -> bool {
-    matches!(action, Action::Attach)
+    matches!(action, Action::Attach | Action::Export)
 }
 
 /// The words that may follow a command, and what each means; a blank at the end says that more
@@ -260,6 +265,33 @@ fn choices(state: &State, action: Action, typed: &str) -> Vec<(String, String)> 
                 }
             }
             words
+        }
+        Action::Copy => fixed(&[
+            ("code", "the last code block; code 2 is the second one"),
+            ("all", "the whole chat"),
+        ]),
+        Action::MaxTokens => fixed(&[("off", "as many as the context allows")]),
+        Action::Model => {
+            let rows = state.views.models.list.rows.iter();
+            rows.filter(|row| row.why_not.is_none())
+                .map(|row| (row.name.clone(), format!("{}, {}", row.format, row.place)))
+                .collect()
+        }
+        Action::Profile => match &state.views.profiles.cards {
+            Some(Ok(cards)) => {
+                let rows = cards.rows.iter();
+                let why = |row: &ProfileCard| match &row.says {
+                    Ok(says) => says.because.clone(),
+                    Err(why) => why.lines().next().unwrap_or_default().to_owned(),
+                };
+                rows.map(|row| (row.name.clone(), why(row))).collect()
+            }
+            _ => Vec::new(),
+        },
+        Action::Resume => {
+            let rows = state.views.sessions.rows.iter().flatten();
+            let title = |row: &Row| (row.session.details.title.clone(), row.when.clone());
+            rows.map(title).collect()
         }
         Action::Queue => fixed(&[("clear", "take all back; they stay in the history")]),
         _ => Vec::new(),
@@ -309,8 +341,18 @@ pub(super) fn follow(state: &mut State, changed: bool) -> Vec<Effect> {
             effects.push(Effect::Desk(Ask::Prompts));
             None
         }
+        Writing::Argument(command, ..) if state.popup.lists != Some(command.action) => {
+            let action = command.action;
+            state.popup.lists = Some(action);
+            effects.extend(pick::learn(state, action));
+            None
+        }
         Writing::Path(_, path) => Some(path.to_owned()),
-        _ => None,
+        Writing::Name(_) | Writing::Other => {
+            state.popup.lists = None;
+            None
+        }
+        Writing::Argument(..) => None,
     };
     if wanted.is_some() && wanted != state.popup.asked {
         state.popup.asked.clone_from(&wanted);
@@ -395,6 +437,8 @@ pub(crate) fn usage(state: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::headless::Headless;
+    use super::super::host::{ModelList, ModelRow};
+    use super::super::msg::Msg;
     use super::*;
 
     fn labels(session: &Headless) -> Vec<String> {
@@ -417,9 +461,7 @@ mod tests {
         session.key(KeyCode::Tab);
         assert_eq!(text(&session), "/seed ");
         for none in ["//x", "hello /s", "/s\nx", "/nothing-like-this"] {
-            session
-                .ctrl('u')
-                .send(super::super::msg::Msg::Paste(none.to_owned()));
+            session.ctrl('u').send(Msg::Paste(none.to_owned()));
             assert!(labels(&session).is_empty(), "{none}");
             session
                 .ctrl('u')
@@ -462,6 +504,34 @@ mod tests {
     }
 
     #[test]
+    fn models_profiles_and_chats_are_asked_for_when_one_is_to_be_named() {
+        let mut session = Headless::loaded(80, 24);
+        session.write("/model ");
+        let looks = |session: &mut Headless| {
+            let effects = session.take_effects().into_iter();
+            effects.filter(|e| matches!(e, Effect::Look)).count()
+        };
+        assert_eq!(looks(&mut session), 1);
+        let row = |name: &str| ModelRow {
+            name: name.to_owned(),
+            ..ModelRow::default()
+        };
+        let list = ModelList {
+            rows: vec![row("Tritone Tiny"), row("bitnet 2b")],
+            notes: Vec::new(),
+        };
+        session.send(Msg::Models(Ok(list)));
+        session.write("b");
+        assert_eq!(labels(&session), ["bitnet 2b"]);
+        assert_eq!(looks(&mut session), 0);
+        session.ctrl('u').write("/profile ");
+        let effects = session.take_effects();
+        assert!(matches!(&effects[..], [Effect::AskProfiles]), "{effects:?}");
+        session.ctrl('u').write("/copy ");
+        assert_eq!(labels(&session), ["code", "all"]);
+    }
+
+    #[test]
     fn paths_are_asked_for_once_and_offered() {
         let mut session = Headless::loaded(80, 24);
         session.write("/attach no");
@@ -471,7 +541,7 @@ mod tests {
             ["", "n", "no"].map(|typed| Ask::Paths(typed.to_owned()))
         );
         let told = |typed: &str, found: &[&str]| {
-            super::super::msg::Msg::Desk(super::super::desk::Told::Paths {
+            Msg::Desk(super::super::desk::Told::Paths {
                 typed: typed.to_owned(),
                 found: found.iter().map(|&path| path.to_owned()).collect(),
             })

@@ -223,14 +223,14 @@ pub(super) fn refusal(state: &State, text: &str) -> Option<String> {
     if plan.too_long {
         let about = if plan.exact { "" } else { "about " };
         return Some(format!(
-            "too long: {about}{} tokens with the system prompt, and the context holds {}; it stays here",
+            "it stays here: {about}{} tokens, and the context holds {}",
             plan.used, plan.limit
         ));
     }
     let more = plan.turns > state.left_out;
     (state.keep_all && more).then(|| {
         format!(
-            "{} would be left out ({} tokens); /keep off lets them go, /clear starts anew",
+            "it stays here: {} would go, {} tokens; /keep off lets them",
             oldest(plan.turns),
             plan.tokens
         )
@@ -285,6 +285,14 @@ pub(super) fn counted(state: &mut State, keys: &[u64], result: Result<Counted, S
 pub(super) fn follow(state: &mut State) -> Vec<Effect> {
     let draft = draft(state);
     state.plan = plan(state, draft.as_deref());
+    // Another conversation, or a shorter one.
+    if let Some(plan) = state
+        .plan
+        .as_ref()
+        .filter(|_| draft.is_none() && state.run.is_none())
+    {
+        state.left_out = state.left_out.min(plan.turns);
+    }
     if state.plan.is_none() || state.counts.waiting || state.counts.failed {
         return Vec::new();
     }

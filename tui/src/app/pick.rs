@@ -1,6 +1,7 @@
 //! Models, profiles and earlier chats in a list, to find by some of their letters.
 
 use super::apply;
+use super::commands::Action;
 use super::conversation;
 use super::host::Order;
 use super::keep::{Keep, Which};
@@ -39,11 +40,24 @@ pub(super) fn begin(state: &mut State, list: List) -> Vec<Effect> {
             state.remark("nothing is kept in this chat, so there is nothing to go on with");
             Vec::new()
         }
-        List::Sessions => vec![Effect::Keep(Box::new(Keep::List {
-            text: String::new(),
-            turn: sessions::ask(state),
-        }))],
+        List::Sessions => begin_sessions(state),
     }
+}
+
+/// Has made what may follow a command, if that is not known yet.
+pub(super) fn learn(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Model => models::entered(state),
+        Action::Profile if state.views.profiles.cards.is_none() => vec![Effect::AskProfiles],
+        Action::Resume if state.keeping => begin_sessions(state),
+        _ => Vec::new(),
+    }
+}
+
+fn begin_sessions(state: &mut State) -> Vec<Effect> {
+    let turn = sessions::ask(state);
+    let text = String::new();
+    vec![Effect::Keep(Box::new(Keep::List { text, turn }))]
 }
 
 /// Opens the list that is wanted, if it is known by now.

@@ -113,7 +113,7 @@ fn a_message_that_is_too_long_by_itself_stays_with_the_numbers() {
     let flash = session.state.flash.as_ref().map(|(text, _)| text.clone());
     let flash = flash.unwrap();
     assert!(
-        flash.contains("too long: 1506 tokens") && flash.contains("1024"),
+        flash.contains("it stays here: 1506 tokens") && flash.contains("1024"),
         "{flash}"
     );
 }

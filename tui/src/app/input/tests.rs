@@ -48,7 +48,11 @@ fn a_large_paste_is_a_chip_and_is_sent_as_a_whole() {
     );
     // It does not fit the context of 1024 tokens: it is said, and it stays.
     session.key(KeyCode::Enter);
-    assert!(flash(&session).contains("too long"), "{}", flash(&session));
+    assert!(
+        flash(&session).contains("it stays here: "),
+        "{}",
+        flash(&session)
+    );
     assert!(!session.state.composer.is_blank());
     session.key(KeyCode::Backspace);
     assert_eq!(session.state.composer.text(), "see ");
@@ -250,4 +254,22 @@ fn system_prompts_have_names() {
         Some("load what you can carry"),
         "more than a name is a prompt"
     );
+}
+
+#[test]
+fn shift_selects_and_edits_are_taken_back() {
+    let mut session = session();
+    session.write("one two");
+    session.press(KeyCode::Left, KeyModifiers::SHIFT | KeyModifiers::CONTROL);
+    session.write("x");
+    assert_eq!(session.state.composer.text(), "one x");
+    session.press(KeyCode::Home, KeyModifiers::SHIFT);
+    session.key(KeyCode::Delete);
+    assert_eq!(session.state.composer.text(), "");
+    session.ctrl('7');
+    assert_eq!(session.state.composer.text(), "one x");
+    session.press(KeyCode::Char('y'), KeyModifiers::ALT);
+    session.press(KeyCode::Char('y'), KeyModifiers::ALT);
+    assert_eq!(session.state.composer.text(), "");
+    assert_eq!(flash(&session), "nothing was taken back");
 }

@@ -746,7 +746,7 @@ fn another_model_keeps_the_conversation() {
     session.say("/profile nobody").key(KeyCode::Esc);
     let effects = session.take_effects();
     assert!(
-        matches!(&effects[..], [Effect::Apply(_), Effect::StopApply]),
+        matches!(&effects[..], [.., Effect::Apply(_), Effect::StopApply]),
         "{effects:?}"
     );
     session.send(Msg::Applied(Err("stopped".to_owned())));
