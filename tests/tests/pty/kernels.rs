@@ -21,15 +21,22 @@ fn a_kernel_is_chosen_in_the_middle_of_an_answer() {
     terminal.wait_for("(in use)");
     // The scalar kernel has the lowest score of those that can be used: up from the end of the list,
     // past those that cannot.
+    let title = |terminal: &Terminal| {
+        let screen = terminal.screen();
+        let mut lines = screen.lines().skip_while(|line| !line.contains("r race"));
+        lines
+            .nth(1)
+            .map(|line| line.trim().to_owned())
+            .unwrap_or_default()
+    };
     terminal.send(END);
-    for _ in 0..20 {
-        if terminal.screen().contains("portable; runs everywhere") {
-            break;
-        }
+    terminal.wait_gone("(in use)");
+    // Every step is seen before the next one.
+    while title(&terminal) != "scalar" {
+        let before = title(&terminal);
         terminal.send(UP);
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        terminal.wait_until("the row above", |terminal| title(terminal) != before);
     }
-    terminal.wait_for("portable; runs everywhere");
     terminal.send(ENTER);
     terminal.wait_for("kernel scalar");
     let screen = terminal.screen();
