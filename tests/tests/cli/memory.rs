@@ -32,6 +32,7 @@ fn most_resident(id: u32) -> Option<u64> {
 
 /// Runs the model to the end of its context under `flags`: the peak of the process stays below its plan,
 /// and the plan, which is at least `share` per cent of the limit, below the limit.
+#[expect(clippy::print_stdout, reason = "a test says what it measured")]
 fn fills_its_context_within(limit: u64, share: u64, model: &str, words: usize, flags: &[&str]) {
     let limit = limit << 20;
     let all = |first: &[&str]| {
