@@ -38,6 +38,7 @@ fn keys_can_be_chosen_and_mistakes_do_not_keep_the_program_from_starting() {
     terminal.send("/help");
     terminal.send("\x1b[20~");
     terminal.wait_for("F9");
+    terminal.send("next seed");
     terminal.wait_for("Alt+R");
     terminal.send("\x1b");
     terminal.signal("TERM");

@@ -95,7 +95,7 @@ fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
 
     // And it does go on.
     terminal.wait_for("model");
-    terminal.wait_for("ctx 0/");
+    terminal.wait_for("> write a message");
     terminal.send("/continue\r");
     terminal.wait_until("more of the answer", |_| {
         text(home.path()).is_some_and(|text| text.len() > written.len())
@@ -145,7 +145,7 @@ fn an_earlier_message_is_edited_and_both_branches_stay() {
     let mut again = Terminal::open_at(home.path(), &["chat", "--resume", "capital of Peru"]);
     again.wait_for("Lima");
     assert!(again.screen().contains("1/2"), "{}", again.screen());
-    again.wait_for("ctx 0/");
+    again.wait_for("> write a message");
     quit(again);
 }
 
@@ -186,7 +186,7 @@ fn two_programs_at_once_do_not_get_into_each_others_way() {
     ask(&mut first, "What is the capital of Peru?", "Lima");
     let mut second = Terminal::open_at(home.path(), &["chat", "--resume", "1"]);
     second.wait_for("this is a copy of it");
-    second.wait_for("ctx 0/");
+    second.wait_for("> write a message");
     for terminal in [&mut first, &mut second] {
         ask(terminal, "What is the capital of France?", "Paris");
     }

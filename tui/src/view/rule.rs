@@ -115,7 +115,7 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
 fn tight(state: &State, theme: Theme, room: usize) -> Option<(String, Style)> {
     let plan = state.plan.as_ref()?;
     let about = if plan.exact { "" } else { "about " };
-    if plan.too_long {
+    if plan.too_long && plan.draft > 0 {
         let (used, limit) = (thousands(plan.used), thousands(plan.limit));
         let choices = [
             format!("too long: {about}{used} tokens, the context holds {limit}"),

@@ -159,7 +159,10 @@ fn context(state: &State, theme: Theme) -> (String, Style) {
         return ("ctx -".to_owned(), theme.text());
     };
     // While nobody answers: what is there, and what the input would add.
-    let next = state.plan.as_ref().filter(|plan| plan.exact);
+    let next = state.plan.as_ref().filter(|plan| {
+        // What is said goes before it is too much.
+        plan.exact && (plan.draft > 0 || plan.used <= plan.limit)
+    });
     let (used, more) = match next {
         Some(plan) if state.run.is_none() => (plan.used.saturating_sub(plan.draft), plan.draft),
         _ => (state.context_used, 0),
