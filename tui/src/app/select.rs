@@ -10,7 +10,7 @@ use super::msg::Effect;
 use super::state::State;
 
 /// What the keys do, for the line above the input.
-pub(crate) const HELP: &str = "e edit  r again  c continue  d delete  y copy  Left/Right versions";
+pub(crate) const HELP: &str = "e edit r again c go on d delete y copy";
 
 /// Selects the last message, or moves on from the one that is selected.
 pub(super) fn enter(state: &mut State, down: bool) {
@@ -195,3 +195,6 @@ pub(crate) fn about(state: &State, selected: Number) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

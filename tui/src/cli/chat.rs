@@ -36,6 +36,11 @@ pub(crate) fn run(
             return Err(Usage(why).into());
         }
     }
+    if in_lines && (args.go_on || args.resume.is_some()) {
+        let why = "the chat as lines keeps nothing, so it cannot go on with an earlier chat: leave \
+                   --plain out, or read one with `tritone sessions show`";
+        return Err(Usage(why.to_owned()).into());
+    }
     let sampling = args.sampling.sampling(common)?;
     let settings = Settings::load(common);
     let setup = Setup::new(common)?;

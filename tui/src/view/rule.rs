@@ -61,7 +61,9 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
     }
     if let Some(selected) = state.select {
         let about = select::about(state, selected);
-        return (format!("{about}: {}", select::HELP), theme.active());
+        let full = format!("{about}: {}", select::HELP);
+        let text = if width(&full) <= room { full } else { about };
+        return (text, theme.active());
     }
     if state.conversation.editing.is_some() && state.run.is_none() {
         let text = "editing: Enter sends a new version, Esc leaves the old one";

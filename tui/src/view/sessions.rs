@@ -107,7 +107,10 @@ fn heading(view: &Sessions, theme: Theme, area: Rect, buffer: &mut Buffer) {
         Some(Field::Tags(_, text)) => ("tags: ", text),
         Some(Field::File(_, text)) => ("file (.md or .json): ", text),
         None if view.search.is_empty() => {
-            let help = "Enter opens  / search  n title  t tags  d delete  u undo  x export";
+            let help = match area.width {
+                0..66 => "Enter opens, / search, n t d u x",
+                _ => "Enter opens  / search  n title  t tags  d delete  u undo  x export",
+            };
             put(buffer, area, 0, 0, help, theme.dim());
             return;
         }
@@ -179,18 +182,21 @@ fn session(
     buffer: &mut Buffer,
 ) {
     let details = &row.session.details;
-    let mut right = format!("{} msgs", row.session.messages);
-    if area.width >= 60 {
+    let state = match row {
+        _ if now == Some(row.session.id) => "here",
+        row if row.elsewhere => "open elsewhere",
+        row if row.session.unfinished => "cut off",
+        _ => "",
+    };
+    let mut right = state.to_owned();
+    if area.width >= 50 || state.is_empty() {
+        let space = if state.is_empty() { "" } else { "  " };
+        right.push_str(&format!("{space}{} msgs", row.session.messages));
+    }
+    if area.width >= 72 {
         let model = details.model.as_deref().unwrap_or("-");
         right.push_str(&format!("  {}", shorten(model, 16)));
     }
-    let state = match row {
-        _ if now == Some(row.session.id) => "  here",
-        row if row.elsewhere => "  open elsewhere",
-        row if row.session.unfinished => "  cut off",
-        _ => "",
-    };
-    right.push_str(state);
     let start = area
         .width
         .saturating_sub(u16::try_from(width(&right)).unwrap_or(area.width));
@@ -251,7 +257,16 @@ fn preview(view: &Sessions, theme: Theme, area: Rect, buffer: &mut Buffer) {
             ..area
         }
     };
-    let found = view.row().and_then(|row| row.hit.as_ref()?.message);
+    let (found, about) = match view.row() {
+        Some(row) => (row.hit.as_ref().and_then(|hit| hit.message), about(row)),
+        None => (None, String::new()),
+    };
+    put(buffer, area, 0, 0, &about, theme.dim());
+    let area = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
     let text = conversation(tree, found, area);
     for (row, (from, line)) in (0..area.height).zip(text) {
         let style = match from {
@@ -260,6 +275,15 @@ fn preview(view: &Sessions, theme: Theme, area: Rect, buffer: &mut Buffer) {
         };
         put(buffer, area, 0, row, &line, style);
     }
+}
+
+/// What a session is held with, in a line.
+fn about(row: &Row) -> String {
+    let details = &row.session.details;
+    let mut about = format!("chat {}", row.session.id);
+    about.extend(details.model.iter().map(|model| format!(" · {model}")));
+    about.extend(details.tags.iter().map(|tag| format!(" #{tag}")));
+    about
 }
 
 /// The lines of a conversation: from the message that was found on, or as much of its end as fits.
@@ -303,3 +327,6 @@ fn conversation(tree: &Tree, found: Option<u32>, area: Rect) -> Vec<(Role, Strin
     };
     text.split_off(skipped)
 }
+
+#[cfg(test)]
+mod tests;

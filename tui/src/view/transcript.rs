@@ -109,7 +109,10 @@ fn greeting(state: &State) -> [String; 3] {
                 false => "",
             };
             let title = &last.details.title;
-            format!("/help: keys and commands. /resume goes on with{how}: {title}")
+            match room {
+                0..50 => format!("/help. /resume{how}: {title}"),
+                _ => format!("/help: keys and commands. /resume goes on with{how}: {title}"),
+            }
         }
     };
     let others = [format!("Write a message, {send} sends it."), third];
