@@ -288,11 +288,7 @@ fn about(row: &Row) -> String {
 
 /// The lines of a conversation: from the message that was found on, or as much of its end as fits.
 fn conversation(tree: &Tree, found: Option<u32>, area: Rect) -> Vec<(Role, String)> {
-    let mut path = tree.path();
-    // What was found may lie on another branch.
-    if let Some(found) = found.filter(|number| !path.contains(number)) {
-        path = vec![found];
-    }
+    let path = tree.path();
     let room = usize::from(area.height);
     let mut text: Vec<(Role, String)> = Vec::new();
     let from = found.and_then(|found| path.iter().position(|&number| number == found));

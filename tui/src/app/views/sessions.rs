@@ -253,8 +253,15 @@ pub(crate) fn listed(state: &mut State, turn: u64, rows: Vec<Row>) -> Vec<Effect
 }
 
 /// Takes in a session to be looked at.
-pub(crate) fn previewed(state: &mut State, id: SessionId, tree: Tree) {
-    state.views.sessions.preview = Some((id, tree));
+pub(crate) fn previewed(state: &mut State, id: SessionId, mut tree: Tree) {
+    let view = &mut state.views.sessions;
+    let row = view.row().filter(|row| row.session.id == id);
+    let hit = row.and_then(|row| row.hit.as_ref()?.message);
+    // What was found may lie on another branch, or be gone by now.
+    if let Some(found) = hit {
+        let _ = tree.select(found);
+    }
+    view.preview = Some((id, tree));
 }
 
 /// Asks for the session that is selected, to be looked at.
