@@ -58,7 +58,7 @@ fn a_paste_of_100_kb_is_one_word_that_is_counted_sent_and_deleted() {
     terminal.wait_for("[pasted 111 B, 40 lines, ");
     terminal.send(ENTER);
     terminal.wait_gone("[pasted");
-    terminal.wait_for("(token limit reached");
+    terminal.wait_for("(token limit");
     terminal.send("\x1b[1;5H");
     terminal.wait_for("> 1");
     quit(terminal);
@@ -152,17 +152,17 @@ fn text_files_are_attached_and_what_is_none_says_why_not() {
     terminal.wait_for("what is in [notes.txt 34 B, ");
     terminal.send(ENTER);
     terminal.wait_for("<file name=\"notes.txt\">");
-    terminal.wait_for("(token limit reached");
+    terminal.wait_for("(token limit");
     quit(terminal);
 }
 
-/// An editor that adds a line to what it is given.
+/// An editor that is interrupted as by Ctrl+C, which is its own business, and adds to what it is given.
 fn editor(place: &Path) -> String {
     let path = place.join("editor.sh");
     fs::write(
         &path,
         "#!/bin/sh\nls -l \"$1\" | cut -c1-10 > \"$0.mode\"\necho in the editor\n\
-         printf ' and what the editor wrote' >> \"$1\"\n",
+         kill -INT $PPID\nprintf ' and what the editor wrote' >> \"$1\"\n",
     )
     .unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -251,12 +251,21 @@ fn what_was_sent_is_there_in_the_next_session() {
     terminal.wait_for("again to quit");
     terminal.send("\x03");
     assert_eq!(terminal.end().exit_code(), 0);
+    // Nor does a signal take it away.
+    let mut terminal = Terminal::open_at(place.path(), &[]);
+    terminal.wait_for("ctx 0/");
+    terminal.send("the other half");
+    terminal.wait_for("the other half");
+    terminal.signal("TERM");
+    assert_eq!(terminal.end().exit_code(), 143);
     let file = place.path().join("state/tritone/history");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let mut terminal = Terminal::open_at(place.path(), &[]);
     terminal.wait_for("ctx 0/");
+    terminal.send(UP);
+    terminal.wait_for("> the other half");
     terminal.send(UP);
     terminal.wait_for("> half a thought");
     terminal.send(UP);
@@ -265,7 +274,7 @@ fn what_was_sent_is_there_in_the_next_session() {
     terminal.send(ALT_R);
     terminal.wait_for("what you sent");
     terminal.send("thought");
-    terminal.wait_for("1 of 2");
+    terminal.wait_for("1 of 3");
     terminal.send(ENTER);
     terminal.wait_for("> half a thought");
     terminal.send(CTRL_U);

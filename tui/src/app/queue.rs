@@ -108,7 +108,7 @@ pub(super) fn command(state: &mut State, argument: &str) {
 
 /// The program ends: what was not sent is kept for the next time. What waits is in the history
 /// already.
-pub(super) fn keep(state: &State) -> Vec<Effect> {
+pub(crate) fn keep(state: &State) -> Vec<Effect> {
     if state.composer.is_blank() {
         return Vec::new();
     }

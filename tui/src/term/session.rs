@@ -24,6 +24,7 @@ use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
 use super::{Outcome, Screen as Wanted, Setup, TermError, Theme, background, panics};
 use crate::app::msg::{Effect, Msg};
+use crate::app::queue;
 use crate::app::screen::View;
 use crate::app::state::{Load, State};
 use crate::app::update::update;
@@ -223,7 +224,10 @@ impl Session {
             let mut messages = Vec::new();
             tokio::select! {
                 wish = self.signals.next() => match wish {
-                    Wish::End(number) => return Ok(Outcome::Signal(number)),
+                    Wish::End(number) => {
+                        self.remember();
+                        return Ok(Outcome::Signal(number));
+                    }
                     Wish::Stop => self.pause(false).await?,
                 },
                 event = next_event(&mut self.input) => match event {
@@ -511,10 +515,22 @@ impl Session {
         // Waiting must not keep the runtime from anything else it has to do.
         let ended = tokio::task::spawn_blocking(move || command.status()).await;
         let ended = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        // Ctrl+C in the editor was for the editor.
+        tokio::task::yield_now().await;
+        self.signals.forget_interrupts();
         let result = errand.end(ended);
         self.come_back()?;
         let _ = self.sender.send(Msg::Edited(result));
         Ok(())
+    }
+
+    /// What is in the input is there again in the next session.
+    fn remember(&self) {
+        for effect in queue::keep(&self.state) {
+            if let Effect::Desk(ask) = effect {
+                self.desk.ask(ask);
+            }
+        }
     }
 
     /// Takes the terminal again.

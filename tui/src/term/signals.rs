@@ -16,6 +16,7 @@ pub(super) use unix::Signals;
 
 #[cfg(unix)]
 mod unix {
+    use futures_util::FutureExt as _;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{
         Signal as Number, getpgrp, getpid, getsid, kill_current_process_group, kill_process,
@@ -51,6 +52,11 @@ mod unix {
     }
 
     impl Signals {
+        /// Interruptions so far were for somebody else.
+        pub(in super::super) fn forget_interrupts(&mut self) {
+            while self.interrupt.recv().now_or_never().flatten().is_some() {}
+        }
+
         pub(in super::super) fn listen() -> io::Result<Self> {
             Ok(Self {
                 terminate: signal(SignalKind::terminate())?,
@@ -133,6 +139,9 @@ mod elsewhere {
         pub(in super::super) fn listen() -> io::Result<Self> {
             Ok(Self)
         }
+
+        /// The system tells nobody of interruptions that were for somebody else.
+        pub(in super::super) fn forget_interrupts(&mut self) {}
 
         /// The system's own way of ending a program is enough here.
         pub(in super::super) fn insist() -> io::Result<()> {
