@@ -201,12 +201,19 @@ fn a_newer_file_is_refused_and_a_damaged_one_kept() {
 }
 
 #[test]
-fn a_chat_that_is_not_there_is_refused_before_the_screen_is_taken() {
+fn the_chat_as_lines_does_not_go_on_with_an_earlier_one() {
     let home = filled();
-    let output = Command::new(tritone_tests::tritone())
-        .args(["chat", "--resume", "1", "--no-save"])
-        .env("XDG_DATA_HOME", home.path())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    let run = |args: &[&str]| {
+        let output = Command::new(tritone_tests::tritone())
+            .args(args)
+            .env("XDG_DATA_HOME", home.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    };
+    assert!(run(&["chat", "--plain", "--continue"]).contains("keeps nothing"));
+    let said = run(&["chat", "--resume", "1", "--no-save"]);
+    assert!(said.contains("cannot be used with"), "{said}");
 }

@@ -32,7 +32,7 @@ fn shown(end: End) -> AnswerState {
         End::Complete => AnswerState::Complete,
         End::Partial => AnswerState::Running,
         End::Stopped => AnswerState::Ended("(stopped)"),
-        End::Length => AnswerState::Ended("(token limit: /continue goes on)"),
+        End::Length => AnswerState::Ended("(token limit reached: /continue)"),
         End::Context => AnswerState::Ended("(context full: /clear starts a new chat)"),
         End::Failed => AnswerState::Ended("(failed)"),
         End::Interrupted => AnswerState::Ended("(interrupted: /continue goes on)"),

@@ -230,7 +230,7 @@ pub(crate) enum Color {
 }
 
 /// How tokens are chosen.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
     /// Always take the most likely token.
@@ -279,6 +279,11 @@ fn logit_bias(text: &str) -> Result<(u32, f32), String> {
 }
 
 impl SamplingArgs {
+    /// Whether one of them is on the command line.
+    pub(crate) fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// The settings these flags make.
     ///
     /// # Errors

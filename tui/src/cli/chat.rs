@@ -15,6 +15,7 @@ use super::host::Program;
 use super::plain;
 use super::sessions;
 use super::setup::Setup;
+use crate::keep::Named;
 use crate::term;
 
 /// Holds a conversation.
@@ -65,7 +66,13 @@ pub(crate) fn run(
     notes.extend(setup.notes.iter().cloned());
     let keep = match args.no_save {
         true => Err("nothing of this chat is kept (--no-save)"),
-        false => sessions::start(args.resume.as_deref(), args.go_on)?,
+        false => {
+            let named = Named {
+                sampling: args.sampling.is_given() || common.seed.is_some(),
+                system: args.system.clone(),
+            };
+            sessions::start(args.resume.as_deref(), args.go_on, named)?
+        }
     };
     let keep = keep.map_err(|why| notes.push(why.to_owned())).ok();
     let terminal = term::Setup {

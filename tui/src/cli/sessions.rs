@@ -16,7 +16,7 @@ use super::console::Console;
 use super::date::date;
 use super::failure::{BadRequest, Usage};
 use crate::chat::glyph::{fit, width};
-use crate::keep::{MONTH, Start, ago, default_path};
+use crate::keep::{MONTH, Named, Start, ago, default_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -219,6 +219,7 @@ pub(crate) fn run(args: &SessionsArgs, console: &Console) -> anyhow::Result<Exit
 pub(crate) fn start(
     resume: Option<&str>,
     go_on: bool,
+    over: Named,
 ) -> anyhow::Result<Result<Start, &'static str>> {
     const NOWHERE: &str = "this chat is not saved: neither XDG_DATA_HOME nor HOME says where";
     let Some(path) = default_path() else {
@@ -227,6 +228,7 @@ pub(crate) fn start(
     let mut start = Start {
         path,
         open: None,
+        named: over,
         notes: Vec::new(),
     };
     let name = resume.filter(|name| !name.is_empty());

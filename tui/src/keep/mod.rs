@@ -34,8 +34,19 @@ pub struct Start {
     pub path: PathBuf,
     /// The session to go on with; `None` for a new one.
     pub open: Option<i64>,
+    /// What was named for this start, and comes before what that session was held under.
+    pub named: Named,
     /// What the user should know from the start.
     pub notes: Vec<String>,
+}
+
+/// What the command line names.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// How tokens are chosen.
+    pub sampling: bool,
+    /// The system prompt.
+    pub system: Option<String>,
 }
 
 /// Says what came of it.
@@ -54,7 +65,7 @@ impl Keeper {
         let (finished, done) = channel();
         let thread = thread::Builder::new().name("keep".to_owned());
         let work = move || {
-            let mut writer = Writer::open(&start.path, say);
+            let mut writer = Writer::open(&start.path, say, start.named);
             match start.open {
                 Some(id) => writer.carry_out(Keep::Open(Which::Id(id))),
                 None => writer.hint(),

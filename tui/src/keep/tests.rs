@@ -16,6 +16,7 @@ impl Session {
         let start = Start {
             path,
             open,
+            named: Named::default(),
             notes: Vec::new(),
         };
         let keeper = Keeper::start(start, Box::new(move |kept| drop(said.send(kept))));
@@ -240,4 +241,49 @@ fn exports_never_replace_a_file() {
     session.order(Keep::Export(None, out("a.md")));
     assert!(matches!(session.next(), Kept::Failed(why) if why.contains("is there already")));
     session.end();
+}
+
+#[test]
+fn what_the_command_line_names_comes_before_what_was_kept() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("sessions.db");
+    let mut store = Store::open(&path).unwrap().store;
+    let details = Details {
+        title: "sums".to_owned(),
+        system: Some("be brief".to_owned()),
+        sampling: Some(serde_json::json!({ "temperature": 0.5 })),
+        ..Details::default()
+    };
+    let id = store.create(&details).unwrap();
+    store.add(id, &Message::user(1, None, "hello")).unwrap();
+    let opened = |named: Named| {
+        let (said, heard) = channel();
+        let start = Start {
+            path: path.clone(),
+            open: Some(id),
+            named,
+            notes: Vec::new(),
+        };
+        drop(Keeper::start(
+            start,
+            Box::new(move |kept| drop(said.send(kept))),
+        ));
+        match heard.recv().unwrap() {
+            Kept::Opened(chat) => chat.session.details,
+            other => panic!("{other:?}"),
+        }
+    };
+    let kept = opened(Named::default());
+    assert_eq!(
+        (&kept.system, &kept.sampling),
+        (&details.system, &details.sampling)
+    );
+    let named = opened(Named {
+        sampling: true,
+        system: Some("be kind".to_owned()),
+    });
+    assert_eq!(
+        (named.system.as_deref(), named.sampling),
+        (Some("be kind"), None)
+    );
 }

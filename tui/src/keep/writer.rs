@@ -11,7 +11,7 @@ use tritone_store::{
     markdown, write_documents,
 };
 
-use super::{MONTH, Say, ago};
+use super::{MONTH, Named, Say, ago};
 use crate::app::keep::{Chat, Keep, Kept, Row, Which};
 use crate::cli::date::date;
 
@@ -47,17 +47,20 @@ pub(super) struct Writer {
     saves: bool,
     current: Option<Current>,
     pending: Option<Pending>,
+    /// Comes before what the first session that is opened was held under.
+    named: Named,
     say: Say,
 }
 
 impl Writer {
     /// Opens the store, or says why there is none.
-    pub(super) fn open(path: &Path, say: Say) -> Self {
+    pub(super) fn open(path: &Path, say: Say, named: Named) -> Self {
         let mut writer = Self {
             store: None,
             saves: false,
             current: None,
             pending: None,
+            named,
             say,
         };
         let opened = Store::open(path).or_else(|error| match Store::open_existing(path) {
@@ -336,7 +339,7 @@ impl Writer {
         if held.is_some() {
             store.interrupt(id)?;
         }
-        let (session, mut tree) = (store.session(id)?, store.tree(id)?);
+        let (mut session, mut tree) = (store.session(id)?, store.tree(id)?);
         tree.interrupt();
         if held.is_none() {
             notes.push("what is said from here on is not saved".to_owned());
@@ -347,6 +350,11 @@ impl Writer {
             writing: None,
             _held: held,
         });
+        let named = std::mem::take(&mut self.named);
+        if named.sampling {
+            session.details.sampling = None;
+        }
+        session.details.system = named.system.or(session.details.system);
         let chat = Chat {
             session,
             tree,
