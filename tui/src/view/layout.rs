@@ -120,9 +120,11 @@ pub(crate) fn part_rows(state: &State, rows: u16) -> u16 {
         .saturating_add(greeting);
     let lines = u16::try_from(lines)
         .unwrap_or(u16::MAX)
+        .max(super::popup::rows(state))
         .clamp(1, rows / 2 + 1);
     let input = u16::try_from(state.composer.height()).unwrap_or(u16::MAX);
-    let below = input.min(MOST_INPUT).saturating_add(2);
+    let waiting = super::queue::rows(state, rows);
+    let below = input.min(MOST_INPUT).saturating_add(2 + waiting);
     lines
         .saturating_add(below)
         .clamp(MIN_PART, rows.max(MIN_PART))

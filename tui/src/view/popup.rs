@@ -15,6 +15,12 @@ const MOST: u16 = 8;
 /// Widest first column.
 const WIDEST: usize = 28;
 
+/// Rows of the list, where there is room for it.
+pub(crate) fn rows(state: &State) -> u16 {
+    let found = complete::candidates(state).len();
+    u16::try_from(found).unwrap_or(u16::MAX).min(MOST)
+}
+
 /// Draws the list over the lowest rows of `area`, the transcript's.
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let found = complete::candidates(state);
@@ -22,7 +28,12 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         return;
     }
     let rows = u16::try_from(found.len()).unwrap_or(u16::MAX);
-    let height = rows.min(MOST).min(area.height.div_ceil(2));
+    // Where only the lowest lines are used they are there for the list.
+    let most = match state.is_part() {
+        true => area.height,
+        false => area.height.div_ceil(2),
+    };
+    let height = rows.min(MOST).min(most);
     let area = Rect {
         y: area.y + area.height - height,
         height,
