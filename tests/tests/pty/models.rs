@@ -51,8 +51,8 @@ fn a_second_model_is_loaded_in_the_chat_and_the_conversation_stays() {
     terminal.send(ENTER);
     terminal.wait_for("* second");
     terminal.send(ESC);
-    // The filter first, then the view.
-    terminal.wait_for("2 models");
+    // The filter first, then the view. Two at once would be another key.
+    terminal.wait_gone("1 of 2 models");
     terminal.send(ESC);
     terminal.wait_for("the conversation stays");
     terminal.wait_for("The capital of Peru is Lima.");
