@@ -1,10 +1,13 @@
 //! The one table of commands, from which come the keys, the `/` commands, the hints and the help.
 
+mod group;
+
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::keymap::Keymap;
 use super::screen::View;
 use super::state::State;
+pub(crate) use group::Group;
 
 /// What a command does; [`super::update`] knows how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -791,89 +794,6 @@ pub(crate) fn parse(text: &str) -> Sent<'_> {
     {
         Some(command) => Sent::Command(command.action, argument.trim()),
         None => Sent::Unknown(name),
-    }
-}
-
-/// What commands are about; the order of the help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Group {
-    /// Writing a message.
-    Input,
-    /// The conversation.
-    Chat,
-    /// What the model is told and how tokens are chosen.
-    Model,
-    /// What it runs on.
-    Engine,
-    /// Where to look.
-    Screen,
-}
-
-impl Group {
-    /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Input,
-        Self::Chat,
-        Self::Model,
-        Self::Engine,
-        Self::Screen,
-    ];
-
-    /// Its heading.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Input => "Writing",
-            Self::Chat => "Conversation",
-            Self::Model => "Model and sampling",
-            Self::Engine => "Kernels, profiles, models",
-            Self::Screen => "Screen and program",
-        }
-    }
-
-    /// What an action belongs to.
-    pub(crate) fn of(action: Action) -> Self {
-        match action {
-            Action::Send
-            | Action::Newline
-            | Action::Complete
-            | Action::Attach
-            | Action::EditText
-            | Action::Expand
-            | Action::SearchHistory
-            | Action::UndoEdit
-            | Action::RedoEdit
-            | Action::Queue
-            | Action::EditQueued => Self::Input,
-            Action::System
-            | Action::Sampling
-            | Action::Temperature
-            | Action::TopP
-            | Action::TopK
-            | Action::MinP
-            | Action::MaxTokens
-            | Action::Seed
-            | Action::Think
-            | Action::Keep => Self::Model,
-            Action::Kernel
-            | Action::NextKernel
-            | Action::Race
-            | Action::Model
-            | Action::Profile
-            | Action::Stats => Self::Engine,
-            Action::Help
-            | Action::Palette
-            | Action::Show(_)
-            | Action::PageUp
-            | Action::PageDown
-            | Action::Top
-            | Action::Bottom
-            | Action::Redraw
-            | Action::Suspend
-            | Action::Interrupt
-            | Action::QuitIfEmpty
-            | Action::Quit => Self::Screen,
-            _ => Self::Chat,
-        }
     }
 }
 
