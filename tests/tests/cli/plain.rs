@@ -87,7 +87,7 @@ fn commands_answer_with_notes() {
     for words in [
         "prompt: ",
         "KV cache: ",
-        "/system TEXT | off: ",
+        "/system TEXT | off",
         "Ctrl+C stops an answer",
     ] {
         assert!(
