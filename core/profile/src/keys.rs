@@ -30,19 +30,16 @@ pub enum Applies {
     AfterAnswer,
     /// When a model is loaded next.
     NextLoad,
-    /// When the program is started next.
-    NextStart,
     /// When a server starts; a conversation does not use it.
     Server,
 }
 
 impl Applies {
     /// All of them, the soonest first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 4] = [
         Self::AtOnce,
         Self::AfterAnswer,
         Self::NextLoad,
-        Self::NextStart,
         Self::Server,
     ];
 
@@ -52,7 +49,6 @@ impl Applies {
             Self::AtOnce => "at once",
             Self::AfterAnswer => "after the running answer",
             Self::NextLoad => "when a model is loaded next",
-            Self::NextStart => "at the next start",
             Self::Server => "for servers only",
         }
     }
@@ -239,7 +235,7 @@ pub const KEYS: &[Key] = &[
         name: "monitor.interval_ms",
         kind: whole(100, 60_000),
         env: Some("TRITONE_MONITOR_INTERVAL_MS"),
-        applies: Applies::NextStart,
+        applies: Applies::AtOnce,
         help: "Time between two samples of the monitor, in milliseconds.",
     },
     Key {

@@ -157,3 +157,122 @@ fn a_model_that_does_not_load_ends_with_3() {
     let run = pipe(b"", &["--plain", "--memory", "64", "--ctx", "32768"]);
     run.fails(3, &["does not fit the memory limit"]);
 }
+
+#[test]
+fn a_conversation_is_kept_and_can_be_gone_on_with() {
+    let home = tempfile::tempdir().unwrap();
+    let talk = |args: &[&str], input: &str| {
+        use std::io::Write as _;
+        use std::process::Stdio;
+        let mut command = command(args);
+        command
+            .env("XDG_DATA_HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            text(output.stdout),
+            text(output.stderr),
+            output.status.code(),
+        )
+    };
+    let (out, err, code) = talk(&["--plain"], &format!("/temp 0\n{PERU}\n/regen\n"));
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.matches("tritone: ").count(), 2, "{out}");
+
+    // It is read out, the branch that was read last, and goes on.
+    let (out, err, code) = talk(
+        &["chat", "--plain", "--continue"],
+        "What is the capital of France?\n",
+    );
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        err.contains("note: back in \"What is the capital of Peru?\""),
+        "{err}"
+    );
+    assert_eq!(
+        out.matches("you: What is the capital of Peru?").count(),
+        1,
+        "{out}"
+    );
+    assert!(
+        out.contains("tritone: The capital of Peru is Lima."),
+        "{out}"
+    );
+    assert!(
+        out.contains("you: What is the capital of France?\ntritone: "),
+        "{out}"
+    );
+
+    // Everybody else sees it, too.
+    let (list, err, _) = talk(&["sessions", "list"], "");
+    assert!(list.contains("What is the capital of Peru?"), "{list}{err}");
+    let (out, err, _) = talk(&["chat", "--plain", "--resume", "Peru"], "/quit\n");
+    assert!(
+        out.contains("you: What is the capital of France?"),
+        "{out}{err}"
+    );
+
+    // Nothing is kept on request, and a name that is none is an error.
+    talk(&["chat", "--plain", "--no-save"], "Say nothing of this.\n");
+    let (list, _, _) = talk(&["sessions", "list"], "");
+    assert!(!list.contains("Say nothing of this."), "{list}");
+    let (_, err, code) = talk(&["chat", "--plain", "--resume", "Bolivia"], "");
+    assert_ne!(code, Some(0), "{err}");
+    let (_, err, code) = talk(&["chat", "--plain", "--resume"], "");
+    assert_eq!(code, Some(2), "{err}");
+}
+
+#[test]
+fn system_prompts_are_saved_and_loaded_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let talk = |input: &str| {
+        use std::io::Write as _;
+        use std::process::Stdio;
+        let mut command = command(&["--plain"]);
+        command
+            .env("XDG_CONFIG_HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    };
+    let err = talk(
+        "/system load\n/system save brief\n/system Be brief.\n/system save brief\n/system load none\n",
+    );
+    for words in [
+        "note: none is saved",
+        "error: there is no system prompt to save",
+        "note: the system prompt brief is saved as ",
+        "error: there is no system prompt none; there are: brief",
+    ] {
+        assert!(err.contains(words), "no {words:?} in:\n{err}");
+    }
+    let err = talk(
+        "/system load\n/system load brief\n/system\n/system load what you can carry\n/system\n",
+    );
+    for words in [
+        "note: system prompt brief: Be brief.",
+        "note: the system prompt brief from the next message on: Be brief.",
+        "note: the system prompt is: Be brief.",
+        "note: the system prompt is: load what you can carry",
+    ] {
+        assert!(err.contains(words), "no {words:?} in:\n{err}");
+    }
+}

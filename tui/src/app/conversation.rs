@@ -52,7 +52,7 @@ fn details(state: &State, title: String) -> Box<Details> {
 }
 
 /// Sampling as it is kept; what is left out is as always.
-fn sampling(sampling: &Sampling) -> Value {
+pub(crate) fn sampling(sampling: &Sampling) -> Value {
     // Without the digits that a binary32 number gets as a binary64 one.
     let number = |value: f32| value.to_string().parse::<f64>().unwrap_or(0.0);
     json!({
@@ -68,7 +68,7 @@ fn sampling(sampling: &Sampling) -> Value {
 }
 
 /// The settings that were kept, over those at hand; `None` if they make no sense.
-fn sampling_of(kept: &Value, now: &Sampling) -> Option<Sampling> {
+pub(crate) fn sampling_of(kept: &Value, now: &Sampling) -> Option<Sampling> {
     let number = |name: &str, now: f32| match kept.get(name).and_then(Value::as_f64) {
         Some(value) => value as f32,
         None => now,
@@ -171,15 +171,7 @@ pub(super) fn finish(
     end: End,
     timings: Option<&tritone_engine::Timings>,
 ) -> Vec<Effect> {
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let timings = timings.map(|timings| Timings {
-        prompt_tokens: timings.prompt_tokens as u64,
-        cached_tokens: timings.cached_tokens as u64,
-        generated_tokens: timings.generated_tokens as u64,
-        prefill_ms: millis(timings.prefill),
-        decode_ms: millis(timings.decode),
-        first_token_ms: millis(timings.first_token),
-    });
+    let timings = timings.map(counted);
     state.transcript.end_answer(shown(end));
     if state
         .conversation
@@ -194,6 +186,19 @@ pub(super) fn finish(
         state: end,
         timings,
     })]
+}
+
+/// Counts and times as they are kept.
+pub(crate) fn counted(timings: &tritone_engine::Timings) -> Timings {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Timings {
+        prompt_tokens: timings.prompt_tokens as u64,
+        cached_tokens: timings.cached_tokens as u64,
+        generated_tokens: timings.generated_tokens as u64,
+        prefill_ms: millis(timings.prefill),
+        decode_ms: millis(timings.decode),
+        first_token_ms: millis(timings.first_token),
+    }
 }
 
 /// An answer goes on.

@@ -37,33 +37,10 @@ pub(crate) fn run(
             return Err(Usage(why).into());
         }
     }
-    if in_lines && (args.go_on || args.resume.is_some()) {
-        let why = "the chat as lines keeps nothing, so it cannot go on with an earlier chat: leave \
-                   --plain out, or read one with `tritone sessions show`";
-        return Err(Usage(why.to_owned()).into());
-    }
     let sampling = args.sampling.sampling(common)?;
     let settings = Settings::load(common);
     let setup = Setup::new(common)?;
-    if in_lines {
-        let profile = setup.profile().name.clone();
-        let conversation = plain::Setup {
-            profile,
-            sampling,
-            system: args.system.clone(),
-            max_tokens: args.max_tokens,
-            notes: setup.notes.clone(),
-            monitor: args.monitor.watch(),
-            host: Arc::new(Program::new(common, setup)),
-        };
-        return plain::run(conversation, console);
-    }
-    let keymap = settings.config.keymap().0;
-    let mut notes: Vec<String> = hint::first_run(&process_environment, &keymap)
-        .into_iter()
-        .collect();
-    notes.extend(settings.notes.iter().cloned());
-    notes.extend(setup.notes.iter().cloned());
+    let mut notes = Vec::new();
     let keep = match args.no_save {
         true => Err("nothing of this chat is kept (--no-save)"),
         false => {
@@ -75,6 +52,29 @@ pub(crate) fn run(
         }
     };
     let keep = keep.map_err(|why| notes.push(why.to_owned())).ok();
+    if in_lines {
+        if args.resume.as_deref() == Some("") {
+            let why = "--resume needs a number or a title here; `tritone sessions` lists them";
+            return Err(Usage(why.to_owned()).into());
+        }
+        notes.extend(setup.notes.iter().cloned());
+        let profile = setup.profile().name.clone();
+        let conversation = plain::Setup {
+            profile,
+            sampling,
+            system: args.system.clone(),
+            max_tokens: args.max_tokens,
+            notes,
+            keep,
+            monitor: args.monitor.watch(),
+            host: Arc::new(Program::new(common, setup)),
+        };
+        return plain::run(conversation, console);
+    }
+    let keymap = settings.config.keymap().0;
+    notes.splice(0..0, hint::first_run(&process_environment, &keymap));
+    notes.extend(settings.notes.iter().cloned());
+    notes.extend(setup.notes.iter().cloned());
     let terminal = term::Setup {
         profile: setup.profile().name.clone(),
         machine: setup.machine.clone(),

@@ -5,7 +5,7 @@ mod attach;
 pub(crate) mod editor;
 mod history;
 mod paths;
-mod prompts;
+pub(crate) mod prompts;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -38,10 +38,9 @@ impl Desk {
         let thread = thread::Builder::new().name("desk".to_owned());
         let work = move || {
             let state = places::state(&process_environment);
-            let config = places::config(&process_environment);
             work(
                 &History::new(state.map(|place| place.join("history"))),
-                &Prompts::new(config.map(|place| place.join("prompts"))),
+                &Prompts::of_user(),
                 &received,
                 &say,
             );

@@ -4,6 +4,10 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
+use tritone_profile::process_environment;
+
+use crate::cli::paths;
+
 /// Most bytes of a system prompt.
 const MOST_BYTES: u64 = 256 << 10;
 
@@ -14,7 +18,7 @@ const MOST: usize = 500;
 const HEADLINE: usize = 120;
 
 /// The directory.
-pub(super) struct Prompts {
+pub(crate) struct Prompts {
     directory: Option<PathBuf>,
 }
 
@@ -24,8 +28,14 @@ impl Prompts {
         Self { directory }
     }
 
+    /// Those of this user.
+    pub(crate) fn of_user() -> Self {
+        let config = paths::config(&process_environment);
+        Self::new(config.map(|place| place.join("prompts")))
+    }
+
     /// Names, and how each begins.
-    pub(super) fn list(&self) -> Vec<(String, String)> {
+    pub(crate) fn list(&self) -> Vec<(String, String)> {
         let entries = self.directory.as_ref().map(fs::read_dir);
         let Some(Ok(entries)) = entries else {
             return Vec::new();
@@ -49,7 +59,7 @@ impl Prompts {
     }
 
     /// The name and the text of a prompt.
-    pub(super) fn load(&self, name: &str) -> Result<(String, String), String> {
+    pub(crate) fn load(&self, name: &str) -> Result<(String, String), String> {
         let path = self.path(name)?;
         let mut bytes = Vec::new();
         let read = fs::File::open(&path)
@@ -79,7 +89,7 @@ impl Prompts {
     }
 
     /// Saves a prompt, in place of one of that name; says where.
-    pub(super) fn save(&self, name: &str, text: &str) -> Result<String, String> {
+    pub(crate) fn save(&self, name: &str, text: &str) -> Result<String, String> {
         let path = self.path(name)?;
         let mut whole = text.trim().to_owned();
         whole.push('\n');

@@ -7,6 +7,7 @@
 mod commands;
 mod input;
 mod interrupt;
+mod memory;
 mod speech;
 mod talk;
 
@@ -19,14 +20,16 @@ use tritone_engine::LoadProgress;
 use tritone_engine::sample::Sampling;
 
 use super::console::{Console, visible};
-use super::failure::{CANCELLED, MODEL};
+use super::failure::{CANCELLED, FAILED, MODEL};
 use crate::app::backend::Backend;
 use crate::app::host::{Host, Order, Seat};
+use crate::keep::Start;
 use crate::term::Watch;
 use crate::term::sampler::Sampler;
 use crate::view::format;
 use input::{Heard, Input};
 use interrupt::Interrupts;
+use memory::Memory;
 use talk::{Next, Talk};
 
 /// What a conversation begins with.
@@ -36,6 +39,8 @@ pub(super) struct Setup {
     pub(super) system: Option<String>,
     pub(super) max_tokens: Option<usize>,
     pub(super) notes: Vec<String>,
+    /// Where the conversation is kept, if it is.
+    pub(super) keep: Option<Start>,
     pub(super) monitor: Watch,
     pub(super) host: Arc<dyn Host>,
 }
@@ -57,7 +62,7 @@ impl Seat for Fixed {
 }
 
 /// Holds a conversation.
-pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
+pub(super) fn run(mut setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
     for note in &setup.notes {
         console.note(note);
     }
@@ -98,8 +103,18 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
         sampler.ran_on(&*backend);
         sampler
     });
+    let (memory, earlier) = match Memory::start(setup.keep.take(), console) {
+        Ok(memory) => memory,
+        Err(why) => {
+            console.error(&why);
+            return Ok(ExitCode::from(FAILED));
+        }
+    };
     let input = Input::listen(interrupts.sender())?;
-    let mut talk = Talk::new(setup, backend);
+    let mut talk = Talk::new(setup, memory, backend);
+    if let Some(chat) = earlier {
+        talk.resume(chat, console)?;
+    }
     loop {
         let line = match next_line(&input)? {
             Heard::Line(line) => line,
@@ -117,6 +132,7 @@ pub(super) fn run(setup: Setup, console: &Console) -> anyhow::Result<ExitCode> {
             Next::Go => {}
             Next::Leave => break,
         }
+        talk.report(console);
     }
     // Packed weights are being written in the background; leaving early only loses that.
     for note in talk

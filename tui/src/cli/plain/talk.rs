@@ -3,18 +3,22 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use tritone_engine::api::{Message, Role};
 use tritone_engine::sample::Sampling;
 use tritone_engine::{Event, FinishReason, GenerateError, Input, Request, Timings};
+use tritone_store::{Details, Role as Speaker, State};
 
 use super::interrupt::Interrupts;
+use super::memory::Memory;
 use super::speech::Speech;
 use super::{Said, Setup, commands};
 use crate::app::backend::{Backend, RaceOrder};
 use crate::app::commands::Action;
+use crate::app::conversation::{sampling, sampling_of};
 use crate::app::host::{Host, Order};
+use crate::app::keep::Chat;
 use crate::app::update::answer_stats;
 use crate::cli::console::{Console, visible};
+use crate::desk::prompts::Prompts;
 use crate::race::table;
 use crate::view::format;
 
@@ -32,26 +36,23 @@ pub(super) struct Talk {
     backend: Arc<dyn Backend>,
     /// What it runs on.
     order: Order,
-    messages: Vec<Message>,
+    memory: Memory,
     system: Option<String>,
     sampling: Sampling,
-    /// How often the last message was answered again.
-    repeats: u64,
     thinking: Option<bool>,
     max_tokens: Option<usize>,
     last: Option<Timings>,
 }
 
 impl Talk {
-    pub(super) fn new(setup: Setup, backend: Arc<dyn Backend>) -> Self {
+    pub(super) fn new(setup: Setup, memory: Memory, backend: Arc<dyn Backend>) -> Self {
         Self {
             host: setup.host,
             backend,
             order: Order::default(),
-            messages: Vec::new(),
+            memory,
             system: setup.system,
             sampling: setup.sampling,
-            repeats: 0,
             thinking: None,
             max_tokens: setup.max_tokens,
             last: None,
@@ -74,8 +75,8 @@ impl Talk {
             // Two strokes begin a message with one.
             let text = line.strip_prefix('/').unwrap_or(line);
             if !text.is_empty() {
-                self.messages.push(message(Role::User, text));
-                self.repeats = 0;
+                let details = self.details();
+                self.memory.say(text, details);
                 self.answer(interrupts, console)?;
             }
             return Ok(Next::Go);
@@ -112,11 +113,11 @@ impl Talk {
             }
             Action::Regenerate => self.again(interrupts, console)?,
             Action::Clear => {
-                self.messages.clear();
+                self.memory.close();
                 self.last = None;
                 console.note("a new chat begins");
             }
-            Action::System => console.note(&self.system(argument)),
+            Action::System => self.system(argument, console),
             Action::Kernel => self.kernel(argument, interrupts, console),
             Action::Model => {
                 let model = self.backend.model().name;
@@ -159,11 +160,15 @@ impl Talk {
     /// Writes an answer to what was said. When there is none, the message is not part of the
     /// conversation.
     fn answer(&mut self, interrupts: &Interrupts, console: &Console) -> anyhow::Result<()> {
-        let system = self.system.iter().map(|text| message(Role::System, text));
-        let messages = system.chain(self.messages.iter().cloned()).collect();
-        let mut request = Request::new(Input::Chat(messages));
+        let turns = self.memory.turns(self.system.as_deref());
+        let (model, kernel) = (self.backend.model().name, self.backend.kernel_name());
+        let details = self.details();
+        let seed = self
+            .memory
+            .begin(model, kernel, self.sampling.seed, details);
+        let mut request = Request::new(Input::Chat(turns));
         request.sampling = self.sampling.clone();
-        request.sampling.seed = self.sampling.seed.wrapping_add(self.repeats);
+        request.sampling.seed = seed;
         request.max_tokens = self.max_tokens;
         request.thinking = self.thinking;
         let mut events = match self.backend.generate(request) {
@@ -186,6 +191,7 @@ impl Talk {
                     if text.is_empty() && written.is_ok() {
                         written = speech.push("tritone: ");
                     }
+                    self.memory.extend(&piece);
                     text.push_str(&piece);
                     if written.is_ok() {
                         written = speech.push(&piece);
@@ -201,30 +207,40 @@ impl Talk {
             }
         };
         interrupts.waiting();
+        let note = match &end {
+            Ok(finished) => {
+                let (state, note) = match finished.reason {
+                    FinishReason::EndOfTurn | FinishReason::StopString(_) => {
+                        let empty = text.is_empty().then_some("the answer is empty");
+                        (State::Complete, empty)
+                    }
+                    FinishReason::MaxTokens => {
+                        (State::Length, Some("the answer ends at the token limit"))
+                    }
+                    FinishReason::ContextFull => (
+                        State::Context,
+                        Some("the answer ends as the context is full; /clear starts a new chat"),
+                    ),
+                    FinishReason::Cancelled => (State::Stopped, Some("stopped")),
+                };
+                self.last = Some(finished.timings);
+                self.memory.finish(state, Some(&finished.timings));
+                note
+            }
+            Err(_) if text.is_empty() => None,
+            Err(_) => {
+                self.memory.finish(State::Failed, None);
+                None
+            }
+        };
         written?;
         if !text.is_empty() {
             speech.finish()?;
-            self.messages.push(message(Role::Assistant, &text));
         }
         match end {
-            Ok(finished) => {
-                self.last = Some(finished.timings);
-                let note = match finished.reason {
-                    FinishReason::EndOfTurn | FinishReason::StopString(_) if text.is_empty() => {
-                        Some("the answer is empty")
-                    }
-                    FinishReason::EndOfTurn | FinishReason::StopString(_) => None,
-                    FinishReason::MaxTokens => Some("the answer ends at the token limit"),
-                    FinishReason::ContextFull => {
-                        Some("the answer ends as the context is full; /clear starts a new chat")
-                    }
-                    FinishReason::Cancelled => Some("stopped"),
-                };
+            Ok(_) => {
                 if let Some(note) = note {
                     console.note(note);
-                }
-                if text.is_empty() {
-                    self.messages.pop();
                 }
             }
             Err(error) if text.is_empty() => self.failed(&error, console),
@@ -235,40 +251,112 @@ impl Talk {
 
     /// Takes back a message that cannot be answered.
     fn failed(&mut self, error: &GenerateError, console: &Console) {
-        self.messages.pop();
+        self.memory.take_back();
         console.error(&format!("{error}; your last message is taken back"));
     }
 
     fn again(&mut self, interrupts: &Interrupts, console: &Console) -> anyhow::Result<()> {
-        if self
-            .messages
-            .last()
-            .is_some_and(|last| last.role == Role::Assistant)
-        {
-            self.messages.pop();
-        }
-        if self.messages.is_empty() {
+        if !self.memory.back_to_question() {
             console.note("there is no message to answer yet");
             return Ok(());
         }
-        self.repeats += 1;
         self.answer(interrupts, console)
     }
 
-    fn system(&mut self, argument: &str) -> String {
-        match argument {
-            "" => match &self.system {
+    /// What the conversation is held under now.
+    fn details(&self) -> Details {
+        Details {
+            title: String::new(),
+            model: Some(self.backend.model().name),
+            profile: Some(self.backend.profile()),
+            system: self.system.clone(),
+            sampling: Some(sampling(&self.sampling)),
+            tags: Vec::new(),
+        }
+    }
+
+    /// Takes over what an earlier conversation was held under, and reads it out.
+    pub(super) fn resume(&mut self, chat: Chat, console: &Console) -> io::Result<()> {
+        let details = chat.session.details;
+        console.note(&format!("back in \"{}\"", details.title));
+        for note in &chat.notes {
+            console.note(note);
+        }
+        self.system = details.system.or(self.system.take());
+        let kept = details.sampling.as_ref();
+        if let Some(sampling) = kept.and_then(|kept| sampling_of(kept, &self.sampling)) {
+            self.sampling = sampling;
+        }
+        let now = self.backend.model().name;
+        if let Some(then) = details.model.filter(|then| *then != now) {
+            console.note(&format!(
+                "this chat was held with {then}; {now} answers now"
+            ));
+        }
+        let mut out = io::stdout().lock();
+        for message in self.memory.said() {
+            let who = match message.role {
+                Speaker::User => "you",
+                Speaker::Assistant => "tritone",
+            };
+            writeln!(out, "{who}: {}", visible(message.text.trim_end()))?;
+        }
+        Ok(())
+    }
+
+    /// Says what went wrong with keeping the conversation.
+    pub(super) fn report(&self, console: &Console) {
+        self.memory.report(console);
+    }
+
+    fn system(&mut self, argument: &str, console: &Console) {
+        let prompts = Prompts::of_user();
+        let (verb, name) = argument
+            .split_once(char::is_whitespace)
+            .map_or((argument, ""), |(verb, name)| (verb, name.trim()));
+        // As in the full chat: more than one word after `load` or `save` is a prompt that begins so.
+        let one_word = !name.contains(char::is_whitespace);
+        let said = match (verb, name) {
+            ("", _) => Ok(match &self.system {
                 Some(system) => format!("the system prompt is: {system}"),
                 None => "there is no system prompt; /system TEXT sets one".to_owned(),
-            },
-            "off" => {
+            }),
+            ("off", "") => {
                 self.system = None;
-                "the system prompt is removed from the next message on".to_owned()
+                Ok("the system prompt is removed from the next message on".to_owned())
             }
-            text => {
-                self.system = Some(text.to_owned());
-                format!("the system prompt from the next message on: {text}")
+            ("load", "") => {
+                let saved = prompts.list();
+                for (name, line) in &saved {
+                    console.note(&format!("system prompt {name}: {line}"));
+                }
+                match saved.is_empty() {
+                    true => Ok("none is saved; /system save NAME saves the one in use".to_owned()),
+                    false => Ok("/system load NAME uses one of them".to_owned()),
+                }
             }
+            ("load", name) if one_word => prompts.load(name).map(|(name, text)| {
+                let said = format!("the system prompt {name} from the next message on: {text}");
+                self.system = Some(text);
+                said
+            }),
+            ("save", name) if one_word => match (&self.system, name) {
+                (_, "") => Err("/system save needs a name".to_owned()),
+                (None, _) => Err("there is no system prompt to save".to_owned()),
+                (Some(system), name) => prompts
+                    .save(name, system)
+                    .map(|path| format!("the system prompt {name} is saved as {path}")),
+            },
+            _ => {
+                self.system = Some(argument.to_owned());
+                Ok(format!(
+                    "the system prompt from the next message on: {argument}"
+                ))
+            }
+        };
+        match said {
+            Ok(said) => console.note(&said),
+            Err(why) => console.error(&why),
         }
     }
 
@@ -431,12 +519,5 @@ impl Talk {
             .iter()
             .map(|line| visible(line).into_owned())
             .collect()
-    }
-}
-
-fn message(role: Role, text: &str) -> Message {
-    Message {
-        role,
-        content: text.to_owned(),
     }
 }
