@@ -410,6 +410,7 @@ fn last_block(events: &[Ranged<'_>], source: &str) -> Option<Last> {
     let complete = source.rfind('\n')?;
     let mut depth = 0_usize;
     let mut last = None;
+    let mut after_paragraph = false;
     for (at, (event, range)) in events.iter().enumerate() {
         let top = depth == 0;
         match event {
@@ -428,7 +429,18 @@ fn last_block(events: &[Ranged<'_>], source: &str) -> Option<Last> {
         // something would be code.
         let indent = &source[line..range.start];
         let code = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)));
+        // What may be the head of a table belongs to the paragraph right before it, until the row below
+        // is whole and says that it is one.
+        let undecided = matches!(event, Event::Start(Tag::Table(_)))
+            && source[range.start..=complete].matches('\n').count() < 2
+            && after_paragraph
+            && source[..line]
+                .lines()
+                .next_back()
+                .is_some_and(|line| !line.trim().is_empty());
+        after_paragraph = matches!(event, Event::Start(Tag::Paragraph));
         let cut = match code {
+            _ if undecided => false,
             true => indent.trim_matches([' ', '\t']).is_empty(),
             false => indent.len() < 4 && indent.trim_matches(' ').is_empty(),
         };
