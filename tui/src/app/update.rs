@@ -693,7 +693,11 @@ pub(crate) fn answer_stats(timings: &Timings) -> [String; 3] {
 pub(crate) fn hints(state: &State) -> impl Iterator<Item = (String, &'static str)> {
     let racing = state.race.as_ref().is_some_and(|race| !race.automatic);
     let waiting = racing || state.switch.is_some() || state.applying.is_some();
-    let possible = COMMANDS.iter().filter(|command| (command.when)(state));
+    // Views without an input have nothing to send.
+    let input = state.view == View::Chat;
+    let fits = |command: &&commands::Command| input || !command.action.is_input();
+    let possible = COMMANDS.iter().filter(fits);
+    let possible = possible.filter(|command| (command.when)(state));
     let mut possible: Vec<_> = possible.collect();
     // Whoever waits for a race or a switch wants to know how to end it, however narrow the screen.
     possible.sort_by_key(|command| !(waiting && command.action == Action::Stop));
