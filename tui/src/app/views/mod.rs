@@ -15,7 +15,6 @@ use super::screen::View;
 use super::state::State;
 
 /// What the views hold.
-#[allow(dead_code)] // Most views are yet to be filled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Views {
     pub(crate) monitor: monitor::Monitor,
