@@ -15,6 +15,7 @@ use tritone_abi::Kernel;
 use crate::error::GenerateError;
 use crate::forms::Forms;
 use crate::model::Model;
+use crate::plan::Capacity;
 use crate::sample::Sampling;
 use crate::tally::Counters;
 pub use crate::text::{Message, Role};
@@ -70,7 +71,9 @@ pub struct EngineOptions {
     pub inter_token_target: Option<Duration>,
     /// Forms of the output head and the KV cache.
     pub forms: Forms,
-    /// Bytes that weights, head, KV cache and scratch may take together, or `None`.
+    /// Bytes that the process takes beside the engine, such as a screen; they are part of the plan.
+    pub beside: u64,
+    /// Bytes that the process may take, or `None`.
     pub memory_limit: Option<u64>,
     /// Where packed weights are kept.
     pub pack_cache: PackCache,
@@ -92,6 +95,7 @@ impl EngineOptions {
             prefill_chunk: 256,
             inter_token_target: None,
             forms: Forms::default(),
+            beside: 0,
             memory_limit: None,
             pack_cache: PackCache::default(),
             mlock: false,
@@ -100,6 +104,12 @@ impl EngineOptions {
 }
 
 impl EngineOptions {
+    /// Sizes for `model`.
+    pub(crate) fn capacity_for(&self, model: &Model) -> Capacity {
+        let context = self.context_for(model);
+        Capacity::new(context, self.batch, self.prefill_chunk).beside(self.beside)
+    }
+
     /// Positions of one sequence of `model`.
     pub(crate) fn context_for(&self, model: &Model) -> usize {
         let trained = model.recipe.trained_context;

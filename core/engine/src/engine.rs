@@ -17,7 +17,7 @@ use crate::error::{GenerateError, LoadError};
 use crate::exec::clock::StepClock;
 use crate::model::Model;
 use crate::pack_writer::PackWriter;
-use crate::plan::{Capacity, MemoryPlan};
+use crate::plan::MemoryPlan;
 use crate::recipe::Rope;
 use crate::runner::{Runner, RunnerOptions};
 use crate::sample::{Sampler, Sampling};
@@ -106,7 +106,7 @@ impl Engine {
     ) -> Result<Self, LoadError> {
         let trained = model.recipe.trained_context;
         let context = options.context_for(&model);
-        let capacity = Capacity::new(context, options.batch, options.prefill_chunk);
+        let capacity = options.capacity_for(&model);
         let mut runner = Runner::load(
             model.clone(),
             RunnerOptions {

@@ -26,6 +26,8 @@ pub struct Capacity {
     pub kv_pages: usize,
     /// Recurrent states, where a model has them: one for every sequence, and copies to go back to.
     pub states: usize,
+    /// Bytes that the program takes beside what a plan allows it: a screen.
+    pub beside: u64,
 }
 
 impl Capacity {
@@ -44,6 +46,7 @@ impl Capacity {
             logit_rows: batch,
             kv_pages: pages(context).saturating_add(pages(context.min(512)) * (batch - 1)),
             states: batch.saturating_add(1),
+            beside: 0,
         }
     }
 
@@ -55,6 +58,7 @@ impl Capacity {
         Self {
             logit_rows,
             states,
+            beside: self.beside,
             ..Self::new(context, self.batch, chunk)
         }
     }
@@ -67,7 +71,16 @@ impl Capacity {
             return *self;
         }
         let chunk = self.rows.saturating_sub(self.batch - 1);
-        Self::new(self.context, batch, chunk)
+        Self::new(self.context, batch, chunk).beside(self.beside)
+    }
+
+    /// The same for a program that takes so many bytes more.
+    #[must_use]
+    pub fn beside(self, bytes: u64) -> Self {
+        Self {
+            beside: bytes,
+            ..self
+        }
     }
 }
 
@@ -178,7 +191,7 @@ impl MemoryPlan {
             kv: page.checked_mul(capacity.kv_pages as u64)?,
             states: recipe.state_bytes().checked_mul(capacity.states as u64)?,
             scratch: scratch(recipe, kernel, threads, &capacity, forms)?,
-            program: program(recipe, threads, forms)?,
+            program: program(recipe, threads, forms)?.checked_add(capacity.beside)?,
             capacity,
             forms,
             limit: None,
@@ -210,8 +223,8 @@ impl MemoryPlan {
     }
 }
 
-/// Allowance for what is not planned in detail: code (20 MiB of a program without optimisation, which
-/// has the most), threads, terminal, highlighting, the database of conversations.
+/// Allowance for what is not planned in detail: code (25 MiB of a program without optimisation, which has
+/// the most), threads, what the allocator keeps. What a screen takes beside comes with the capacity.
 const PROGRAM: u64 = 40 << 20;
 
 /// Bytes of the program, and of what it keeps of the model beside the weights.

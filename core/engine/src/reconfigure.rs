@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::api::{EngineOptions, LoadProgress};
 use crate::engine::{Engine, ModelInfo};
 use crate::error::LoadError;
-use crate::plan::{Capacity, MemoryPlan};
+use crate::plan::MemoryPlan;
 use crate::reshape::Target;
 use crate::serve::{Command, Reshape};
 
@@ -22,12 +22,11 @@ impl Engine {
     #[must_use]
     pub fn what_if(&self, options: &EngineOptions) -> Option<MemoryPlan> {
         let model = &self.0.model;
-        let context = options.context_for(model);
         MemoryPlan::new(
             &model.recipe,
             &*options.kernel,
             options.threads.max(1),
-            Capacity::new(context, options.batch, options.prefill_chunk),
+            options.capacity_for(model),
             options.forms,
             options.memory_limit,
         )

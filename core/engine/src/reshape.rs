@@ -34,10 +34,9 @@ pub(crate) struct Target {
 impl Target {
     /// What `options` ask for where `model` runs. Kernel, pack cache and locking are not part of it.
     pub(crate) fn new(options: &EngineOptions, model: &Model) -> Self {
-        let context = options.context_for(model);
         Self {
             threads: options.threads.max(1),
-            capacity: Capacity::new(context, options.batch, options.prefill_chunk),
+            capacity: options.capacity_for(model),
             prefill_chunk: options.prefill_chunk,
             inter_token_target: options.inter_token_target,
             forms: options.forms,

@@ -67,7 +67,7 @@ pub(crate) fn run(
             notes,
             keep,
             monitor: args.monitor.watch(),
-            host: Arc::new(Program::new(common, setup)),
+            host: Arc::new(Program::new(common, setup, false)),
         };
         return plain::run(conversation, console);
     }
@@ -89,7 +89,7 @@ pub(crate) fn run(
         monitor: args.monitor.watch(),
         browse: keep.is_some() && args.resume.as_deref() == Some(""),
         keep,
-        host: Arc::new(Program::new(common, setup)),
+        host: Arc::new(Program::new(common, setup, true)),
     };
     Ok(ExitCode::from(term::run(terminal)?.exit_status()))
 }

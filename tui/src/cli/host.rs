@@ -22,6 +22,10 @@ use crate::app::backend::{
 use crate::app::host::{Host, ModelList, Order, Seat};
 use crate::app::profiles::{PlanCard, ProfilesCard};
 
+/// Bytes of a screen: the terminal, colours of code (16 MiB once there is some), a day of measurements,
+/// conversations, and what looking at other models leaves with the allocator.
+const SCREEN: u64 = 40 << 20;
+
 /// The program around a conversation.
 pub(super) struct Program {
     /// What the command line says.
@@ -29,6 +33,8 @@ pub(super) struct Program {
     /// What was settled before the screen was taken.
     first: Mutex<Option<Setup>>,
     live: Mutex<Option<Live>>,
+    /// Bytes that the screen takes.
+    beside: u64,
 }
 
 /// What is loaded.
@@ -48,12 +54,15 @@ struct Old {
 }
 
 impl Program {
-    /// With what is settled already, for the first thing that is loaded.
-    pub(super) fn new(common: &CommonArgs, first: Setup) -> Self {
+    /// With what is settled already, for the first thing that is loaded; `screen` is whether there is one.
+    pub(super) fn new(common: &CommonArgs, mut first: Setup, screen: bool) -> Self {
+        let beside = if screen { SCREEN } else { 0 };
+        first.beside = beside;
         Self {
             common: common.clone(),
             first: Mutex::new(Some(first)),
             live: Mutex::default(),
+            beside,
         }
     }
 
@@ -70,7 +79,10 @@ impl Program {
         if let Some(profile) = &order.profile {
             common.profile = Some(profile.clone());
         }
-        Setup::with_settings(&common, &order.settings).map_err(|error| format!("{error:#}"))
+        let setup = Setup::with_settings(&common, &order.settings);
+        let mut setup = setup.map_err(|error| format!("{error:#}"))?;
+        setup.beside = self.beside;
+        Ok(setup)
     }
 
     /// Runs the loaded model as `setup` says.
@@ -257,7 +269,8 @@ pub(super) fn plan(model: &Model, options: &EngineOptions) -> Option<MemoryPlan>
             options.context.unwrap_or(recipe.trained_context),
             options.batch,
             options.prefill_chunk,
-        ),
+        )
+        .beside(options.beside),
         options.forms,
         options.memory_limit,
     )
@@ -361,6 +374,7 @@ fn backend(setup: &Setup, ready: Ready, sentence: String) -> Arc<dyn Backend> {
         notices: ready.notes,
         sentence,
         machine: setup.machine.clone(),
+        beside: setup.beside,
     })
 }
 
@@ -397,6 +411,7 @@ struct Noted {
     /// How long loading took.
     sentence: String,
     machine: Machine,
+    beside: u64,
 }
 
 impl Backend for Noted {
@@ -414,7 +429,13 @@ impl Backend for Noted {
 
     fn what_if(&self, profile: &Resolved) -> Option<PlanCard> {
         let model = self.backend.engine().model();
-        what_if(profile, &self.machine, model, self.backend.kernel()?)
+        what_if(
+            profile,
+            &self.machine,
+            model,
+            self.backend.kernel()?,
+            self.beside,
+        )
     }
 
     fn bounds(&self) -> Bounds {

@@ -104,6 +104,7 @@ fn capacity(tokens: usize, chunk: usize) -> Capacity {
         logit_rows: rows,
         kv_pages: tokens.div_ceil(PAGE_TOKENS),
         states: 1,
+        beside: 0,
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) source: ModelSource,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
+    /// Bytes that a screen takes.
+    pub(crate) beside: u64,
     /// Nobody asked for a profile or a memory limit.
     limit_is_ours: bool,
     /// Compare packed weights with the model.
@@ -133,6 +135,7 @@ impl Setup {
             races_path,
             source,
             notes,
+            beside: 0,
             limit_is_ours,
             verify_cache: common.verify_cache,
             i2s_layout: common.i2s_layout.unwrap_or_default(),
@@ -400,7 +403,7 @@ impl Setup {
         let context = self.context(model);
         let profile = self.profile();
         let choice = self.choose(model);
-        let capacity = Capacity::new(context, sequences, profile.prefill_chunk);
+        let capacity = Capacity::new(context, sequences, profile.prefill_chunk).beside(self.beside);
         let forms = self.forms(model);
         let planned = self.plan_for(model, &*choice.kernel, forms, capacity);
         let mut notes: Vec<String> = planned.note.into_iter().collect();
@@ -413,6 +416,7 @@ impl Setup {
             prefill_chunk: profile.prefill_chunk,
             inter_token_target: Some(Duration::from_millis(profile.inter_token_target_ms)),
             forms,
+            beside: self.beside,
             memory_limit: Some(planned.limit),
             pack_cache: self.pack_cache(),
             mlock: profile.mlock,

@@ -24,6 +24,7 @@ pub(super) fn capacity(size: usize, chunk: usize) -> Capacity {
         logit_rows: rows.min(LOGIT_ROWS),
         kv_pages: size.div_ceil(PAGE_TOKENS),
         states: 1,
+        beside: 0,
     }
 }
 

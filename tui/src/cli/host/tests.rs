@@ -40,7 +40,7 @@ fn program(change: impl FnOnce(&mut CommonArgs)) -> Program {
     };
     change(&mut common);
     let setup = Setup::new(&common).unwrap();
-    Program::new(&common, setup)
+    Program::new(&common, setup, true)
 }
 
 /// Loads and takes the place.
@@ -200,7 +200,7 @@ fn another_model_is_loaded_beside_the_old_one_where_both_fit() {
 
 /// A context so long that two do not fit the limit.
 fn tight(common: &mut CommonArgs) {
-    (common.ctx, common.memory) = (Some(20_000), Some(150));
+    (common.ctx, common.memory) = (Some(20_000), Some(190));
 }
 
 #[test]

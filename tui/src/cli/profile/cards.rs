@@ -75,13 +75,14 @@ fn says(
     })
 }
 
-/// What `model` would take under a profile, for one conversation; `None` if the kernel does not take
+/// What `model` would take under a profile, for one conversation and `beside` bytes of a screen; `None` if the kernel does not take
 /// it.
 pub(crate) fn what_if(
     resolved: &Resolved,
     machine: &Machine,
     model: &Model,
     kernel: &dyn Kernel,
+    beside: u64,
 ) -> Option<PlanCard> {
     let profile = resolved.profile();
     let of_preset = resolved
@@ -93,7 +94,7 @@ pub(crate) fn what_if(
     };
     let threads = choice.threads;
     let forms = forms(profile.kv_type, profile.head, model);
-    let capacity = Capacity::new(context(resolved, model), 1, profile.prefill_chunk);
+    let capacity = Capacity::new(context(resolved, model), 1, profile.prefill_chunk).beside(beside);
     let planned = plan_under(profile, machine, limit_is_ours(resolved), &|limit| {
         let recipe = model.recipe();
         MemoryPlan::new(recipe, kernel, threads, capacity, forms, Some(limit))
@@ -146,7 +147,7 @@ mod tests {
                 options.memory_limit,
             )
             .unwrap();
-            let card = what_if(&setup.resolved, &setup.machine, &model, &*kernel).unwrap();
+            let card = what_if(&setup.resolved, &setup.machine, &model, &*kernel, 0).unwrap();
             assert_eq!(
                 (card.total, Some(card.limit)),
                 (real.total(), options.memory_limit)
