@@ -352,7 +352,11 @@ impl Scheduler {
     /// Sequence, tokens and wanted logits of the next step.
     fn plan(&self) -> Vec<(usize, usize, Want)> {
         let mut plan = Vec::with_capacity(self.active.len());
-        let mut chunk = self.pace.chunk(self.decoding(), self.prefill_chunk);
+        // A chunk is no longer than the context: that is what the rows of a step are made for.
+        let capacity = self.runner.capacity();
+        let most = capacity.rows.saturating_sub(capacity.batch - 1).max(1);
+        let most = self.prefill_chunk.min(most);
+        let mut chunk = self.pace.chunk(self.decoding(), most);
         for (i, active) in self.active.iter().enumerate() {
             let left = active.job.tokens.len() - active.computed;
             let most = chunk.min(self.before_copy(active));

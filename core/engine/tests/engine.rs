@@ -466,3 +466,22 @@ fn a_prompt_makes_room_for_answers_that_are_being_written() {
     }
     assert!(tokens + 1 >= steps.len(), "{tokens} tokens, {steps:?}");
 }
+
+/// Several prompts in one step, where a chunk is longer than the context.
+#[test]
+fn a_chunk_beyond_the_context_does_not_fill_a_step_with_several_prompts() {
+    let engine = load(|o| (o.context, o.prefill_chunk, o.batch) = (Some(64), 128, 2)).unwrap();
+    let text = |words: usize| Request {
+        max_tokens: Some(1),
+        keep: false,
+        sampling: Sampling::greedy(),
+        ..Request::new(Input::Text("word ".repeat(words)))
+    };
+    for _ in 0..40 {
+        let both = [text(30), text(31)].map(|request| engine.generate(request).unwrap());
+        for answer in both {
+            assert!(answer.prompt_tokens() > 33, "two are more than a context");
+            answer.wait().unwrap();
+        }
+    }
+}
