@@ -1,5 +1,8 @@
 //! The Kernels view and the Logs view.
 
+use std::thread;
+use std::time::Duration;
+
 use crate::terminal::{LEAVE, Terminal};
 use crate::{ENTER, ESC, LONG};
 
@@ -45,6 +48,9 @@ fn a_kernel_is_chosen_in_the_middle_of_an_answer() {
     terminal.wait_for("the kernel is scalar now");
     terminal.send(ESC);
     terminal.wait_gone("answering");
+    // Where the answer had ended by itself there was nothing to wait for, and an Esc and a `/` that come
+    // together are one key.
+    thread::sleep(Duration::from_millis(500));
     terminal.send("/quit\r");
     assert_eq!(terminal.end().exit_code(), 0);
 }
