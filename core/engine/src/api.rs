@@ -15,7 +15,7 @@ use tritone_abi::Kernel;
 use crate::error::GenerateError;
 use crate::forms::Forms;
 use crate::model::Model;
-use crate::plan::Capacity;
+use crate::plan::{Capacity, MemoryPlan};
 use crate::sample::Sampling;
 use crate::tally::Counters;
 pub use crate::text::{Message, Role};
@@ -104,6 +104,20 @@ impl EngineOptions {
 }
 
 impl EngineOptions {
+    /// What `model` takes under these options, with what would fit where it does not fit their limit.
+    /// `None` when a size overflows or the kernel does not take the model.
+    #[must_use]
+    pub fn plan(&self, model: &Model) -> Option<MemoryPlan> {
+        MemoryPlan::new(
+            &model.recipe,
+            &*self.kernel,
+            self.threads.max(1),
+            self.capacity_for(model),
+            self.forms,
+            self.memory_limit,
+        )
+    }
+
     /// Sizes for `model`.
     pub(crate) fn capacity_for(&self, model: &Model) -> Capacity {
         let context = self.context_for(model);

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use crate::api::{EngineOptions, LoadProgress};
 use crate::engine::{Engine, ModelInfo};
 use crate::error::LoadError;
-use crate::plan::MemoryPlan;
 use crate::reshape::Target;
 use crate::serve::{Command, Reshape};
 
@@ -17,21 +16,6 @@ use crate::serve::{Command, Reshape};
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// What this model would take with other options, with what would fit where they do not fit their
-    /// limit. `None` when a size overflows or the kernel does not take the model.
-    #[must_use]
-    pub fn what_if(&self, options: &EngineOptions) -> Option<MemoryPlan> {
-        let model = &self.0.model;
-        MemoryPlan::new(
-            &model.recipe,
-            &*options.kernel,
-            options.threads.max(1),
-            options.capacity_for(model),
-            options.forms,
-            options.memory_limit,
-        )
-    }
-
     /// Runs on with the threads, context, sequences, chunk, pace, forms and memory limit of `options`;
     /// kernel, pack cache and locking stay as they are. Weights are not packed again. Returns when
     /// that is done, with what the user should know.

@@ -113,7 +113,7 @@ fn forms_and_sizes_change_between_answers_and_the_weights_stay() {
         let info = engine.info();
         assert_eq!((info.context, info.plan.forms), (context, other.forms));
         assert_eq!(engine.status().kv_pages, info.plan.capacity.kv_pages);
-        assert_eq!(info.plan, engine.what_if(&other).unwrap());
+        assert_eq!(info.plan, other.plan(engine.model()).unwrap());
         last = tokens(&engine.generate(chat(&TURNS)).unwrap(), 0, || ()).0;
         let fresh = load(&other);
         let alone = tokens(&fresh.generate(chat(&TURNS)).unwrap(), 0, || ()).0;

@@ -45,7 +45,7 @@ pub use change::{Change, changes};
 pub use error::{Mistakes, ProfileError, WrongValue};
 pub use json::json_schema;
 pub use keys::{Applies, KEYS, Key, Kind};
-pub use mistake::Mistake;
+pub use mistake::{Mistake, harmless};
 pub use nearest::nearest;
 pub use origin::{FileKind, Origin};
 pub use preset::{DEFAULT_PRESET, PRESETS, Preset};

@@ -166,8 +166,8 @@ impl Diagnostic for Mistake {
 }
 
 /// `text` with control characters, and the characters that turn the direction of text, replaced by
-/// harmless ones of the same length.
-fn harmless(text: &str) -> String {
+/// harmless ones of the same length in bytes, so that it can be shown and offsets stay true.
+pub fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, used};
 
 const ESC: &str = "\x1b";
 const ENTER: &str = "\r";
@@ -18,15 +18,6 @@ const CTRL_P: &str = "\x10";
 const CTRL_U: &str = "\x15";
 const ALT_R: &str = "\x1br";
 const ALT_Q: &str = "\x1bq";
-
-/// A directory for the program, in which it has been before.
-fn home() -> TempDir {
-    let home = TempDir::new().unwrap();
-    let state = home.path().join("state/tritone");
-    fs::create_dir_all(&state).unwrap();
-    fs::write(state.join("hint-shown"), "").unwrap();
-    home
-}
 
 fn quit(mut terminal: Terminal) {
     terminal.send(CTRL_D);
@@ -118,7 +109,7 @@ fn the_palette_finds_and_runs_every_command() {
 
 #[test]
 fn text_files_are_attached_and_what_is_none_says_why_not() {
-    let place = home();
+    let place = used();
     let notes = place.path().join("notes.txt");
     fs::write(&notes, "The capital of Peru is asked for.\n").unwrap();
     fs::write(place.path().join("binary"), b"\x7fELF\0\0").unwrap();
@@ -240,7 +231,7 @@ fn messages_wait_for_the_answer_and_stay_when_it_is_stopped() {
 
 #[test]
 fn what_was_sent_is_there_in_the_next_session() {
-    let place = home();
+    let place = used();
     let mut terminal = Terminal::open_at(place.path(), &[]);
     terminal.wait_for("ctx 0/");
     terminal.send("/seed 42\r");
@@ -283,7 +274,7 @@ fn what_was_sent_is_there_in_the_next_session() {
 
 #[test]
 fn system_prompts_and_presets_have_names() {
-    let place = home();
+    let place = used();
     let settings = place.path().join("config/tritone");
     fs::create_dir_all(&settings).unwrap();
     fs::write(

@@ -3,25 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use tempfile::TempDir;
 use tritone_store::{Filter, Role, State, Store, Tree};
 
 use super::{CTRL_D, ENTER, ESC, LONG};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, used};
 
 const ALT_UP: &str = "\x1b[1;3A";
 const LEFT: &str = "\x1b[D";
 const RIGHT: &str = "\x1b[C";
 const F7: &str = "\x1b[18~";
-
-/// The directories of somebody who has started the program before.
-fn home() -> TempDir {
-    let home = TempDir::new().unwrap();
-    let state = home.path().join("state/tritone");
-    fs::create_dir_all(&state).unwrap();
-    fs::write(state.join("hint-shown"), "").unwrap();
-    home
-}
 
 fn ready(home: &Path, args: &[&str]) -> Terminal {
     let mut terminal = Terminal::open_at(home, args);
@@ -60,7 +50,7 @@ fn quit(mut terminal: Terminal) {
 
 #[test]
 fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
-    let home = home();
+    let home = used();
     // The slowest way, so that it is still at it.
     let slow = ["chat", "--kernel", "scalar", "--threads", "1"];
     let mut terminal = ready(home.path(), &slow);
@@ -107,7 +97,7 @@ fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
 
 #[test]
 fn an_earlier_message_is_edited_and_both_branches_stay() {
-    let home = home();
+    let home = used();
     let mut terminal = ready(home.path(), &[]);
     ask(&mut terminal, "What is the capital of Peru?", "Lima");
     terminal.send(ALT_UP);
@@ -151,7 +141,7 @@ fn an_earlier_message_is_edited_and_both_branches_stay() {
 
 #[test]
 fn answers_are_made_again_picked_and_deleted() {
-    let home = home();
+    let home = used();
     let mut terminal = ready(home.path(), &[]);
     ask(&mut terminal, "What is the capital of Peru?", "Lima");
     terminal.send("/temp 100\r");
@@ -181,7 +171,7 @@ fn answers_are_made_again_picked_and_deleted() {
 
 #[test]
 fn two_programs_at_once_do_not_get_into_each_others_way() {
-    let home = home();
+    let home = used();
     let mut first = ready(home.path(), &[]);
     ask(&mut first, "What is the capital of Peru?", "Lima");
     let mut second = Terminal::open_at(home.path(), &["chat", "--resume", "1"]);
@@ -203,7 +193,7 @@ fn two_programs_at_once_do_not_get_into_each_others_way() {
 
 #[test]
 fn sessions_are_searched_looked_at_and_opened() {
-    let home = home();
+    let home = used();
     let mut terminal = ready(home.path(), &[]);
     ask(&mut terminal, "What is the capital of Peru?", "Lima");
     terminal.send("/rename Andes\r");
@@ -252,7 +242,7 @@ fn sessions_are_searched_looked_at_and_opened() {
 
 #[test]
 fn where_nothing_can_be_kept_the_chat_goes_on_and_says_so() {
-    let home = home();
+    let home = used();
     fs::write(home.path().join("data"), "a file in the way").unwrap();
     let mut terminal = ready(home.path(), &[]);
     terminal.wait_for("this chat is not saved from here on");
@@ -262,7 +252,7 @@ fn where_nothing_can_be_kept_the_chat_goes_on_and_says_so() {
 
 #[test]
 fn a_private_chat_leaves_nothing() {
-    let home = home();
+    let home = used();
     let mut terminal = ready(home.path(), &["chat", "--no-save"]);
     terminal.wait_for("nothing of this chat is kept");
     ask(&mut terminal, "What is the capital of Peru?", "Lima");

@@ -44,7 +44,7 @@ fn size(columns: u16, rows: u16) -> PtySize {
 }
 
 /// The directories of somebody who has started the program before.
-fn used() -> TempDir {
+pub(crate) fn used() -> TempDir {
     let home = TempDir::new().unwrap();
     let state = home.path().join("state/tritone");
     std::fs::create_dir_all(&state).unwrap();

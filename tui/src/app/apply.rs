@@ -3,7 +3,7 @@
 use tritone_engine::LoadProgress;
 
 use super::host::Order;
-use super::meter::Meter;
+use super::meter::Progress;
 use super::msg::{Effect, Loaded};
 use super::state::{Load, State};
 use crate::chat::transcript::Kind;
@@ -14,9 +14,7 @@ pub(crate) struct Applying {
     /// What was asked for.
     pub(crate) order: Order,
     /// How far it has come.
-    pub(crate) progress: Option<LoadProgress>,
-    /// Bytes of this stage.
-    pub(crate) meter: Meter,
+    pub(crate) progress: Progress,
     /// It is to be given up.
     pub(crate) stopping: bool,
 }
@@ -32,7 +30,7 @@ pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
         state.remark(text);
         return Vec::new();
     }
-    if matches!(state.load, Load::Running { .. }) {
+    if matches!(state.load, Load::Running(_)) {
         state.remark("the model is still being loaded");
         return Vec::new();
     }
@@ -43,8 +41,7 @@ pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
     let mut effects = super::race::stop(state);
     state.applying = Some(Applying {
         order: order.clone(),
-        progress: None,
-        meter: Meter::default(),
+        progress: Progress::default(),
         stopping: false,
     });
     effects.push(Effect::Apply(order));
@@ -64,11 +61,7 @@ pub(super) fn stop(state: &mut State) -> Option<Vec<Effect>> {
 /// Shows how far it has come.
 pub(super) fn goes_on(state: &mut State, new: LoadProgress) {
     if let Some(applying) = &mut state.applying {
-        if applying.progress.is_none_or(|old| old.stage != new.stage) {
-            applying.meter = Meter::default();
-        }
-        applying.meter.record(state.now, new.done);
-        applying.progress = Some(new);
+        applying.progress.record(state.now, new);
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tritone_engine::LoadProgress;
+
 /// How far back a rate looks.
 const WINDOW: Duration = Duration::from_secs(2);
 
@@ -34,6 +36,26 @@ impl Meter {
         let left = total.saturating_sub(self.samples.back()?.1);
         let rate = self.rate().filter(|rate| *rate > 0.0)?;
         Duration::try_from_secs_f64(left as f64 / rate).ok()
+    }
+}
+
+/// How far loading has come, and how fast its present stage is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// What was reported last, if anything was.
+    pub(crate) last: Option<LoadProgress>,
+    /// Bytes of this stage.
+    pub(crate) meter: Meter,
+}
+
+impl Progress {
+    /// At time `at` it has come as far as `new` says.
+    pub(crate) fn record(&mut self, at: Duration, new: LoadProgress) {
+        if self.last.is_none_or(|old| old.stage != new.stage) {
+            self.meter = Meter::default();
+        }
+        self.meter.record(at, new.done);
+        self.last = Some(new);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use tritone_engine::Timings;
 use tritone_engine::sample::Sampling;
-use tritone_engine::{LoadProgress, Timings};
 use tritone_store::{Number, Session};
 
 use super::apply::Applying;
@@ -12,7 +12,7 @@ use super::complete::Popup;
 use super::context::{Counts, Plan};
 use super::conversation::Conversation;
 use super::keymap::Keymap;
-use super::meter::Meter;
+use super::meter::{Meter, Progress};
 use super::overlay::Overlay;
 use super::pick::List;
 use super::queue::Queue;
@@ -50,12 +50,7 @@ pub(crate) struct Setting {
 #[derive(Clone, Debug)]
 pub(crate) enum Load {
     /// It is going on.
-    Running {
-        /// How far it has come.
-        progress: Option<LoadProgress>,
-        /// Bytes of this stage.
-        meter: Meter,
-    },
+    Running(Progress),
     /// There is a model.
     Ready(ModelCard),
     /// There will be none.
@@ -68,9 +63,7 @@ pub(crate) struct Switch {
     /// The kernel.
     pub(crate) name: String,
     /// How far its weights are packed, if they have to be.
-    pub(crate) progress: Option<LoadProgress>,
-    /// Bytes of this stage.
-    pub(crate) meter: Meter,
+    pub(crate) progress: Progress,
     /// It is to be given up.
     pub(crate) stopping: bool,
 }
@@ -238,10 +231,7 @@ impl State {
             setting,
             size,
             now: Duration::ZERO,
-            load: Load::Running {
-                progress: None,
-                meter: Meter::default(),
-            },
+            load: Load::Running(Progress::default()),
             threads: None,
             kernel: None,
             kernels: Vec::new(),
@@ -300,7 +290,7 @@ impl State {
     pub(crate) fn model(&self) -> Option<&ModelCard> {
         match &self.load {
             Load::Ready(model) => Some(model),
-            Load::Running { .. } | Load::Failed(_) => None,
+            Load::Running(_) | Load::Failed(_) => None,
         }
     }
 
@@ -310,7 +300,7 @@ impl State {
             || self.race.is_some()
             || self.switch.is_some()
             || self.applying.is_some()
-            || matches!(self.load, Load::Running { .. })
+            || matches!(self.load, Load::Running(_))
             || self.flash.is_some()
             || self.quit_armed.is_some()
     }

@@ -2,7 +2,7 @@
 
 use tritone_engine::LoadProgress;
 
-use super::meter::Meter;
+use super::meter::Progress;
 use super::msg::Effect;
 use super::state::{State, Switch};
 use crate::chat::transcript::Kind;
@@ -16,8 +16,7 @@ pub(super) fn begin(state: &mut State, name: &str) -> Vec<Effect> {
     }
     state.switch = Some(Switch {
         name: name.to_owned(),
-        progress: None,
-        meter: Meter::default(),
+        progress: Progress::default(),
         stopping: false,
     });
     vec![Effect::SetKernel(name.to_owned())]
@@ -33,11 +32,7 @@ pub(super) fn stop(state: &mut State) -> Option<Vec<Effect>> {
 /// Shows how far packing has come.
 pub(super) fn goes_on(state: &mut State, new: LoadProgress) {
     if let Some(switch) = &mut state.switch {
-        if switch.progress.is_none_or(|old| old.stage != new.stage) {
-            switch.meter = Meter::default();
-        }
-        switch.meter.record(state.now, new.done);
-        switch.progress = Some(new);
+        switch.progress.record(state.now, new);
     }
 }
 

@@ -14,7 +14,6 @@ use super::conversation;
 use super::host::Order;
 use super::input;
 use super::keys::{self, Meaning};
-use super::meter::Meter;
 use super::msg::{Effect, Loaded, Msg};
 use super::overlay;
 use super::palette;
@@ -325,7 +324,7 @@ fn key_in_help(state: &mut State, event: KeyEvent, meaning: Meaning) -> Vec<Effe
         (_, Meaning::Run(action @ (Action::PageUp | Action::PageDown))) => {
             return run(state, action, "");
         }
-        (_, Meaning::Run(action @ (Action::Interrupt | Action::Suspend | Action::Redraw))) => {
+        (_, Meaning::Run(action)) if action.is_urgent() => {
             state.help = None;
             return run(state, action, "");
         }
@@ -463,8 +462,8 @@ fn stop(state: &mut State) -> Vec<Effect> {
             run.cancelled = true;
             vec![Effect::Cancel]
         }
-        (None, Load::Running { .. }) if state.waiting => give_back(state),
-        (None, Load::Running { .. }) => quit(state),
+        (None, Load::Running(_)) if state.waiting => give_back(state),
+        (None, Load::Running(_)) => quit(state),
         (None, _) => race::stop(state),
     }
 }
@@ -480,7 +479,7 @@ fn interrupt(state: &mut State) -> Vec<Effect> {
     {
         return stop(state);
     }
-    if state.quit_armed.is_some() || matches!(state.load, Load::Running { .. }) {
+    if state.quit_armed.is_some() || matches!(state.load, Load::Running(_)) {
         return quit(state);
     }
     state.quit_armed = Some(state.now);
@@ -489,7 +488,7 @@ fn interrupt(state: &mut State) -> Vec<Effect> {
 
 fn quit(state: &mut State) -> Vec<Effect> {
     let mut effects = conversation::abandon(state);
-    if matches!(state.load, Load::Running { .. }) {
+    if matches!(state.load, Load::Running(_)) {
         effects.push(Effect::CancelLoading);
     }
     effects.extend(queue::keep(state));
@@ -609,12 +608,8 @@ fn tick(state: &mut State) -> bool {
 }
 
 fn loading(state: &mut State, new: LoadProgress) {
-    if let Load::Running { progress, meter } = &mut state.load {
-        if progress.is_none_or(|old| old.stage != new.stage) {
-            *meter = Meter::default();
-        }
-        meter.record(state.now, new.done);
-        *progress = Some(new);
+    if let Load::Running(progress) = &mut state.load {
+        progress.record(state.now, new);
     }
 }
 

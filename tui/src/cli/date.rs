@@ -9,25 +9,10 @@ pub(crate) fn now() -> u64 {
 }
 
 /// The day of a Unix time as `2026-11-23` (UTC).
-///
-/// Counts eras of 400 years, whose days are always the same, from 1 March of year 0, so that the leap
-/// day is the last of a year.
 pub(crate) fn date(unix_time: u64) -> String {
-    const ERA_DAYS: u64 = 146_097;
-    // From 0000-03-01 to 1970-01-01.
-    let days = unix_time / 86_400 + 719_468;
-    let (era, day) = (days / ERA_DAYS, days % ERA_DAYS);
-    let year = (day - day / 1460 + day / 36_524 - day / (ERA_DAYS - 1)) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // Months from March on: 31 30 31 30 31 | 31 30 31 30 31 | 31 28: 153 days in every five.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!("{:04}-{month:02}-{day:02}", era * 400 + year + next)
+    let moment = tritone_monitor::utc(unix_time.saturating_mul(1000));
+    let day = moment.split('T').next();
+    day.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

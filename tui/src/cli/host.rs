@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tritone_engine::{
-    Capacity, Engine, EngineOptions, EngineStatus, GenerateError, LoadError, LoadProgress,
-    MemoryPlan, Model, ModelSource, Request, human_bytes,
+    Engine, EngineOptions, EngineStatus, GenerateError, LoadError, LoadProgress, MemoryPlan, Model,
+    ModelSource, Request, human_bytes,
 };
 use tritone_machine::Machine;
 use tritone_monitor::Limits;
@@ -142,7 +142,9 @@ impl Program {
         let (model, open) = (Arc::new(model), begin.elapsed());
         let (options, more) = setup.options(&model, 1);
         notes.extend(more);
-        let plan = plan(&model, &options).ok_or("the model is too large for this machine")?;
+        let plan = options
+            .plan(&model)
+            .ok_or("the model is too large for this machine")?;
         if !plan.fits() {
             let (model, plan) = (model.source().to_owned(), Box::new(plan));
             return Err(say(LoadError::Memory { model, plan }));
@@ -256,24 +258,6 @@ impl Program {
             Err(error) => format!("{why}; and the old model could not be brought back: {error}"),
         }
     }
-}
-
-/// The plan for `model` under `options`.
-pub(super) fn plan(model: &Model, options: &EngineOptions) -> Option<MemoryPlan> {
-    let recipe = model.recipe();
-    MemoryPlan::new(
-        recipe,
-        &*options.kernel,
-        options.threads,
-        Capacity::new(
-            options.context.unwrap_or(recipe.trained_context),
-            options.batch,
-            options.prefill_chunk,
-        )
-        .beside(options.beside),
-        options.forms,
-        options.memory_limit,
-    )
 }
 
 fn loses_cache(before: &MemoryPlan, after: &MemoryPlan) -> bool {

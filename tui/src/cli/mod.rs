@@ -16,6 +16,7 @@ mod convert;
 pub(crate) mod date;
 mod directory;
 mod doctor;
+mod editor;
 mod embed;
 mod eval;
 #[cfg(test)]

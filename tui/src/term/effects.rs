@@ -21,11 +21,10 @@ const REPORT: Duration = Duration::from_millis(50);
 pub(super) struct Worker {
     sender: UnboundedSender<Msg>,
     host: Arc<dyn Host>,
-    backend: Slot,
+    chair: Chair,
     /// What was loaded last.
     order: Arc<Mutex<Order>>,
     stop_loading: Arc<AtomicBool>,
-    stop_packs: Arc<AtomicBool>,
     stop_looking: Arc<AtomicBool>,
     stop_apply: Arc<AtomicBool>,
     answer: Arc<Stop>,
@@ -33,26 +32,16 @@ pub(super) struct Worker {
     /// Held by who changes the kernel: a race puts the old one back before another change.
     kernel: Arc<Mutex<()>>,
     stop_switch: Arc<AtomicBool>,
-    /// Waits for packs to be written.
-    packs: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Drop for Worker {
     /// A pack that is being written is given up, so that no part of it stays behind.
     fn drop(&mut self) {
         self.stop_loading();
-        self.stop_packs.store(true, Ordering::Relaxed);
         self.stop_looking();
         self.stop_apply();
         self.stop_switch();
-        let packs = self
-            .packs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(packs) = packs {
-            let _ = packs.join();
-        }
+        self.chair.end_packs();
     }
 }
 
@@ -79,15 +68,17 @@ impl Slot {
 }
 
 /// The slot, and who else holds what is in it.
+#[derive(Clone, Default)]
 struct Chair {
     slot: Slot,
     stop_packs: Arc<AtomicBool>,
+    /// Waits for packs to be written, with the backend in its hands.
     packs: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
-impl Seat for Chair {
-    fn clear(&self) -> bool {
-        // It waits for packs to be written with the backend in its hands.
+impl Chair {
+    /// Gives up the packs that are being written.
+    fn end_packs(&self) {
         self.stop_packs.store(true, Ordering::Relaxed);
         let packs = self
             .packs
@@ -97,6 +88,12 @@ impl Seat for Chair {
         if let Some(packs) = packs {
             let _ = packs.join();
         }
+    }
+}
+
+impl Seat for Chair {
+    fn clear(&self) -> bool {
+        self.end_packs();
         let mut slot = self.slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         let old = slot.take();
         drop(slot);
@@ -153,7 +150,7 @@ impl Stop {
 impl Worker {
     /// Where the backend in use is found.
     pub(super) fn slot(&self) -> Slot {
-        self.backend.clone()
+        self.chair.slot.clone()
     }
 
     /// Writes what the monitor knows to files.
@@ -170,28 +167,26 @@ impl Worker {
         let worker = Self {
             sender,
             host: Arc::clone(&host),
-            backend: Slot::default(),
+            chair: Chair::default(),
             order: Arc::default(),
             stop_loading: Arc::default(),
-            stop_packs: Arc::default(),
             stop_looking: Arc::default(),
             stop_apply: Arc::default(),
             answer: Arc::default(),
             stop_race: Arc::default(),
             kernel: Arc::default(),
             stop_switch: Arc::default(),
-            packs: Arc::default(),
         };
-        let (sender, slot) = (worker.sender.clone(), worker.backend.clone());
+        let sender = worker.sender.clone();
         let stop = Arc::clone(&worker.stop_loading);
-        let (packs, stop_packs) = (Arc::clone(&worker.packs), Arc::clone(&worker.stop_packs));
-        let chair = worker.chair();
+        let chair = worker.chair.clone();
         worker.spawn("load", Msg::LoadFailed, move || {
             load(&*host, &sender, &chair, &stop);
-            if let Some(backend) = slot.get() {
+            if let Some(backend) = chair.slot.get() {
                 let wait = thread::Builder::new().name("packs".to_owned());
-                let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop_packs));
-                *packs.lock().unwrap_or_else(PoisonError::into_inner) = wait.ok();
+                let stop = Arc::clone(&chair.stop_packs);
+                let wait = wait.spawn(move || wait_for_packs(&*backend, &sender, &stop));
+                *chair.packs.lock().unwrap_or_else(PoisonError::into_inner) = wait.ok();
             }
         });
         worker
@@ -201,8 +196,7 @@ impl Worker {
     pub(super) fn apply(&mut self, order: Order) {
         self.stop_apply = Arc::default();
         let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_apply));
-        let (host, slot) = (Arc::clone(&self.host), self.backend.clone());
-        let chair = self.chair();
+        let (host, chair) = (Arc::clone(&self.host), self.chair.clone());
         let orders = Arc::clone(&self.order);
         let failed = |why| Msg::Applied(Err(why));
         self.spawn("apply", failed, move || {
@@ -221,19 +215,11 @@ impl Worker {
             let result = result.map(|backend| {
                 let loaded = Box::new(card(&*backend));
                 *orders.lock().unwrap_or_else(PoisonError::into_inner) = order;
-                drop(slot.set(backend));
+                drop(chair.slot.set(backend));
                 loaded
             });
             let _ = sender.send(Msg::Applied(result));
         });
-    }
-
-    fn chair(&self) -> Chair {
-        Chair {
-            slot: self.backend.clone(),
-            stop_packs: Arc::clone(&self.stop_packs),
-            packs: Arc::clone(&self.packs),
-        }
     }
 
     /// Looks for models.
@@ -278,7 +264,7 @@ impl Worker {
 
     /// Begins an answer.
     pub(super) fn generate(&mut self, id: u64, request: Request) {
-        let Some(backend) = self.backend.get() else {
+        let Some(backend) = self.chair.slot.get() else {
             let why = "there is no model".to_owned();
             let event = Event::Failed(GenerateError::Text(why));
             let _ = self.sender.send(Msg::Answer { id, event });
@@ -302,7 +288,7 @@ impl Worker {
 
     /// Switches the kernel.
     pub(super) fn set_kernel(&mut self, name: String) {
-        let Some(backend) = self.backend.get() else {
+        let Some(backend) = self.chair.slot.get() else {
             return;
         };
         self.stop_switch = Arc::default();
@@ -338,7 +324,7 @@ impl Worker {
 
     /// Lets the kernels race.
     pub(super) fn race(&mut self, order: RaceOrder) {
-        let Some(backend) = self.backend.get() else {
+        let Some(backend) = self.chair.slot.get() else {
             return;
         };
         self.stop_race = Arc::default();
@@ -370,7 +356,7 @@ impl Worker {
 
     /// Counts tokens.
     pub(super) fn count(&self, keys: Vec<u64>, texts: Vec<String>) {
-        let Some(backend) = self.backend.get() else {
+        let Some(backend) = self.chair.slot.get() else {
             return;
         };
         let sender = self.sender.clone();
@@ -386,13 +372,13 @@ impl Worker {
 
     /// Asks what the engine is doing.
     pub(super) fn ask_status(&self) {
-        let status = self.backend.get().map(|backend| backend.status());
+        let status = self.chair.slot.get().map(|backend| backend.status());
         let _ = self.sender.send(Msg::Status(status.unwrap_or_default()));
     }
 
     /// Asks which profiles there are, once nothing else is being loaded.
     pub(super) fn ask_profiles(&self) {
-        let Some(backend) = self.backend.get() else {
+        let Some(backend) = self.chair.slot.get() else {
             let why = "the profiles are shown once the model is loaded".to_owned();
             let _ = self.sender.send(Msg::Profiles(Err(why)));
             return;

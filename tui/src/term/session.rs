@@ -488,7 +488,7 @@ impl Session {
                 Effect::Quit => {
                     let end = match &self.state.load {
                         Load::Failed(why) => Err(TermError::Load(why.clone())),
-                        Load::Running { .. } | Load::Ready(_) => Ok(Outcome::Quit),
+                        Load::Running(_) | Load::Ready(_) => Ok(Outcome::Quit),
                     };
                     return Ok(Some(end));
                 }

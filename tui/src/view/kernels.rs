@@ -5,12 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::theme::Theme;
-use super::{format, put, shorten};
+use super::{cell, format, padded, paragraph, put};
 use crate::app::backend::{KernelChoice, Unusable};
 use crate::app::state::State;
 use crate::app::views::kernels::{Row, entry, rows, standing};
-use crate::chat::glyph::{fit, width};
-use crate::chat::wrap::Wrapped;
+use crate::chat::glyph::width;
 use crate::race;
 
 /// Screens narrower than this show fewer columns.
@@ -132,7 +131,7 @@ const IN_USE: &str = "in use";
 /// What goes on with a kernel, in a word or two.
 fn doing(state: &State, choice: &KernelChoice) -> String {
     if let Some(switch) = state.switch.as_ref().filter(|it| it.name == choice.name) {
-        return match &switch.progress {
+        return match &switch.progress.last {
             Some(progress) => {
                 let percent = format::percent(progress.done, progress.total);
                 format!("packing {percent} %")
@@ -251,32 +250,4 @@ fn about(state: &State, row: Option<&Row<'_>>, theme: Theme) -> Vec<(String, Sty
 
 fn rate(rate: Option<f64>) -> String {
     rate.map_or_else(|| "-".to_owned(), format::rate)
-}
-
-/// `text` cut or filled up to so many cells.
-fn cell(text: &str, cells: usize) -> String {
-    let text = fit(text, cells);
-    format!("{text}{}", " ".repeat(cells.saturating_sub(width(text))))
-}
-
-/// `line` as wide as the screen, so that a selection is a bar.
-fn padded(line: &str, columns: u16) -> String {
-    let columns = usize::from(columns);
-    let line = shorten(line, columns);
-    let gap = columns.saturating_sub(width(&line));
-    format!("{line}{}", " ".repeat(gap))
-}
-
-/// Draws `content` from `line` on, broken at the edge, and returns the line behind it.
-fn paragraph(buffer: &mut Buffer, area: Rect, line: u16, content: &str, style: Style) -> u16 {
-    let wrapped = Wrapped::new(content, area.width);
-    let mut line = line;
-    for row in wrapped.rows() {
-        if line >= area.height {
-            break;
-        }
-        put(buffer, area, 0, line, &content[row.start..row.end], style);
-        line += 1;
-    }
-    line
 }

@@ -149,7 +149,7 @@ fn composer(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) -> Pos
     );
     if state.composer.text().is_empty() {
         let invitation = match state.load {
-            Load::Running { .. } => "write your message; it is sent when the model is there",
+            Load::Running(_) => "write your message; it is sent when the model is there",
             Load::Ready(_) | Load::Failed(_) => "write a message",
         };
         put(buffer, area, layout::PROMPT, 0, invitation, theme.dim());
@@ -224,6 +224,51 @@ fn shorten(text: &str, cells: usize) -> String {
         Some(cells) => format!("{}…", glyph::fit(text, cells)),
         None => String::new(),
     }
+}
+
+/// The lowest `rows` of `area`, emptied.
+fn panel(area: Rect, rows: u16, buffer: &mut Buffer) -> Rect {
+    let height = rows.min(area.height);
+    let panel = Rect {
+        y: area.y + area.height - height,
+        height,
+        ..area
+    };
+    for position in panel.positions() {
+        buffer[position].reset();
+    }
+    panel
+}
+
+/// Draws `content` from `line` on, broken at the edge, and returns the line behind it.
+fn paragraph(buffer: &mut Buffer, area: Rect, line: u16, content: &str, style: Style) -> u16 {
+    let wrapped = Wrapped::new(content, area.width);
+    let mut line = line;
+    for row in wrapped.rows() {
+        if line >= area.height {
+            break;
+        }
+        put(buffer, area, 0, line, &content[row.start..row.end], style);
+        line += 1;
+    }
+    line
+}
+
+/// `line` as wide as the screen, so that a selection is a bar.
+fn padded(line: &str, columns: u16) -> String {
+    let columns = usize::from(columns);
+    let line = shorten(line, columns);
+    let gap = columns.saturating_sub(glyph::width(&line));
+    format!("{line}{}", " ".repeat(gap))
+}
+
+/// `text` cut or filled up to so many cells.
+fn cell(text: &str, cells: usize) -> String {
+    let text = glyph::fit(text, cells);
+    format!(
+        "{text}{}",
+        " ".repeat(cells.saturating_sub(glyph::width(text)))
+    )
 }
 
 #[cfg(test)]

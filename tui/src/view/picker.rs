@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::theme::Theme;
-use super::{put, shorten};
+use super::{panel, put, shorten};
 use crate::app::overlay::{Confirm, Overlay};
 use crate::app::picker::Picker;
 use crate::chat::glyph::width;
@@ -24,20 +24,6 @@ pub(super) fn draw(
             None
         }
     }
-}
-
-/// The lowest `rows` of `area`, emptied.
-fn panel(area: Rect, rows: u16, buffer: &mut Buffer) -> Rect {
-    let height = rows.min(area.height);
-    let panel = Rect {
-        y: area.y + area.height - height,
-        height,
-        ..area
-    };
-    for position in panel.positions() {
-        buffer[position].reset();
-    }
-    panel
 }
 
 fn list(picker: &Picker, theme: Theme, area: Rect, buffer: &mut Buffer) -> Position {

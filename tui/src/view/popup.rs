@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::theme::Theme;
-use super::{put, shorten};
+use super::{panel, put, shorten};
 use crate::app::complete::{self, Candidate};
 use crate::app::state::State;
 use crate::chat::glyph::width;
@@ -34,14 +34,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         false => area.height.div_ceil(2),
     };
     let height = rows.min(MOST).min(most);
-    let area = Rect {
-        y: area.y + area.height - height,
-        height,
-        ..area
-    };
-    for position in area.positions() {
-        buffer[position].reset();
-    }
+    let area = panel(area, height, buffer);
     let selected = complete::selected(state, found.len());
     let top = (selected + 1).saturating_sub(usize::from(height));
     let seen: Vec<(usize, &Candidate)> = found

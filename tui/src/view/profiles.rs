@@ -5,12 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::theme::Theme;
-use super::{put, shorten};
+use super::{cell, padded, paragraph, put};
 use crate::app::profiles::ProfileCard;
 use crate::app::state::State;
 use crate::app::views::profiles::{Role, details};
-use crate::chat::glyph::{fit, width};
-use crate::chat::wrap::Wrapped;
+use crate::chat::glyph::width;
 
 /// Screens narrower than this show fewer columns.
 const WIDE: u16 = 64;
@@ -24,7 +23,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             return;
         }
         Some(Err(why)) => {
-            text(buffer, area, 0, why, theme.error());
+            paragraph(buffer, area, 0, why, theme.error());
             return;
         }
         Some(Ok(cards)) => cards,
@@ -86,7 +85,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
             if line >= below.height {
                 break;
             }
-            line = text(buffer, below, line, content, style(theme, *role));
+            line = paragraph(buffer, below, line, content, style(theme, *role));
         }
     }
 }
@@ -101,20 +100,6 @@ fn style(theme: Theme, role: Role) -> Style {
     }
 }
 
-/// Draws `content` from `line` on, broken at the edge, and returns the line behind it.
-fn text(buffer: &mut Buffer, area: Rect, line: u16, content: &str, style: Style) -> u16 {
-    let wrapped = Wrapped::new(content, area.width);
-    let mut line = line;
-    for row in wrapped.rows() {
-        if line >= area.height {
-            break;
-        }
-        put(buffer, area, 0, line, &content[row.start..row.end], style);
-        line += 1;
-    }
-    line
-}
-
 fn header(names: usize, columns: u16) -> String {
     let head = format!("  {:names$}  THREADS  MEMORY", "PROFILE");
     match columns >= WIDE {
@@ -126,8 +111,7 @@ fn header(names: usize, columns: u16) -> String {
 /// A line of the list.
 fn listed(row: &ProfileCard, names: usize, columns: u16) -> String {
     let mark = if row.used { '*' } else { ' ' };
-    let name = fit(&row.name, names);
-    let name = format!("{name}{}", " ".repeat(names.saturating_sub(width(name))));
+    let name = cell(&row.name, names);
     let says = match &row.says {
         Ok(says) => says,
         Err(_) => {
@@ -156,14 +140,6 @@ fn listed(row: &ProfileCard, names: usize, columns: u16) -> String {
         false => format!("{mark} {name}  {threads:>7}  {memory:>6}  {fits}"),
     };
     padded(&line, columns)
-}
-
-/// `line` as wide as the screen, so that a selection is a bar.
-fn padded(line: &str, columns: u16) -> String {
-    let columns = usize::from(columns);
-    let line = shorten(line, columns);
-    let gap = columns.saturating_sub(width(&line));
-    format!("{line}{}", " ".repeat(gap))
 }
 
 #[cfg(test)]

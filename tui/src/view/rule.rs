@@ -69,26 +69,26 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         let text = "editing: Enter sends a new version, Esc leaves the old one";
         return (text.to_owned(), theme.active());
     }
-    if let Load::Running { progress, meter } = &state.load {
-        let Some(progress) = progress else {
+    if let Load::Running(progress) = &state.load {
+        let Some(last) = &progress.last else {
             return ("opening the model".to_owned(), theme.active());
         };
-        return (loading("", progress, meter, room), theme.active());
+        return (loading("", last, &progress.meter, room), theme.active());
     }
     if let Some(switch) = &state.switch {
         let name = &switch.name;
-        let text = match &switch.progress {
+        let text = match &switch.progress.last {
             _ if switch.stopping => "stopping".to_owned(),
             None => format!("switching to {name}"),
-            Some(progress) => loading(&format!("{name}: "), progress, &switch.meter, room),
+            Some(progress) => loading(&format!("{name}: "), progress, &switch.progress.meter, room),
         };
         return (text, theme.active());
     }
     if let Some(applying) = &state.applying {
-        let text = match &applying.progress {
+        let text = match &applying.progress.last {
             _ if applying.stopping => "stopping".to_owned(),
             None => format!("loading {}", applying.order.summary()),
-            Some(progress) => loading("", progress, &applying.meter, room),
+            Some(progress) => loading("", progress, &applying.progress.meter, room),
         };
         return (text, theme.active());
     }

@@ -35,7 +35,7 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
     };
     let name = || match &state.load {
         Load::Ready(model) => model.name.clone(),
-        Load::Running { .. } => "loading".to_owned(),
+        Load::Running(_) => "loading".to_owned(),
         Load::Failed(_) => "no model".to_owned(),
     };
     let kernel = format!("kernel {}", state.kernel.as_deref().unwrap_or("-"));

@@ -97,7 +97,7 @@ fn greeting(state: &State) -> [String; 3] {
                 shorten(&short, room)
             }
         }
-        Load::Running { .. } => "The model is being loaded.".to_owned(),
+        Load::Running(_) => "The model is being loaded.".to_owned(),
         Load::Failed(_) => "There is no model.".to_owned(),
     };
     let send = state.setting.keymap.label(Action::Send);

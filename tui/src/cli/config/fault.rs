@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use tritone_profile::harmless;
 
 /// The file, for reports.
 #[derive(Clone, Debug)]
@@ -96,21 +97,6 @@ impl Diagnostic for Fault {
         let span = LabeledSpan::new_with_span(Some("here".to_owned()), self.span.clone());
         Some(Box::new(std::iter::once(span)))
     }
-}
-
-/// `text` with control characters, and those that turn the direction of text, replaced by harmless
-/// ones of the same length.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            '\r' => ' ',
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c if c.is_control() && c.len_utf8() == 1 => '?',
-            c if c.is_control() => '\u{bf}',
-            c => c,
-        })
-        .collect()
 }
 
 /// Text of the file within a sentence: short, control characters escaped.

@@ -11,7 +11,7 @@ mod write;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command as Program, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -20,6 +20,7 @@ use tritone_profile::process_environment;
 use super::args::{Color, CommonArgs, ThemeArg};
 use super::atomic::AtomicFile;
 use super::console::{Console, visible};
+use super::editor;
 use super::failure::{USAGE, Usage};
 use super::paths;
 use super::profile::{self, ReportStyle};
@@ -274,26 +275,10 @@ fn validate(path: &Path, console: &Console) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(USAGE))
 }
 
-/// Opens the file in the person's editor and waits for it. The variable may hold arguments.
+/// Opens the file in the person's editor and waits for it.
 fn edit(path: &Path) -> anyhow::Result<()> {
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
-        std::env::var(name)
-            .ok()
-            .filter(|line| !line.trim().is_empty())
-    });
-    let Some(editor) = editor else {
-        let why = "no editor is known: set VISUAL or EDITOR, for example `EDITOR=nano`";
-        return Err(Usage(why.to_owned()).into());
-    };
-    let mut command = if cfg!(unix) {
-        let mut command = Program::new("sh");
-        command.args(["-c", &format!("{editor} \"$1\""), "sh"]);
-        command
-    } else {
-        Program::new(&editor)
-    };
-    let status = command.arg(path).status();
-    let status = status.with_context(|| format!("cannot start the editor '{editor}'"))?;
+    let editor = editor::named()?;
+    let status = editor::open(&editor, path)?;
     anyhow::ensure!(status.success(), "the editor '{editor}' failed ({status})");
     Ok(())
 }

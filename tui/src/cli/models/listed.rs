@@ -3,7 +3,7 @@
 use tritone_engine::{MemoryPlan, Model, ModelSource};
 use tritone_profile::process_environment;
 
-use super::facts::{Runs, facts};
+use super::facts::Runs;
 use super::places::places;
 use super::scan::scan;
 use super::{Listed, built_in};
@@ -30,15 +30,7 @@ pub(crate) fn list(
         if !report(done + 1, total) {
             return Err(stopped());
         }
-        models.push(Listed {
-            facts: facts(&entry),
-            id: entry.id,
-            kind: entry.kind,
-            repo: entry.repo,
-            path: Some(entry.path),
-            files: entry.files,
-            bytes: entry.bytes,
-        });
+        models.push(Listed::of(entry));
     }
     models.sort_by(|a, b| a.order().cmp(&b.order()));
     let mut rows = Vec::with_capacity(models.len());
@@ -92,5 +84,5 @@ fn plan(model: &Listed, setup: &Setup) -> Option<MemoryPlan> {
     };
     let opened = Model::open(&source).ok()?;
     let (options, _) = setup.options(&opened, 1);
-    crate::cli::host::plan(&opened, &options)
+    options.plan(&opened)
 }

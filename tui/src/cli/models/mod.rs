@@ -20,7 +20,7 @@ use tritone_profile::process_environment;
 use super::console::{Console, visible};
 use facts::{Facts, Runs, facts};
 use places::{Kind, Place, places};
-use scan::scan;
+use scan::{Entry, scan};
 
 /// The name of the model that is compiled in.
 pub(crate) const BUILT_IN: &str = "tritone-tiny";
@@ -62,6 +62,19 @@ struct Listed {
 }
 
 impl Listed {
+    /// Reads the header of what was found.
+    fn of(entry: Entry) -> Self {
+        Self {
+            facts: facts(&entry),
+            id: entry.id,
+            kind: entry.kind,
+            repo: entry.repo,
+            path: Some(entry.path),
+            files: entry.files,
+            bytes: entry.bytes,
+        }
+    }
+
     fn entry_id(&self) -> &str {
         &self.id
     }
@@ -82,15 +95,7 @@ pub(crate) fn run(args: &ModelsArgs, console: &Console) -> anyhow::Result<ExitCo
     let places = places(&process_environment, std::env::current_dir().ok());
     let (entries, notes) = scan(&places);
     let mut models = vec![built_in()?];
-    models.extend(entries.into_iter().map(|entry| Listed {
-        facts: facts(&entry),
-        id: entry.id,
-        kind: entry.kind,
-        repo: entry.repo,
-        path: Some(entry.path),
-        files: entry.files,
-        bytes: entry.bytes,
-    }));
+    models.extend(entries.into_iter().map(Listed::of));
     models.sort_by(|a, b| a.order().cmp(&b.order()));
     let found = models.len();
     if !args.all {

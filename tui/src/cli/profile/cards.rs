@@ -75,8 +75,8 @@ fn says(
     })
 }
 
-/// What `model` would take under a profile, for one conversation and `beside` bytes of a screen; `None` if the kernel does not take
-/// it.
+/// What `model` would take under a profile, for one conversation and `beside` bytes of a screen; `None`
+/// if the kernel does not take it.
 pub(crate) fn what_if(
     resolved: &Resolved,
     machine: &Machine,

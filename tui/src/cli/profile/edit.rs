@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use tritone_profile::{PRESETS, ProfileError, check_text, resolve};
@@ -11,10 +11,11 @@ use tritone_profile::{PRESETS, ProfileError, check_text, resolve};
 use super::{Place, new, report};
 use crate::cli::atomic::AtomicFile;
 use crate::cli::console::{Console, visible};
-use crate::cli::failure::{USAGE, Usage};
+use crate::cli::editor;
+use crate::cli::failure::USAGE;
 
 pub(super) fn run(place: &Place, name: &str, console: &Console) -> anyhow::Result<ExitCode> {
-    let editor = editor()?;
+    let editor = editor::named()?;
     let preset = PRESETS.iter().any(|preset| preset.name == name);
     let own = if preset {
         format!("my-{name}")
@@ -37,7 +38,11 @@ pub(super) fn run(place: &Place, name: &str, console: &Console) -> anyhow::Resul
     let before = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let copy = Copy::of(&path, &before)?;
     loop {
-        open(&editor, &copy.0)?;
+        let status = editor::open(&editor, &copy.0)?;
+        anyhow::ensure!(
+            status.success(),
+            "the editor '{editor}' failed ({status}); nothing was changed"
+        );
         let text =
             fs::read(&copy.0).with_context(|| format!("cannot read {}", copy.0.display()))?;
         if text == before {
@@ -72,41 +77,6 @@ pub(super) fn run(place: &Place, name: &str, console: &Console) -> anyhow::Resul
 
 fn out() -> io::Stdout {
     io::stdout()
-}
-
-/// The user's editor as a line of the shell.
-fn editor() -> anyhow::Result<String> {
-    ["VISUAL", "EDITOR"]
-        .into_iter()
-        .find_map(|name| {
-            std::env::var(name)
-                .ok()
-                .filter(|line| !line.trim().is_empty())
-        })
-        .ok_or_else(|| {
-            let why = "no editor is known: set VISUAL or EDITOR, for example `EDITOR=nano`";
-            Usage(why.to_owned()).into()
-        })
-}
-
-/// Opens `path` in the editor and waits for it. The variable may hold arguments, as with git.
-fn open(editor: &str, path: &Path) -> anyhow::Result<()> {
-    let mut command = if cfg!(unix) {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{editor} \"$1\""), "sh"]);
-        command
-    } else {
-        Command::new(editor)
-    };
-    let status = command
-        .arg(path)
-        .status()
-        .with_context(|| format!("cannot start the editor '{editor}'"))?;
-    anyhow::ensure!(
-        status.success(),
-        "the editor '{editor}' failed ({status}); nothing was changed"
-    );
-    Ok(())
 }
 
 /// Asks whether to open the editor again; nobody is asked without a terminal.
