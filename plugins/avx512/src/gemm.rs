@@ -1,9 +1,10 @@
-//! The ternary product of many tokens.
+//! The ternary product of several tokens: packed weights by register tiles of tokens.
 //!
-//! The codes of two row groups (64 rows) are unpacked once to a byte each,
-//! `[cols / 4][64 rows][4]`, and stay in the second-level cache while all tokens pass by in
-//! register tiles of 64 rows by [`TOKENS`]. A last single row group takes tiles of 32 rows. A dot
-//! product is at most 4 * 2 * 128 = 2^10, 2^15 of them stay below 2^25.
+//! A tile is a row group (32 rows, two registers) by up to [`TOKENS`] tokens. The four bit planes of a
+//! block are shifted down and masked in registers, so a code costs under two operations for all tokens
+//! of the tile, and one accumulator a row register and token takes all planes. Unpacking the codes into memory first
+//! was slower, as four times the bytes then came from the second-level cache for every tile. Tokens beyond a tile
+//! find the packed rows in the caches. A dot product is at most 4 * 2 * 128 = 2^10, 2^15 of them stay below 2^25.
 
 use core::arch::x86_64::*;
 
@@ -14,188 +15,143 @@ use crate::dot::{Dot, for_each_isa};
 use crate::fold::{self, HALVES, Spans};
 use crate::isa::Isa;
 
-/// Tokens of a register tile: 4 x 6 sums, four registers of codes and one of activations.
-const TOKENS: usize = 6;
+/// Most tokens of a tile: 24 sums, four registers of weights and codes, one of activations, one mask.
+const TOKENS: usize = 12;
 
-/// Registers of sixteen rows in a register tile.
-const WIDE: usize = 2 * HALVES;
+/// Columns of a bit plane of a block.
+const QUAD: usize = 4;
 
-/// Scratch memory for matrices with up to `cols` columns: the codes of two row groups.
-pub(crate) fn scratch_bytes(cols: usize) -> usize {
-    cols.div_ceil(BLOCK_COLS)
-        .saturating_mul(2 * BLOCK_COLS * GROUP_ROWS)
-}
+/// How far ahead of its use a cache line is asked for.
+const PREFETCH_BYTES: usize = 6144;
 
-/// The product of checked arguments; `scratch` is [`scratch_bytes`]`(w.cols)` long.
-pub(crate) fn matmul(
-    isa: Isa,
-    w: &TernaryMatrix<'_>,
-    x: &Activations<'_>,
-    out: &mut MatOut<'_>,
-    scratch: &mut [u8],
-) {
+/// The product of checked arguments.
+pub(crate) fn matmul(isa: Isa, w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>) {
     for_each_isa!(isa, product::<>(
-        w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>, scratch: &mut [u8],
+        w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>
     ));
 }
 
 /// # Safety
 /// The processor has the features of `D`.
 #[inline(always)]
-unsafe fn product<D: Dot>(
-    w: &TernaryMatrix<'_>,
-    x: &Activations<'_>,
-    out: &mut MatOut<'_>,
-    scratch: &mut [u8],
-) {
-    let rows = out.range();
-    for first_row in rows.clone().step_by(2 * GROUP_ROWS) {
-        let row_group = first_row / GROUP_ROWS;
-        // SAFETY: the features are there.
-        unsafe {
-            if rows.end - first_row > GROUP_ROWS {
-                rows_of::<D, WIDE>(w, x, out, scratch, row_group);
-            } else {
-                rows_of::<D, HALVES>(w, x, out, scratch, row_group);
-            }
-        }
-    }
-}
-
-/// `16 * R` rows for all tokens.
-///
-/// # Safety
-/// The processor has the features of `D`.
-#[inline(always)]
-unsafe fn rows_of<D: Dot, const R: usize>(
-    w: &TernaryMatrix<'_>,
-    x: &Activations<'_>,
-    out: &mut MatOut<'_>,
-    scratch: &mut [u8],
-    row_group: usize,
-) {
-    let group_bytes = w.cols.div_ceil(BLOCK_COLS) * BLOCK_BYTES;
-    for g in 0..R / HALVES {
-        let data = &w.data[(row_group + g) * group_bytes..][..group_bytes];
-        // SAFETY: the features are there.
-        unsafe { unpack::<R>(data, g, scratch) };
-    }
+unsafe fn product<D: Dot>(w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>) {
+    // As many tiles as it takes, of sizes that differ by one at most. The rows of a call fit the
+    // second-level cache, and so do the activations of a tile; those of all tokens may not.
+    let tiles = x.tokens.div_ceil(TOKENS);
     let mut token = 0;
-    while token < x.tokens {
-        let at = (row_group, token);
-        // SAFETY: the features are there.
-        token += unsafe {
-            match x.tokens - token {
-                1 => tokens::<D, R, 1>(w, x, out, scratch, at),
-                2 => tokens::<D, R, 2>(w, x, out, scratch, at),
-                3 => tokens::<D, R, 3>(w, x, out, scratch, at),
-                4 => tokens::<D, R, 4>(w, x, out, scratch, at),
-                5 => tokens::<D, R, 5>(w, x, out, scratch, at),
-                _ => tokens::<D, R, TOKENS>(w, x, out, scratch, at),
-            }
-        };
-    }
-}
-
-/// Spreads the four bit planes of every block of row group `g` of a tile over quads of columns, a
-/// byte a code.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn unpack<const R: usize>(data: &[u8], g: usize, codes: &mut [u8]) {
-    let mask = _mm512_set1_epi8(0x03);
-    let blocks = data.as_chunks::<BLOCK_BYTES>().0;
-    let places = codes.chunks_exact_mut(4 * 64 * R);
-    for (block, place) in blocks.iter().zip(places) {
-        for h in 0..HALVES {
-            // SAFETY: a block is two registers long, a place `4 * R`; `h` is below two, the
-            // planes are four, and `HALVES * g + h` is below `R`.
+    for tile in 0..tiles {
+        let end = x.tokens * (tile + 1) / tiles;
+        for first_row in out.range().step_by(GROUP_ROWS) {
+            let at = (first_row / GROUP_ROWS, token);
+            // SAFETY: the features are there.
             unsafe {
-                let v = _mm512_loadu_si512(block.as_ptr().add(64 * h).cast());
-                let planes = [
-                    v,
-                    _mm512_srli_epi16::<2>(v),
-                    _mm512_srli_epi16::<4>(v),
-                    _mm512_srli_epi16::<6>(v),
-                ];
-                for (p, plane) in planes.iter().enumerate() {
-                    let to = place.as_mut_ptr().add(64 * (R * p + HALVES * g + h));
-                    _mm512_storeu_si512(to.cast(), _mm512_and_si512(*plane, mask));
+                match end - token {
+                    1 => rows::<D, 1>(w, x, out, at),
+                    2 => rows::<D, 2>(w, x, out, at),
+                    3 => rows::<D, 3>(w, x, out, at),
+                    4 => rows::<D, 4>(w, x, out, at),
+                    5 => rows::<D, 5>(w, x, out, at),
+                    6 => rows::<D, 6>(w, x, out, at),
+                    7 => rows::<D, 7>(w, x, out, at),
+                    8 => rows::<D, 8>(w, x, out, at),
+                    9 => rows::<D, 9>(w, x, out, at),
+                    10 => rows::<D, 10>(w, x, out, at),
+                    11 => rows::<D, 11>(w, x, out, at),
+                    _ => rows::<D, TOKENS>(w, x, out, at),
                 }
             }
         }
+        token = end;
     }
 }
 
-/// One tile of rows for tokens `token .. token + T`; gives `T`.
+/// A row group for tokens `token .. token + T`.
 ///
 /// # Safety
 /// The processor has the features of `D`.
 #[inline(always)]
-unsafe fn tokens<D: Dot, const R: usize, const T: usize>(
+unsafe fn rows<D: Dot, const T: usize>(
     w: &TernaryMatrix<'_>,
     x: &Activations<'_>,
     out: &mut MatOut<'_>,
-    codes: &[u8],
     (row_group, token): (usize, usize),
-) -> usize {
+) {
     let spans = Spans::of(w);
-    let span_quads = spans.cols.div_ceil(BLOCK_COLS) * (BLOCK_COLS / 4);
+    let blocks = w.cols.div_ceil(BLOCK_COLS);
+    let span_blocks = spans.cols.div_ceil(BLOCK_COLS);
+    let data = &w.data[row_group * blocks * BLOCK_BYTES..][..blocks * BLOCK_BYTES];
     // SAFETY: the features are there.
-    let mut acc = unsafe { [[_mm512_setzero_ps(); R]; T] };
+    let mut acc = unsafe { [[_mm512_setzero_ps(); HALVES]; T] };
     for span in 0..spans.count {
-        let quads = span * span_quads..(span + 1) * span_quads;
-        let codes = &codes[quads.start * 64 * R..quads.end * 64 * R];
+        let weights = &data[span * span_blocks * BLOCK_BYTES..][..span_blocks * BLOCK_BYTES];
         let mut q = [core::ptr::null(); T];
         for (t, q) in q.iter_mut().enumerate() {
-            *q = x.row(token + t)[4 * quads.start..4 * quads.end].as_ptr();
+            let first = span * span_blocks * BLOCK_COLS;
+            *q = x.row(token + t)[first..][..span_blocks * BLOCK_COLS].as_ptr();
         }
-        // SAFETY: the features are there; the slices hold `span_quads` quads of codes and of
-        // activations.
+        // SAFETY: the features are there; the slices hold `span_blocks` blocks and sixteen times as
+        // many activations.
         unsafe {
-            let sums = tile::<D, R, T>(codes.as_ptr(), &q, span_quads);
+            let sums = tile::<D, T>(weights.as_ptr(), &q, span_blocks);
             for t in 0..T {
-                for r in 0..R {
-                    let at = (row_group + r / HALVES, span, r % HALVES);
-                    acc[t][r] = spans.fold(acc[t][r], sums[t][r], x, token + t, at);
+                for h in 0..HALVES {
+                    let at = (row_group, span, h);
+                    acc[t][h] = spans.fold(acc[t][h], sums[t][h], x, token + t, at);
                 }
             }
         }
     }
     for (t, acc) in acc.iter().enumerate() {
-        for (r, values) in acc.iter().enumerate() {
-            let row = row_group * GROUP_ROWS + 16 * r;
+        for (h, values) in acc.iter().enumerate() {
+            let row = row_group * GROUP_ROWS + 16 * h;
             // SAFETY: the features are there.
             unsafe { fold::store(out, token + t, row, *values) };
         }
     }
-    T
 }
 
-/// Products of codes and activations over `quads` column quads: `16 * R` rows by `T` tokens.
+/// Products of codes and activations over `blocks` blocks, for a row group and `T` tokens.
 ///
 /// # Safety
 /// * The processor has the features of `D`.
-/// * `quads * 64 * R` bytes are readable at `codes`;
-/// * `4 * quads` activations are readable at every `q[t]`.
+/// * `blocks * BLOCK_BYTES` bytes are readable at `weights`;
+/// * `blocks * BLOCK_COLS` activations are readable at every `q[t]`.
 #[inline(always)]
-unsafe fn tile<D: Dot, const R: usize, const T: usize>(
-    codes: *const u8,
+unsafe fn tile<D: Dot, const T: usize>(
+    weights: *const u8,
     q: &[*const i8; T],
-    quads: usize,
-) -> [[__m512i; R]; T] {
+    blocks: usize,
+) -> [[__m512i; HALVES]; T] {
     // SAFETY: the features are there, and the loads are those promised by the caller.
     unsafe {
-        let mut sums = [[_mm512_setzero_si512(); R]; T];
-        for k in 0..quads {
-            let mut rows = [_mm512_setzero_si512(); R];
-            for (r, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_loadu_si512(codes.add(64 * (R * k + r)).cast());
+        let mask = _mm512_set1_epi8(0x03);
+        let mut sums = [[_mm512_setzero_si512(); HALVES]; T];
+        for b in 0..blocks {
+            let block = weights.add(b * BLOCK_BYTES);
+            // A prefetch cannot fault, so it may run past the end of the weights.
+            let ahead = block.wrapping_add(PREFETCH_BYTES).cast();
+            _mm_prefetch::<_MM_HINT_T0>(ahead);
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+            let mut packed = [_mm512_setzero_si512(); HALVES];
+            for (h, packed) in packed.iter_mut().enumerate() {
+                *packed = _mm512_loadu_si512(block.add(64 * h).cast());
             }
-            for t in 0..T {
-                let quad: *const i32 = q[t].add(4 * k).cast();
-                let quad = _mm512_set1_epi32(quad.read_unaligned());
-                for r in 0..R {
-                    sums[t][r] = D::dot(sums[t][r], rows[r], quad);
+            let first = b * BLOCK_COLS;
+            // Bits that a shift of 16-bit lanes brings in from the next byte are masked away.
+            let planes = [
+                packed,
+                packed.map(|v| _mm512_srli_epi16::<2>(v)),
+                packed.map(|v| _mm512_srli_epi16::<4>(v)),
+                packed.map(|v| _mm512_srli_epi16::<6>(v)),
+            ];
+            for (p, plane) in planes.iter().enumerate() {
+                let codes = plane.map(|v| _mm512_and_si512(v, mask));
+                for t in 0..T {
+                    let quad: *const i32 = q[t].add(first + QUAD * p).cast();
+                    let quad = _mm512_set1_epi32(quad.read_unaligned());
+                    for h in 0..HALVES {
+                        sums[t][h] = D::dot(sums[t][h], codes[h], quad);
+                    }
                 }
             }
         }

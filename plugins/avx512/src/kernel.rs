@@ -39,8 +39,8 @@ impl Backend for Avx512 {
         decode::matmul(isa, w, x, out);
     }
 
-    fn gemm_scratch(cols: usize) -> usize {
-        gemm::scratch_bytes(cols)
+    fn gemm_scratch(_: usize) -> usize {
+        0
     }
 
     fn gemm(
@@ -48,9 +48,9 @@ impl Backend for Avx512 {
         w: &TernaryMatrix<'_>,
         x: &Activations<'_>,
         out: &mut MatOut<'_>,
-        scratch: &mut [u8],
+        _: &mut [u8],
     ) {
-        gemm::matmul(isa, w, x, out, scratch);
+        gemm::matmul(isa, w, x, out);
     }
 
     fn codes(isa: Isa, w: &HeadMatrix<'_>, x: &Activations<'_>, out: &mut MatOut<'_>) {

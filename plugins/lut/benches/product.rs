@@ -1,5 +1,6 @@
 //! The ternary product over both layouts, from the second-level cache and from memory:
-//! `cargo bench -p tritone-lut`. Kernels take turns in every repetition; the best one counts.
+//! `cargo bench -p tritone-lut [-- NAME]`, for kernels with NAME in their names. They take turns in every
+//! repetition; the best one counts.
 #![expect(
     unsafe_code,
     clippy::print_stdout,
@@ -141,10 +142,12 @@ fn main() {
     for (name, kernel) in &forms {
         kernels.push((format!("lut {name}"), kernel));
     }
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    kernels.retain(|(name, _)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted)));
     println!("{COLS} columns; GMAC/s, and GB/s of weights: best of {REPEAT}");
     for (size, rows, turns) in SIZES {
         let packed: Vec<_> = kernels.iter().map(|(n, k)| pack(n, *k, rows)).collect();
-        for (threads, tokens) in [(1, 1), (2, 1), (1, 4), (1, 16), (1, 64)] {
+        for (threads, tokens) in [(1, 1), (2, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (1, 256)] {
             let turns = (turns / tokens).max(1);
             let mut best = vec![Duration::MAX; packed.len()];
             for _ in 0..REPEAT {

@@ -9,6 +9,9 @@ use crate::lanes::{Floats, Op, Simd};
 /// Tokens, or rows, that share a load: as many sums are under way.
 const TILE: usize = 4;
 
+/// How far ahead of its use a cache line of a single row is asked for.
+const AHEAD_BYTES: usize = 4096;
+
 /// Logits of a binary16 head; `x` is `tokens` rows of `w.cols` floats, and `out` fits both.
 pub(crate) struct FloatHead<'a, 'b> {
     pub(crate) w: &'a HeadMatrix<'a>,
@@ -71,12 +74,16 @@ fn dots<S: Simd, const R: usize, const T: usize>(
         core::array::from_fn(|r| &w[r].as_chunks::<{ 2 * LANES }>().0[..n]);
     let values: [&[[f32; LANES]]; T] = core::array::from_fn(|t| &x[t].as_chunks::<LANES>().0[..n]);
     let mut sums = [[s.splat(0.0); T]; R];
+    // Rows lie one behind the other, so the next ones are this far away. Several streams at once are too
+    // short for the processor to find them by itself.
+    let ahead = if R > 1 { R * w[0].len() } else { AHEAD_BYTES };
     for i in 0..n {
         let mut x = [s.splat(0.0); T];
         for t in 0..T {
             x[t] = s.load(&values[t][i]);
         }
         for r in 0..R {
+            s.prefetch(halves[r][i].as_ptr().wrapping_add(ahead));
             let w = s.load_f16_bytes(&halves[r][i]);
             for t in 0..T {
                 sums[r][t] = x[t].fma(w, sums[r][t]);
