@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use http::StatusCode;
+use http::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 /// The class of an error: status code and the `type` that OpenAI's clients know.

@@ -147,7 +147,16 @@ fn main() {
     println!("{COLS} columns; GMAC/s, and GB/s of weights: best of {REPEAT}");
     for (size, rows, turns) in SIZES {
         let packed: Vec<_> = kernels.iter().map(|(n, k)| pack(n, *k, rows)).collect();
-        for (threads, tokens) in [(1, 1), (2, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (1, 256)] {
+        for (threads, tokens) in [
+            (1, 1),
+            (2, 1),
+            (1, 2),
+            (1, 4),
+            (1, 8),
+            (1, 16),
+            (1, 64),
+            (1, 256),
+        ] {
             let turns = (turns / tokens).max(1);
             let mut best = vec![Duration::MAX; packed.len()];
             for _ in 0..REPEAT {
