@@ -1,0 +1,188 @@
+//! What goes over the wire, as far as it is of use here. Servers differ, so answers are read leniently.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One message of a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// Text.
+    pub content: String,
+}
+
+impl Message {
+    /// A message of a role.
+    #[must_use]
+    pub fn new(role: &str, content: impl Into<String>) -> Self {
+        let role = role.to_owned();
+        let content = content.into();
+        Self { role, content }
+    }
+
+    /// What the person says.
+    #[must_use]
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::new("user", content)
+    }
+}
+
+/// A request for an answer in a chat; `None` leaves a setting to the server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ChatRequest {
+    /// Name of the model; empty for the one that the server has.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub model: String,
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// Most tokens of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Nucleus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Strings that end the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Go on after the end of a turn, for measurements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_eos: Option<bool>,
+    /// Whatever else the server takes.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// A request that leaves everything to the server.
+    #[must_use]
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            ..Self::default()
+        }
+    }
+}
+
+/// Tokens that were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Of the prompt.
+    pub prompt_tokens: u64,
+    /// Of the answer.
+    pub completion_tokens: u64,
+    /// More about the prompt.
+    #[serde(deserialize_with = "nothing_is_default")]
+    prompt_tokens_details: PromptDetails,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: u64,
+}
+
+impl Usage {
+    /// Tokens of the prompt that the server still knew.
+    #[must_use]
+    pub fn cached_tokens(&self) -> u64 {
+        self.prompt_tokens_details.cached_tokens
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// `stop`: the model ended its turn, or a stop string came.
+    Stop,
+    /// `length`: no more tokens were allowed.
+    Length,
+    /// `content_filter`: a rule of the server ended it.
+    ContentFilter,
+    /// Anything else.
+    Other(String),
+}
+
+impl From<&str> for Finish {
+    fn from(word: &str) -> Self {
+        match word {
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            "content_filter" => Self::ContentFilter,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Text of the first choice.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Counted tokens.
+    pub usage: Usage,
+    /// Name of the model that answered.
+    pub model: String,
+}
+
+/// A model of `/v1/models`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ModelEntry {
+    /// Its name.
+    pub id: String,
+    /// Positions of one conversation, where the server says so.
+    #[serde(default)]
+    pub max_model_len: Option<u64>,
+}
+
+/// A list of models.
+#[derive(Deserialize)]
+pub(crate) struct Models {
+    pub(crate) data: Vec<ModelEntry>,
+}
+
+/// A chunk of a stream, or a whole answer: both have `choices`, with a `delta` or a `message`.
+#[derive(Deserialize)]
+pub(crate) struct Chunk {
+    #[serde(default, deserialize_with = "nothing_is_default")]
+    pub(crate) model: String,
+    /// Some servers send `null` beside the usage.
+    #[serde(default, deserialize_with = "nothing_is_default")]
+    pub(crate) choices: Vec<Choice>,
+    #[serde(default)]
+    pub(crate) usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    #[serde(default)]
+    pub(crate) index: u32,
+    #[serde(default, alias = "message", deserialize_with = "nothing_is_default")]
+    pub(crate) delta: Delta,
+    #[serde(default)]
+    pub(crate) finish_reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct Delta {
+    #[serde(default)]
+    pub(crate) content: Option<String>,
+}
+
+/// `null` where something is expected.
+fn nothing_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
