@@ -10,6 +10,7 @@ use super::pick;
 use super::profiles::ProfileCard;
 use super::sampling;
 use super::state::State;
+use super::vi;
 use crate::chat::composer::Composer;
 
 /// The list.
@@ -270,6 +271,10 @@ fn choices(state: &State, action: Action, typed: &str) -> Vec<(String, String)> 
             ("code", "the last code block; code 2 is the second one"),
             ("all", "the whole chat"),
         ]),
+        Action::Composer => fixed(&[
+            ("vi", "modes, and orders such as dw"),
+            ("emacs", "the keys of a shell"),
+        ]),
         Action::MaxTokens => fixed(&[("off", "as many as the context allows")]),
         Action::Model => {
             let rows = state.views.models.list.rows.iter();
@@ -413,6 +418,7 @@ fn enter(state: &mut State, found: Candidate) -> Option<Vec<Effect>> {
 
 fn take(state: &mut State, found: Candidate) -> Vec<Effect> {
     let end = state.composer.text().len();
+    vi::moved(state);
     match found.take {
         Take::Text(at, text) => {
             state.composer.replace(at..end, &text);

@@ -60,6 +60,8 @@ impl Headless {
             max_tokens: Some(500),
             presets: Vec::new(),
             keymap: Keymap::default(),
+            vi: false,
+            animations: false,
             look: LOOK,
         };
         let state = State::new(setting, Sampling::default(), None, (columns, rows));

@@ -10,7 +10,7 @@ use super::pick;
 use super::picker::{Item, Picker};
 use super::queue;
 use super::state::{Load, State};
-use super::{answer, complete, race, update};
+use super::{answer, complete, race, update, vi};
 use crate::chat::composer::chip::{Chip, Origin};
 use crate::chat::composer::draft::Draft;
 use crate::chat::transcript::Kind;
@@ -21,6 +21,12 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
         // What waits behind an answer that was stopped goes on.
         return queue::next(state);
     }
+    let effects = send_written(state);
+    vi::sent(state);
+    effects
+}
+
+fn send_written(state: &mut State) -> Vec<Effect> {
     let draft = state.composer.draft();
     let lead = state.composer.lead();
     match commands::parse(&draft.text[lead..]) {
@@ -97,6 +103,7 @@ pub(super) fn message(draft: &Draft) -> String {
 /// Text was pasted.
 pub(super) fn paste(state: &mut State, text: &str) {
     state.composer.paste(text);
+    vi::pasted(state, text);
 }
 
 /// `/attach PATH`

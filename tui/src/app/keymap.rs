@@ -1,13 +1,25 @@
 //! Which key calls which command: what the table says, changed by the person's settings.
 
+use crossterm::event::{KeyCode, KeyModifiers};
+
 use super::chord::Chord;
 use super::commands::{Action, COMMANDS, Command};
+
+/// The key that takes undoing back where vi keys edit the input, unless the settings gave it away.
+pub(crate) const VI_REDO: Chord = Chord {
+    code: KeyCode::Char('r'),
+    modifiers: KeyModifiers::CONTROL,
+};
 
 /// The keys in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keymap {
     /// In the order of the table.
     rows: Vec<(Action, Vec<Chord>)>,
+    /// What [`VI_REDO`] calls while no vi keys are used, and its place among the keys.
+    lent: Option<(Action, usize)>,
+    /// The settings gave [`VI_REDO`] to another command.
+    is_given: bool,
 }
 
 /// A key that calls another command than the table says, because the settings say so.
@@ -50,7 +62,40 @@ impl Keymap {
             (action, kept)
         };
         let rows = COMMANDS.iter().map(row).collect();
-        (Self { rows }, taken)
+        let own = |action: Action| {
+            let command = COMMANDS.iter().find(|command| command.action == action);
+            command.is_some_and(|command| {
+                let mut keys = command.keys.iter();
+                keys.any(|key| Chord::new(key.code, key.modifiers) == VI_REDO)
+            })
+        };
+        let mut given = changes.iter();
+        let is_given = given.any(|(action, keys)| keys.contains(&VI_REDO) && !own(*action));
+        let keymap = Self {
+            rows,
+            lent: None,
+            is_given,
+        };
+        (keymap, taken)
+    }
+
+    /// Whether vi keys edit the input: one key is theirs then.
+    pub(crate) fn set_vi(&mut self, vi: bool) {
+        if let Some((action, at)) = self.lent.take() {
+            let row = self.rows.iter_mut().find(|(of, _)| *of == action);
+            if let Some((_, chords)) = row {
+                chords.insert(at.min(chords.len()), VI_REDO);
+            }
+        }
+        if !vi || self.is_given {
+            return;
+        }
+        for (action, chords) in &mut self.rows {
+            if let Some(at) = chords.iter().position(|chord| *chord == VI_REDO) {
+                chords.remove(at);
+                self.lent = Some((*action, at));
+            }
+        }
     }
 
     /// What the key calls.
@@ -152,6 +197,15 @@ mod tests {
             by: Action::Copy,
         };
         assert_eq!(taken, [expected]);
+        let mut given = keymap.clone();
+        given.set_vi(true);
+        assert_eq!(given, keymap, "what the settings say holds");
         assert_eq!(Keymap::default().action(ctrl('z')), Some(Action::Suspend));
+        let mut keymap = Keymap::default();
+        keymap.set_vi(true);
+        assert_eq!(keymap.action(ctrl('r')), None, "vi takes undoing back");
+        assert_eq!(keymap.label(Action::Regenerate), "/regen");
+        keymap.set_vi(false);
+        assert_eq!(keymap, Keymap::default());
     }
 }

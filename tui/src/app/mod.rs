@@ -46,4 +46,5 @@ pub(crate) mod select;
 pub(crate) mod state;
 mod switch;
 pub(crate) mod update;
+pub(crate) mod vi;
 pub(crate) mod views;

@@ -18,6 +18,7 @@ use super::pick::List;
 use super::queue::Queue;
 use super::reading::Find;
 use super::screen::View;
+use super::vi::Vi;
 use super::views::Views;
 use crate::chat::composer::Composer;
 use crate::chat::markdown::{Colors, Job};
@@ -42,6 +43,10 @@ pub(crate) struct Setting {
     pub(crate) presets: Vec<(String, Sampling)>,
     /// The keys in force.
     pub(crate) keymap: Keymap,
+    /// Keys of vi edit the input at first.
+    pub(crate) vi: bool,
+    /// Things may move that need not.
+    pub(crate) animations: bool,
     /// How the screen is to look.
     pub(crate) look: Look,
 }
@@ -161,6 +166,8 @@ pub(crate) struct State {
     /// What is searched for in the transcript.
     pub(crate) find: Option<Find>,
     pub(crate) composer: Composer,
+    /// The keys of vi, if they edit the input.
+    pub(crate) vi: Option<Vi>,
     /// What the input may become.
     pub(crate) popup: Popup,
     /// Messages that wait for the running answer.
@@ -249,6 +256,7 @@ impl State {
             colors: Colors::default(),
             find: None,
             composer: Composer::new(size.0),
+            vi: None,
             popup: Popup::default(),
             queue: Queue::default(),
             pick: None,
@@ -282,6 +290,10 @@ impl State {
             next_id: 1,
             revision: 0,
         };
+        if state.setting.vi {
+            state.vi = Some(Vi::new(&mut state.composer));
+            state.setting.keymap.set_vi(true);
+        }
         state.resize(size);
         state
     }

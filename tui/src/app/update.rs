@@ -27,6 +27,7 @@ use super::screen::View;
 use super::select;
 use super::state::{Load, Phase, State};
 use super::switch;
+use super::vi;
 use super::views::{self, monitor, sessions};
 use crate::chat::composer::Move;
 use crate::chat::transcript::Kind;
@@ -205,6 +206,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         }
     };
     effects.extend(monitor::happened(state));
+    vi::settle(state);
     if moves_on {
         effects.extend(input::follow(state));
     }
@@ -256,9 +258,13 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if reading::key(state, event) {
         return Vec::new();
     }
+    if let Some(effects) = vi::key(state, event, meaning) {
+        return effects;
+    }
     if let Some(effects) = complete::key(state, event) {
         return effects;
     }
+    vi::typed(state, meaning);
     let composer = &mut state.composer;
     match meaning {
         Meaning::Run(action) => return run(state, action, ""),
@@ -378,6 +384,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
                 state.remark("nothing was taken back");
             }
         }
+        Action::Composer => vi::switch(state, argument),
         Action::Queue => queue::command(state, argument),
         Action::EditQueued => queue::edit_last(state),
         Action::Keep => context::command(state, argument),

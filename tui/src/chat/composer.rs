@@ -49,6 +49,24 @@ pub(crate) enum Part {
     Selected,
 }
 
+/// What a selection covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cover {
+    /// From where it begins to the cursor.
+    UpTo,
+    /// The clusters at both ends and all between them.
+    Clusters,
+    /// The lines of both ends and all between them.
+    Lines,
+}
+
+/// Where a selection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Anchor {
+    at: usize,
+    cover: Cover,
+}
+
 /// Text being written, the cursor in it, and what was sent before.
 #[derive(Clone, Debug)]
 pub(crate) struct Composer {
@@ -58,7 +76,7 @@ pub(crate) struct Composer {
     /// Byte offset; always at the edge of a cluster, never within a chip.
     cursor: usize,
     /// Where the selection begins, if there is one.
-    anchor: Option<usize>,
+    anchor: Option<Anchor>,
     wrapped: Wrapped,
     width: u16,
     edits: Edits,
@@ -244,7 +262,10 @@ impl Composer {
             };
             self.text.replace_range(placed.start..placed.end, &label);
             self.cursor = moved(self.cursor);
-            self.anchor = self.anchor.map(moved);
+            self.anchor = self.anchor.map(|anchor| Anchor {
+                at: moved(anchor.at),
+                ..anchor
+            });
             for other in &mut self.chips[index + 1..] {
                 other.start = moved(other.start);
                 other.end = moved(other.end);
@@ -266,6 +287,49 @@ impl Composer {
         true
     }
 
+    /// A part of the text, with its chips.
+    pub(crate) fn piece(&self, range: Range<usize>) -> Draft {
+        let start = self.snapped(range.start, false);
+        let end = self.snapped(range.end, true).max(start);
+        let chips = self.chips.iter();
+        let chips = chips.filter(|chip| start <= chip.start && chip.end <= end);
+        Draft {
+            text: self.text[start..end].to_owned(),
+            chips: chips
+                .map(|chip| Placed {
+                    start: chip.start - start,
+                    end: chip.end - start,
+                    chip: Arc::clone(&chip.chip),
+                })
+                .collect(),
+        }
+    }
+
+    /// Writes text and chips in place of a part of the text; returns where they begin.
+    pub(crate) fn put(&mut self, range: Range<usize>, draft: &Draft) -> usize {
+        let start = self.splice(range, &draft.text, Edit::Other);
+        let at = self.chips.partition_point(|other| other.start < start);
+        let chips = draft.chips.iter().map(|chip| Placed {
+            start: start + chip.start,
+            end: start + chip.end,
+            chip: Arc::clone(&chip.chip),
+        });
+        self.chips.splice(at..at, chips);
+        start
+    }
+
+    /// What follows is taken back in one step, up to the next move of the cursor or [`end_step`].
+    ///
+    /// [`end_step`]: Self::end_step
+    pub(crate) fn begin_step(&mut self) {
+        self.edits.begin();
+    }
+
+    /// The next edit is taken back by itself.
+    pub(crate) fn end_step(&mut self) {
+        self.edits.end();
+    }
+
     /// Deletes the cluster before the cursor, or what is selected.
     pub(crate) fn delete_back(&mut self) {
         self.erase(self.before()..self.cursor);
@@ -273,7 +337,7 @@ impl Composer {
 
     /// Deletes the cluster after the cursor, or what is selected.
     pub(crate) fn delete_on(&mut self) {
-        self.erase(self.cursor..self.after());
+        self.erase(self.cursor..self.after(self.cursor));
     }
 
     fn erase(&mut self, cluster: Range<usize>) {
@@ -291,6 +355,20 @@ impl Composer {
         self.splice(range, "", Edit::Other);
     }
 
+    /// Puts the cursor one cluster back, but not into another line.
+    pub(crate) fn step_back_in_line(&mut self) {
+        if self.line_start(self.cursor) < self.cursor {
+            self.cursor = self.before();
+        }
+    }
+
+    /// Puts a cursor behind the last cluster of a line onto it.
+    pub(crate) fn stand_in_line(&mut self) {
+        if self.line_end(self.cursor) == self.cursor {
+            self.step_back_in_line();
+        }
+    }
+
     /// Moves the cursor; says whether it moved. Nothing is selected any more.
     pub(crate) fn go(&mut self, to: Move) -> bool {
         self.anchor = None;
@@ -299,14 +377,44 @@ impl Composer {
 
     /// Moves the cursor and selects what it passes.
     pub(crate) fn select(&mut self, to: Move) {
-        self.anchor = self.anchor.or(Some(self.cursor));
+        let anchor = Anchor {
+            at: self.cursor,
+            cover: Cover::UpTo,
+        };
+        self.anchor = self.anchor.or(Some(anchor));
         self.step(to);
+    }
+
+    /// Selects from byte `at` to the cursor.
+    pub(crate) fn select_from(&mut self, at: usize, cover: Cover) {
+        let at = self.snapped(at.min(self.text.len()), false);
+        self.anchor = Some(Anchor { at, cover });
+    }
+
+    /// Where the selection begins and what it covers, if there is one, however small.
+    pub(crate) fn selected_from(&self) -> Option<(usize, Cover)> {
+        self.anchor.map(|anchor| (anchor.at, anchor.cover))
+    }
+
+    /// Nothing is selected any more.
+    pub(crate) fn deselect(&mut self) {
+        self.anchor = None;
+    }
+
+    /// Puts the cursor to byte `at`, an edge of a cluster; what is selected reaches there.
+    pub(crate) fn place(&mut self, at: usize) {
+        self.cursor = self.snapped(at.min(self.text.len()), false);
     }
 
     /// Bytes that are selected, if there are any.
     pub(crate) fn selection(&self) -> Option<Range<usize>> {
         let anchor = self.anchor?;
-        let range = anchor.min(self.cursor)..anchor.max(self.cursor);
+        let (first, last) = (anchor.at.min(self.cursor), anchor.at.max(self.cursor));
+        let range = match anchor.cover {
+            Cover::UpTo => first..last,
+            Cover::Clusters => first..self.after(last),
+            Cover::Lines => self.line_start(first)..self.line_end(last),
+        };
         (!range.is_empty()).then_some(range)
     }
 
@@ -355,7 +463,7 @@ impl Composer {
     pub(crate) fn take(&mut self) -> Draft {
         let draft = self.draft();
         self.sent.push(draft.clone());
-        self.edits = Edits::default();
+        self.edits.clear();
         self.show(Draft::default());
         draft
     }
@@ -481,9 +589,18 @@ impl Composer {
         self.snapped(at, false)
     }
 
-    fn after(&self) -> usize {
-        let cluster = self.text[self.cursor..].graphemes(true).next();
-        self.snapped(self.cursor + cluster.map_or(0, str::len), true)
+    fn after(&self, at: usize) -> usize {
+        let cluster = self.text[at..].graphemes(true).next();
+        self.snapped(at + cluster.map_or(0, str::len), true)
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text[..at].rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        let end = self.text[at..].find('\n');
+        end.map_or(self.text.len(), |end| at + end)
     }
 
     fn target(&self, to: Move) -> usize {
@@ -491,7 +608,7 @@ impl Composer {
         let is_word = |word: &str| word.chars().any(char::is_alphanumeric);
         match to {
             Move::Left => self.before(),
-            Move::Right => self.after(),
+            Move::Right => self.after(self.cursor),
             Move::WordLeft => {
                 let at = before
                     .split_word_bound_indices()
@@ -506,10 +623,8 @@ impl Composer {
                     .map_or(self.text.len(), |(at, word)| self.cursor + at + word.len());
                 self.snapped(at, true)
             }
-            Move::LineStart => before.rfind('\n').map_or(0, |at| at + 1),
-            Move::LineEnd => behind
-                .find('\n')
-                .map_or(self.text.len(), |at| self.cursor + at),
+            Move::LineStart => self.line_start(self.cursor),
+            Move::LineEnd => self.line_end(self.cursor),
             Move::Up => self.vertical(|row| row.checked_sub(1), false),
             Move::Down => self.vertical(|row| Some(row + 1), true),
         }

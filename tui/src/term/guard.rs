@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
+use crossterm::cursor::SetCursorStyle;
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
     EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
@@ -19,6 +20,19 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether that was with the alternate screen.
 static ALTERNATE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the cursor has another shape than the person's own.
+static SHAPED: AtomicBool = AtomicBool::new(false);
+
+/// Gives the cursor a shape; `None` is the one the person chose.
+pub(super) fn set_shape(out: &mut impl Write, shape: Option<SetCursorStyle>) -> io::Result<()> {
+    if shape.is_none() && !SHAPED.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    SHAPED.store(shape.is_some(), Ordering::SeqCst);
+    queue!(out, shape.unwrap_or(SetCursorStyle::DefaultUserShape))?;
+    out.flush()
+}
 
 /// The row behind the picture, counted from 1, where it is not on a screen of its own; 0 without one.
 static BOTTOM: AtomicU16 = AtomicU16::new(0);
@@ -117,6 +131,9 @@ pub(super) fn give_back() {
     if let bottom @ 1.. = BOTTOM.swap(0, Ordering::SeqCst) {
         // The shell goes on below the picture.
         let _ = queue!(out, cursor::MoveTo(0, bottom - 1), Print("\r\n"));
+    }
+    if SHAPED.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, SetCursorStyle::DefaultUserShape);
     }
     let _ = queue!(out, cursor::Show);
     let _ = out.flush();

@@ -92,6 +92,8 @@ impl Setup {
             limit,
             max_tokens: self.max_tokens,
             keymap: self.keymap.clone(),
+            vi: self.manners.vi,
+            animations: self.manners.animations,
             presets: self.presets.clone(),
             look: Look {
                 color: self.color,

@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Stdout, stdout};
 use std::time::{Duration, Instant};
 
+use crossterm::cursor::SetCursorStyle;
 use crossterm::event::{Event, EventStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use ratatui::backend::CrosstermBackend;
@@ -28,6 +29,7 @@ use crate::app::queue;
 use crate::app::screen::View;
 use crate::app::state::{Load, State};
 use crate::app::update::update;
+use crate::app::vi::Mode;
 use crate::chat::transcript::Kind;
 use crate::desk::Desk;
 use crate::desk::editor::Errand;
@@ -136,6 +138,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
             signals,
             input: Some(EventStream::new()),
             frames: Frames::new(now, manners.interval()),
+            shape: None,
             start: now,
         };
         let outcome = session.hold().await;
@@ -173,6 +176,15 @@ fn blank(terminal: &mut Screen) -> Result<(u16, u16), TermError> {
     Ok((size.width, size.height))
 }
 
+/// The shape of the cursor: where vi keys edit the input, it says what keys do. It does not blink.
+fn cursor_shape(state: &State) -> Option<SetCursorStyle> {
+    let mode = state.vi.as_ref()?.mode(&state.composer);
+    Some(match mode {
+        Mode::Insert => SetCursorStyle::SteadyBar,
+        Mode::Normal | Mode::Visual | Mode::VisualLine => SetCursorStyle::SteadyBlock,
+    })
+}
+
 /// The next event; `None` when there will be none any more.
 async fn next_event(input: &mut Option<EventStream>) -> Option<std::io::Result<Event>> {
     match input {
@@ -208,6 +220,8 @@ struct Session {
     /// When it was, until it answers.
     asked: Option<Instant>,
     frames: Frames,
+    /// The shape that the cursor was given.
+    shape: Option<SetCursorStyle>,
     start: Instant,
     /// Last, when the screen is given back: it waits for the disk.
     keeper: Option<Keeper>,
@@ -269,6 +283,11 @@ impl Session {
         let state = &self.state;
         self.terminal.draw(|frame| view::draw(state, frame))?;
         let crowded = state.is_crowded();
+        let shape = cursor_shape(state);
+        if shape != self.shape {
+            self.shape = shape;
+            guard::set_shape(self.terminal.backend_mut(), shape)?;
+        }
         self.frames
             .drawn(now, Instant::now(), state.revision, crowded);
         Ok(None)
@@ -536,6 +555,7 @@ impl Session {
     /// Takes the terminal again.
     fn come_back(&mut self) -> Result<(), TermError> {
         self.guard.take()?;
+        self.shape = None;
         let size = self.terminal.size()?;
         let (columns, rows) = (size.width, size.height);
         if self.part.is_some() {

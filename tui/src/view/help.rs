@@ -25,6 +25,42 @@ const FOOT: [&str; 2] = [
     "Other keys edit as in a shell: Ctrl+A, E, K, U, W, Alt+B, F.",
 ];
 
+/// The keys of vi, where they edit the input.
+const VI_TITLE: &str = "The keys of vi";
+const VI: [(&str, &str); 13] = [
+    (
+        "Esc",
+        "NORMAL: keys are orders. There, Esc stops an answer, as Ctrl+C does in every mode",
+    ),
+    (
+        "i a I A o O",
+        "INSERT: keys write; Ctrl+R and a register put what it holds",
+    ),
+    ("Enter", "sends in every mode"),
+    (
+        "h j k l",
+        "move; k in the first line and j in the last go through what you sent; gj, gk by rows",
+    ),
+    ("w b e ge W B E", "by words"),
+    ("0 ^ $ g_ gg G { } %", "in the line and in the text"),
+    ("f F t T ; ,", "to a character in the line"),
+    (
+        "d c y",
+        "with a motion, twice, or with iw aw i\" a\" i( a[ ip and so on; x X s S C D Y",
+    ),
+    (
+        "p P \"a",
+        "put what was deleted or copied; \"a names a register, \"+ is the clipboard",
+    ),
+    ("r ~ g~ gu gU J", "replace, change case, join"),
+    ("u Ctrl+R .", "undo, redo, do the last change again"),
+    ("v V", "VISUAL: select; o goes to the other end"),
+    (
+        "/ :",
+        "search what you sent, all commands; Ctrl+F, B, E, Y scroll the conversation",
+    ),
+];
+
 /// Rows of the help on the screen.
 pub(crate) fn height(state: &State) -> usize {
     rows(state).0.len()
@@ -70,6 +106,9 @@ fn rows(state: &State) -> (Vec<Row>, usize) {
             }
         }
     }
+    if state.vi.is_some() {
+        vi_rows(&mut rows, left, before, columns, filter);
+    }
     if rows.len() == before {
         rows.push(("nothing is called so".to_owned(), String::new()));
     }
@@ -90,6 +129,29 @@ fn rows(state: &State) -> (Vec<Row>, usize) {
     (rows, left + 2)
 }
 
+/// Adds the keys of vi.
+fn vi_rows(rows: &mut Vec<Row>, left: usize, before: usize, columns: u16, filter: &str) {
+    let mut titled = false;
+    for (keys, help) in VI {
+        if !holds(&format!("{VI_TITLE} {keys} {help}"), filter) {
+            continue;
+        }
+        if !std::mem::replace(&mut titled, true) {
+            if rows.len() > before {
+                rows.push(Row::default());
+            }
+            rows.push((VI_TITLE.to_owned(), String::new()));
+        }
+        let mut keys = format!("  {keys}");
+        if width(&keys) + GAP > left + 2 {
+            rows.push((std::mem::take(&mut keys), String::new()));
+        }
+        for line in broken(help, usize::from(columns).saturating_sub(left + 3)) {
+            rows.push((std::mem::take(&mut keys), line));
+        }
+    }
+}
+
 fn heading(filter: &str) -> Row {
     let text = match filter {
         "" => "Keys and commands (type to search)".to_owned(),
@@ -101,7 +163,12 @@ fn heading(filter: &str) -> Row {
 /// Whether usage or help say it, in whatever case.
 fn is_found(command: &Command, usage: &str, filter: &str) -> bool {
     let names = command.names.join(" ");
-    let all = format!("{usage} {names} {}", command.help).to_lowercase();
+    holds(&format!("{usage} {names} {}", command.help), filter)
+}
+
+/// Whether a text has all words of the filter, in whatever case.
+fn holds(text: &str, filter: &str) -> bool {
+    let all = text.to_lowercase();
     filter
         .to_lowercase()
         .split_whitespace()
@@ -137,7 +204,7 @@ pub(super) fn draw(top: usize, state: &State, theme: Theme, area: Rect, buffer: 
     let (all, column) = rows(state);
     let column = u16::try_from(column).unwrap_or(0);
     for (row, (left, right)) in (0..area.height).zip(all.iter().skip(top)) {
-        let title = Group::ALL.iter().any(|group| group.title() == left);
+        let title = left == VI_TITLE || Group::ALL.iter().any(|group| group.title() == left);
         let style = match title {
             true => theme.heading(),
             false => theme.strong(),

@@ -13,6 +13,7 @@ mod logs;
 mod markdown;
 mod models;
 mod monitor;
+mod motion;
 mod picker;
 mod popup;
 mod profiles;

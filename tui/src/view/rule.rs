@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use tritone_engine::LoadProgress;
 
 use super::format;
+use super::motion;
 use super::theme::Theme;
 use super::{put, shorten};
 use crate::app::commands::Action;
@@ -14,12 +15,16 @@ use crate::app::screen::View;
 use crate::app::select;
 use crate::app::state::{Load, Phase, Run, State};
 use crate::app::update::hints;
+use crate::app::vi::Mode;
 use crate::app::{complete, context};
 use crate::chat::composer::chip::thousands;
 use crate::chat::glyph::width;
 
 /// Cells of line on both sides of a text.
 const EDGE: usize = 2;
+
+/// Most cells of the keys of an order that is not finished.
+const PENDING: usize = 6;
 
 /// Draws the line.
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -31,11 +36,28 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         &"─".repeat(usize::from(area.width)),
         theme.dim(),
     );
-    let room = usize::from(area.width).saturating_sub(2 * EDGE + 2);
+    let mut start = 2;
+    if state.view == View::Chat
+        && let Some(vi) = &state.vi
+    {
+        let mode = vi.mode(&state.composer);
+        let label = match vi.pending() {
+            "" => mode.label().to_owned(),
+            keys => format!("{} {}", mode.label(), shorten(keys, PENDING)),
+        };
+        let style = match mode {
+            Mode::Insert => theme.text(),
+            Mode::Normal => theme.strong(),
+            Mode::Visual | Mode::VisualLine => theme.selected(),
+        };
+        put(buffer, area, start, 0, &format!(" {label} "), style);
+        start += u16::try_from(width(&label)).unwrap_or(0) + 3;
+    }
+    let room = usize::from(area.width).saturating_sub(usize::from(start) + EDGE + 2);
     let (left, style) = activity(state, theme, room);
     let left = shorten(&left, room);
     if !left.is_empty() {
-        put(buffer, area, 2, 0, &format!(" {left} "), style);
+        put(buffer, area, start, 0, &format!(" {left} "), style);
     }
     let taken = if left.is_empty() {
         0
@@ -69,31 +91,9 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         let text = "editing: Enter sends a new version, Esc leaves the old one";
         return (text.to_owned(), theme.active());
     }
-    if let Load::Running(progress) = &state.load {
-        let Some(last) = &progress.last else {
-            return ("opening the model".to_owned(), theme.active());
-        };
-        return (loading("", last, &progress.meter, room), theme.active());
-    }
-    if let Some(switch) = &state.switch {
-        let name = &switch.name;
-        let text = match &switch.progress.last {
-            _ if switch.stopping => "stopping".to_owned(),
-            None => format!("switching to {name}"),
-            Some(progress) => loading(&format!("{name}: "), progress, &switch.progress.meter, room),
-        };
-        return (text, theme.active());
-    }
-    if let Some(applying) = &state.applying {
-        let text = match &applying.progress.last {
-            _ if applying.stopping => "stopping".to_owned(),
-            None => format!("loading {}", applying.order.summary()),
-            Some(progress) => loading("", progress, &applying.progress.meter, room),
-        };
-        return (text, theme.active());
-    }
-    if let Some(run) = &state.run {
-        return (answer(state, run, room), theme.active());
+    let wheel = motion::wheel(state, theme);
+    if let Some(text) = work(state, room.saturating_sub(width(&wheel))) {
+        return (format!("{wheel}{text}"), theme.active());
     }
     if let Some(said) = tight(state, theme, room) {
         return said;
@@ -104,13 +104,40 @@ fn activity(state: &State, theme: Theme, room: usize) -> (String, Style) {
         } else {
             "the kernels race"
         };
-        return (text.to_owned(), theme.active());
+        return (format!("{wheel}{text}"), theme.active());
     }
     match state.lines_below() {
         0 if matches!(state.load, Load::Failed(_)) => ("no model".to_owned(), theme.error()),
         0 => (String::new(), theme.text()),
         lines => (format!("{lines} more lines below"), theme.warning()),
     }
+}
+
+/// What the program waits for.
+fn work(state: &State, room: usize) -> Option<String> {
+    if let Load::Running(progress) = &state.load {
+        return Some(match &progress.last {
+            None => "opening the model".to_owned(),
+            Some(last) => loading(state, "", last, &progress.meter, room),
+        });
+    }
+    if let Some(switch) = &state.switch {
+        let (name, meter) = (&switch.name, &switch.progress.meter);
+        return Some(match &switch.progress.last {
+            _ if switch.stopping => "stopping".to_owned(),
+            None => format!("switching to {name}"),
+            Some(last) => loading(state, &format!("{name}: "), last, meter, room),
+        });
+    }
+    if let Some(applying) = &state.applying {
+        let meter = &applying.progress.meter;
+        return Some(match &applying.progress.last {
+            _ if applying.stopping => "stopping".to_owned(),
+            None => format!("loading {}", applying.order.summary()),
+            Some(last) => loading(state, "", last, meter, room),
+        });
+    }
+    state.run.as_ref().map(|run| answer(state, run, room))
 }
 
 /// What the next message does to the context, if it gets tight.
@@ -148,7 +175,13 @@ fn tight(state: &State, theme: Theme, room: usize) -> Option<(String, Style)> {
 }
 
 /// `packing weights 42 % 1.2 GiB/s ETA 0:03` after `what`, or less of it.
-fn loading(what: &str, progress: &LoadProgress, meter: &Meter, room: usize) -> String {
+fn loading(
+    state: &State,
+    what: &str,
+    progress: &LoadProgress,
+    meter: &Meter,
+    room: usize,
+) -> String {
     let percent = format::percent(progress.done, progress.total);
     let speed = meter
         .rate()
@@ -156,7 +189,13 @@ fn loading(what: &str, progress: &LoadProgress, meter: &Meter, room: usize) -> S
     let speed = speed.unwrap_or_default();
     let eta = eta(meter, progress.total);
     let head = format!("{what}{} {percent} %", progress.stage);
-    let choices = [format!("{head}{speed}{eta}"), format!("{head}{eta}"), head];
+    let bar = motion::bar(state, progress.done, progress.total);
+    let choices = [
+        format!("{head}{bar}{speed}{eta}"),
+        format!("{head}{speed}{eta}"),
+        format!("{head}{eta}"),
+        head,
+    ];
     roomiest(choices, room)
 }
 

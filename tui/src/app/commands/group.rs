@@ -50,6 +50,7 @@ impl Group {
             | Action::SearchHistory
             | Action::UndoEdit
             | Action::RedoEdit
+            | Action::Composer
             | Action::Queue
             | Action::EditQueued => Self::Input,
             Action::System

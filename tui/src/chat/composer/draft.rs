@@ -76,6 +76,17 @@ impl Draft {
         self
     }
 
+    /// Adds `other` at the end.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let at = self.text.len();
+        self.text.push_str(&other.text);
+        self.chips.extend(other.chips.iter().map(|chip| Placed {
+            start: chip.start + at,
+            end: chip.end + at,
+            chip: Arc::clone(&chip.chip),
+        }));
+    }
+
     /// Bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         let chips = self.chips.iter().map(|placed| placed.chip.content.len());

@@ -35,13 +35,33 @@ pub(super) struct Edits {
     undo: Vec<Moment>,
     redo: Vec<Moment>,
     last: Option<Edit>,
+    step: Step,
+}
+
+/// Whether edits are put together to one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    /// They are not.
+    #[default]
+    None,
+    /// The next one begins the step.
+    Begins,
+    /// The step has begun.
+    Goes,
 }
 
 impl Edits {
     /// The input was `moment`, and is edited now.
     pub(super) fn record(&mut self, moment: impl FnOnce() -> Moment, edit: Edit) {
         self.redo.clear();
-        let goes_on = edit != Edit::Other && self.last == Some(edit);
+        let goes_on = match self.step {
+            Step::None => edit != Edit::Other && self.last == Some(edit),
+            Step::Begins => false,
+            Step::Goes => true,
+        };
+        if self.step == Step::Begins {
+            self.step = Step::Goes;
+        }
         self.last = Some(edit);
         if goes_on {
             return;
@@ -61,11 +81,32 @@ impl Edits {
     /// The next edit is undone by itself.
     pub(super) fn pause(&mut self) {
         self.last = None;
+        if self.step == Step::Goes {
+            self.step = Step::Begins;
+        }
+    }
+
+    /// Edits up to the next pause are undone together, whatever they are.
+    pub(super) fn begin(&mut self) {
+        self.step = Step::Begins;
+    }
+
+    /// Edits are undone as their kind says again.
+    pub(super) fn end(&mut self) {
+        self.step = Step::None;
+        self.last = None;
+    }
+
+    /// There is nothing to undo any more.
+    pub(super) fn clear(&mut self) {
+        self.undo.clear();
+        self.redo.clear();
+        self.pause();
     }
 
     /// What the input was before the last edit; `now` is what it is.
     pub(super) fn undo(&mut self, now: Moment) -> Option<Moment> {
-        self.last = None;
+        self.pause();
         let moment = self.undo.pop()?;
         self.redo.push(now);
         Some(moment)
@@ -73,7 +114,7 @@ impl Edits {
 
     /// What the input was before that was undone.
     pub(super) fn redo(&mut self, now: Moment) -> Option<Moment> {
-        self.last = None;
+        self.pause();
         let moment = self.redo.pop()?;
         self.undo.push(now);
         Some(moment)
