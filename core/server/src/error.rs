@@ -6,8 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
+
+use crate::guard::Quota;
 
 /// The class of an error: status code and the `type` that OpenAI's clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +99,8 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// Whether the connection is closed after this answer.
     pub close: bool,
+    /// The client's limits, where they are why.
+    pub quota: Option<Box<Quota>>,
 }
 
 impl ApiError {
@@ -110,6 +114,7 @@ impl ApiError {
             code: None,
             retry_after: None,
             close: false,
+            quota: None,
         }
     }
 
@@ -171,6 +176,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.kind.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
+        if self.kind == ErrorKind::Key {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(quota) = self.quota {
+            quota.put(headers);
+        }
         if let Some(wait) = self.retry_after {
             // OpenAI's clients read milliseconds first; whole seconds are for all others.
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

@@ -1,6 +1,6 @@
 //! An OpenAI-compatible HTTP server over the Tritone engine: bounded, guarded, observed.
 //!
-//! A request passes, in this order: size and header limits, [`guard`](crate) (host, key, rate), JSON and
+//! A request passes, in this order: size and header limits, [`guard`] (host, key, rate), JSON and
 //! ranges (`api`), admission (`schedule`: reserved in requests and in tokens, before anything is
 //! tokenised), the engine, and comes back as JSON or as server-sent events. Whatever is refused is refused
 //! with an [`ApiError`], which has the shape that OpenAI's clients read.
@@ -8,6 +8,7 @@
 
 mod config;
 mod error;
+pub mod guard;
 
 pub use config::{Limits, Schedule};
 pub use error::{ApiError, ErrorKind};

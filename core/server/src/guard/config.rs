@@ -1,0 +1,97 @@
+//! What can be set about the guard: the table `[server.guard]` of a configuration file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The guard. All of it can be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardConfig {
+    /// File of API keys.
+    pub key_file: Option<PathBuf>,
+    /// File of admin keys.
+    pub admin_key_file: Option<PathBuf>,
+    /// Listen where others can reach the server though there is no key.
+    pub insecure_no_auth: bool,
+    /// Let everybody read `/metrics`.
+    pub metrics_public: bool,
+    /// Names that the server is called by, besides those of the loopback.
+    pub hosts: Vec<String>,
+    /// Web pages that may use the server.
+    pub cors: CorsConfig,
+    /// Limits of each client.
+    pub rate: RateConfig,
+}
+
+/// Web pages that may use the server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsConfig {
+    /// Their origins, such as `https://chat.example`.
+    pub origins: Vec<String>,
+    /// How long a browser may remember the permission, in seconds.
+    pub max_age: u64,
+}
+
+/// Limits of each client in each sixty seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateConfig {
+    /// Requests.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens, of prompts and answers.
+    pub tokens_per_minute: Option<u64>,
+    /// Clients that are remembered.
+    pub clients: usize,
+}
+
+impl CorsConfig {
+    pub(super) fn max_age(&self) -> Duration {
+        Duration::from_secs(self.max_age)
+    }
+}
+
+impl Default for CorsConfig {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            max_age: 600,
+        }
+    }
+}
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            clients: 4096,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_left_out_and_nothing_misspelt() {
+        assert_eq!(
+            toml::from_str::<GuardConfig>("").unwrap(),
+            GuardConfig::default()
+        );
+        let config: GuardConfig = toml::from_str(
+            "key_file = 'k'\nrate.requests_per_minute = 60\ncors.origins = ['https://a.example']\n",
+        )
+        .unwrap();
+        assert_eq!(config.rate.requests_per_minute, Some(60));
+        assert_eq!(config.rate.clients, 4096);
+        assert_eq!(config.cors.max_age(), Duration::from_secs(600));
+        let error = toml::from_str::<GuardConfig>("insecure_noauth = true")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("insecure_noauth"), "{error}");
+    }
+}
