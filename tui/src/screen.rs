@@ -94,6 +94,7 @@ impl Screen {
         self.hear(Event::Text {
             text: text.to_owned(),
             token: 7,
+            likelihood: None,
             timings: timings(self.tokens),
         });
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tritone_abi::Kernel;
 
+use crate::constraint::Grammar;
 use crate::error::GenerateError;
 use crate::forms::Forms;
 use crate::model::Model;
@@ -247,6 +248,13 @@ pub struct Request {
     /// Begin with the keys and values that earlier requests left, and leave some; `false` for a
     /// measurement, which would take the place of a conversation.
     pub keep: bool,
+    /// Only keys and values of requests with the same salt are used again. Whoever must not learn, from the
+    /// time an answer takes, what others asked has one of his own.
+    pub salt: u64,
+    /// Tokens that the answer has at least: until then no token that ends it is chosen.
+    pub min_tokens: usize,
+    /// A form that the answer has to keep to.
+    pub grammar: Option<Arc<dyn Grammar>>,
 }
 
 impl Request {
@@ -262,6 +270,9 @@ impl Request {
             thinking: None,
             continue_last: false,
             keep: true,
+            salt: 0,
+            min_tokens: 0,
+            grammar: None,
         }
     }
 }
@@ -344,6 +355,17 @@ pub struct Finished {
     pub timings: Timings,
 }
 
+/// How likely a token was in the model's own distribution: before penalties, bias, temperature, and whatever
+/// else kept it from being chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likelihood {
+    /// Natural logarithm of the chosen token's probability.
+    pub logprob: f32,
+    /// The likeliest tokens with theirs, the likeliest first: as many as
+    /// [`Sampling::top_logprobs`] asks for.
+    pub top: Vec<(u32, f32)>,
+}
+
 /// What a running request says, in order: any number of `Prefill`, then `Text`, then exactly one
 /// `Finished` or `Failed`.
 #[derive(Clone, Debug)]
@@ -360,8 +382,10 @@ pub enum Event {
     Text {
         /// Text that is now certain.
         text: String,
-        /// The token.
+        /// The token. Text that was held back until the end comes with the last one once more.
         token: u32,
+        /// How likely it was, if [`Sampling::logprobs`] asked for it; not with text that was held back.
+        likelihood: Option<Box<Likelihood>>,
         /// Counts and times so far.
         timings: Timings,
     },
@@ -386,6 +410,19 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Where events of a request go. Called on the engine's thread, between two steps, so it must not wait for
+/// anything; `false` cancels the request, and nothing is said after that.
+pub type Sink = Box<dyn FnMut(Event) -> bool + Send>;
+
+/// A running request whose events go to a [`Sink`].
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Ends the request.
+    pub cancel: Cancel,
+    /// Tokens of the rendered prompt.
+    pub prompt_tokens: usize,
 }
 
 /// A running request. Dropping it cancels.

@@ -7,13 +7,15 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_abi::numerics;
 
-use crate::api::{Cancel, Event, Generation, Input};
+use crate::api::{Cancel, Event, Input, Sink};
 use crate::error::GenerateError;
 use crate::exec::step::Want;
 use crate::model::Model;
+use crate::schedule::VectorSink;
 
 /// How the states of a text's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,9 +104,8 @@ pub struct Embedding {
 /// An embedding on its way. Dropping it cancels.
 #[derive(Debug)]
 pub struct PendingEmbedding {
-    pub(crate) generation: Generation,
-    pub(crate) vector: Receiver<Vec<f32>>,
-    pub(crate) cut: usize,
+    pub(crate) cancel: Cancel,
+    pub(crate) result: Receiver<Result<Embedding, GenerateError>>,
 }
 
 impl PendingEmbedding {
@@ -112,7 +113,7 @@ impl PendingEmbedding {
     /// [`GenerateError::Cancelled`].
     #[must_use]
     pub fn cancel_handle(&self) -> Cancel {
-        self.generation.cancel_handle()
+        self.cancel.clone()
     }
 
     /// Waits for the vector.
@@ -120,20 +121,47 @@ impl PendingEmbedding {
     /// # Errors
     /// What made the request fail.
     pub fn wait(self) -> Result<Embedding, GenerateError> {
-        while let Some(event) = self.generation.next_event() {
-            match event {
-                Event::Failed(error) => return Err(error),
-                Event::Finished(_) => return Err(GenerateError::Cancelled),
-                Event::Prefill { .. } | Event::Text { .. } => {}
-            }
-        }
-        let vector = self.vector.recv().map_err(|_| GenerateError::Stopped)?;
-        Ok(Embedding {
-            vector,
-            tokens: self.generation.prompt_tokens(),
-            cut: self.cut,
-        })
+        self.result.recv().unwrap_or(Err(GenerateError::Stopped))
     }
+}
+
+impl Drop for PendingEmbedding {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// What is called once, by whichever comes first.
+type Then = Box<dyn FnOnce(Result<Embedding, GenerateError>) + Send>;
+
+/// Where the events of a text of `tokens` tokens and its vector go, for `then` to be called with what comes
+/// of it.
+pub(crate) fn outlets(then: Then, tokens: usize, cut: usize) -> (Sink, VectorSink) {
+    let then = Arc::new(Mutex::new(Some(then)));
+    let of_events = Arc::clone(&then);
+    let say = |then: &Mutex<Option<Then>>, result| {
+        let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(then) = then {
+            then(result);
+        }
+    };
+    let sink = move |event| {
+        match event {
+            Event::Failed(error) => say(&of_events, Err(error)),
+            Event::Finished(_) => say(&of_events, Err(GenerateError::Cancelled)),
+            Event::Prefill { .. } | Event::Text { .. } => {}
+        }
+        true
+    };
+    let vector = move |vector| {
+        let embedding = Embedding {
+            vector,
+            tokens,
+            cut,
+        };
+        say(&then, Ok(embedding));
+    };
+    (Box::new(sink), Box::new(vector))
 }
 
 /// The tokens of `request` as they are read with `pooling` in a context of `context` tokens, and how

@@ -9,13 +9,14 @@ use std::time::Instant;
 use tritone_abi::Kernel;
 
 use crate::api::{
-    Cancel, EngineOptions, EngineStatus, Event, Generation, Input, LoadProgress, LoadReport,
-    ModelSource, Request,
+    Cancel, EngineOptions, EngineStatus, Event, Generation, Handle, Input, LoadProgress,
+    LoadReport, ModelSource, Request, Sink,
 };
-use crate::embed::{self, EmbedRequest, PendingEmbedding, Pool, Pooling};
+use crate::embed::{self, EmbedRequest, Embedding, PendingEmbedding, Pool, Pooling};
 use crate::error::{GenerateError, LoadError};
 use crate::exec::clock::StepClock;
 use crate::model::Model;
+use crate::outlet::{Form, Outlet};
 use crate::pack_writer::PackWriter;
 use crate::plan::MemoryPlan;
 use crate::recipe::Rope;
@@ -273,6 +274,22 @@ impl Engine {
     /// When the input cannot be encoded or does not fit the context, a setting makes no sense, or
     /// the engine has stopped.
     pub fn generate(&self, request: Request) -> Result<Generation, GenerateError> {
+        let (sender, events) = channel();
+        // A receiver that is gone has cancelled.
+        let handle = self.generate_into(request, Box::new(move |e| sender.send(e).is_ok()))?;
+        Ok(Generation {
+            events,
+            cancel: handle.cancel,
+            prompt_tokens: handle.prompt_tokens,
+        })
+    }
+
+    /// Starts an answer whose events go to `sink`, for callers that cannot wait for them. Unlike that of
+    /// [`generate`](Self::generate), the answer goes on until it ends, or `sink` or the handle cancels it.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn generate_into(&self, request: Request, sink: Sink) -> Result<Handle, GenerateError> {
         let submitted = Instant::now();
         let model = &self.0.model;
         let tokens = model.encode_request(&request)?;
@@ -285,7 +302,14 @@ impl Engine {
         if wanted == 0 {
             return Err(GenerateError::NothingWanted);
         }
-        let (events, receiver) = channel();
+        let vocab = model.tokenizer.vocab_size();
+        let form = match &request.grammar {
+            Some(grammar) => {
+                let constraint = grammar.start().map_err(GenerateError::Grammar)?;
+                Some(Form::new(constraint, vocab))
+            }
+            None => None,
+        };
         let cancel = Cancel::default();
         let job = Job {
             prompt,
@@ -294,17 +318,19 @@ impl Engine {
             cut_by_context: wanted > room || request.max_tokens.is_none(),
             ignore_eos: request.ignore_eos,
             keep: request.keep,
-            sampler: Sampler::new(request.sampling, model.tokenizer.vocab_size())?,
+            sampler: Sampler::new(request.sampling, vocab)?,
             stops: StopStrings::new(&request.stop)?,
             stop_texts: request.stop,
-            events,
+            events: Outlet::new(sink, cancel.clone()),
             cancel: cancel.clone(),
             submitted,
+            salt: request.salt,
+            min_tokens: request.min_tokens,
+            form,
             pool: None,
         };
         self.send(Command::Run(Box::new(job)))?;
-        Ok(Generation {
-            events: receiver,
+        Ok(Handle {
             cancel,
             prompt_tokens: prompt,
         })
@@ -335,14 +361,32 @@ impl Engine {
     /// When the input cannot be encoded, or does not fit the context and must not be cut, or the
     /// engine has stopped.
     pub fn embed(&self, request: &EmbedRequest) -> Result<PendingEmbedding, GenerateError> {
+        let (sender, result) = channel();
+        let then = Box::new(move |result| drop(sender.send(result)));
+        let handle = self.embed_into(request, then)?;
+        Ok(PendingEmbedding {
+            cancel: handle.cancel,
+            result,
+        })
+    }
+
+    /// Starts to make a vector of a text, which `then` is given on the engine's thread: it must not wait for
+    /// anything. Unlike that of [`embed`](Self::embed), it is made unless the handle cancels it.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn embed_into(
+        &self,
+        request: &EmbedRequest,
+        then: Box<dyn FnOnce(Result<Embedding, GenerateError>) + Send>,
+    ) -> Result<Handle, GenerateError> {
         let (submitted, context) = (Instant::now(), self.info().context);
         let model = &self.0.model;
         let (pooling, _) = self.pooling(request.pooling);
         let (tokens, cut) = embed::tokens(model, request, pooling, context)?;
-        let (events, receiver) = channel();
-        let (sender, vector) = channel();
-        let cancel = Cancel::default();
         let (prompt, width) = (tokens.len(), model.recipe.hidden);
+        let (sink, vector) = embed::outlets(then, prompt, cut);
+        let cancel = Cancel::default();
         let job = Job {
             prompt,
             tokens,
@@ -353,20 +397,18 @@ impl Engine {
             sampler: Sampler::new(Sampling::greedy(), model.tokenizer.vocab_size())?,
             stops: StopStrings::new::<String>(&[])?,
             stop_texts: Vec::new(),
-            events,
+            events: Outlet::new(sink, cancel.clone()),
             cancel: cancel.clone(),
             submitted,
-            pool: Some((Pool::new(pooling, request.normalize, width), sender)),
+            salt: 0,
+            min_tokens: 0,
+            form: None,
+            pool: Some((Pool::new(pooling, request.normalize, width), vector)),
         };
         self.send(Command::Run(Box::new(job)))?;
-        Ok(PendingEmbedding {
-            generation: Generation {
-                events: receiver,
-                cancel,
-                prompt_tokens: prompt,
-            },
-            vector,
-            cut,
+        Ok(Handle {
+            cancel,
+            prompt_tokens: prompt,
         })
     }
 

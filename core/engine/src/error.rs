@@ -159,6 +159,9 @@ pub enum GenerateError {
     /// Settings that make no sense, or logits that are not numbers.
     #[error("{0}")]
     Sample(#[from] SampleError),
+    /// The form that the answer has to keep to cannot be worked out.
+    #[error("the form of the answer: {0}")]
+    Grammar(String),
     /// A step failed.
     #[error("{0}")]
     Step(#[from] StepError),

@@ -45,6 +45,8 @@ impl Memory {
 struct Kept {
     tokens: Vec<u32>,
     memory: Memory,
+    /// Of the request that left it.
+    salt: u64,
 }
 
 /// Finished sequences, oldest first.
@@ -64,14 +66,14 @@ impl Prefixes {
 
     /// Memory for `positions` positions of a sequence that begins with `prompt`, and how many of
     /// these are computed; all of them at most but the last token, whose logits are wanted. Kept
-    /// sequences are given up for it, oldest first; only `reuse` lets it begin with one. `None` when
-    /// running sequences hold too much.
+    /// sequences are given up for it, oldest first; only `reuse` lets it begin with one, of the same salt.
+    /// `None` when running sequences hold too much.
     pub(crate) fn begin(
         &mut self,
         cache: &mut KvCache,
         prompt: &[u32],
         positions: usize,
-        reuse: bool,
+        reuse: Option<u64>,
     ) -> Option<(Memory, usize)> {
         let most = prompt.len().saturating_sub(1);
         let usable = |kept: &Kept| {
@@ -79,14 +81,22 @@ impl Prefixes {
             let common = pairs.take_while(|(a, b)| a == b).count();
             kept.memory.usable(cache, common)
         };
-        let candidates = if reuse { self.all.len() } else { 0 };
-        let best = (0..candidates).max_by_key(|i| usable(&self.all[*i]).0);
+        let candidates = (0..self.all.len()).filter(|i| reuse == Some(self.all[*i].salt));
+        let best = candidates.max_by_key(|i| usable(&self.all[*i]).0);
         let best = best.map(|i| (i, usable(&self.all[i])));
         let (mut kept, (cached, back)) = match best.filter(|(_, (cached, _))| *cached > 0) {
             Some((i, usable)) => (self.all.remove(i), usable),
             None => {
                 let (tokens, memory) = (Vec::new(), Memory::default());
-                (Kept { tokens, memory }, (0, false))
+                let salt = reuse.unwrap_or_default();
+                (
+                    Kept {
+                        tokens,
+                        memory,
+                        salt,
+                    },
+                    (0, false),
+                )
             }
         };
         cache.truncate(&mut kept.memory.pages, positions);
@@ -96,7 +106,7 @@ impl Prefixes {
             }
             // Not yet: running sequences hold the rest. What was found stays kept.
             kept.tokens.truncate(kept.memory.pages.positions());
-            self.put(cache, kept.tokens, kept.memory);
+            self.put(cache, kept.tokens, kept.memory, kept.salt);
             return None;
         }
         let mut memory = kept.memory;
@@ -106,13 +116,23 @@ impl Prefixes {
         Some((memory, cached))
     }
 
-    /// Keeps a sequence of which `tokens` are computed.
-    pub(crate) fn put(&mut self, cache: &mut KvCache, tokens: Vec<u32>, mut memory: Memory) {
+    /// Keeps a sequence of which `tokens` are computed, for requests with the same salt.
+    pub(crate) fn put(
+        &mut self,
+        cache: &mut KvCache,
+        tokens: Vec<u32>,
+        mut memory: Memory,
+        salt: u64,
+    ) {
         cache.truncate(&mut memory.pages, tokens.len());
         if tokens.is_empty() {
             return memory.release(cache);
         }
-        self.all.push(Kept { tokens, memory });
+        self.all.push(Kept {
+            tokens,
+            memory,
+            salt,
+        });
         if self.all.len() > self.most {
             self.all.remove(0).memory.release(cache);
         }

@@ -19,6 +19,7 @@
 
 pub mod api;
 mod bytes;
+mod constraint;
 mod embed;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod forms;
 mod kept;
 mod map;
 mod model;
+mod outlet;
 mod pace;
 mod pack_writer;
 mod plan;
@@ -44,11 +46,12 @@ pub mod text;
 mod weights;
 
 pub use api::{
-    Cancel, EngineOptions, EngineStatus, Event, FinishReason, Finished, Generation, Input,
-    LoadProgress, LoadReport, LoadedFrom, ModelSource, PackCache, PackState, PackStatus,
-    PartReport, Request, Timings,
+    Cancel, EngineOptions, EngineStatus, Event, FinishReason, Finished, Generation, Handle, Input,
+    Likelihood, LoadProgress, LoadReport, LoadedFrom, ModelSource, PackCache, PackState,
+    PackStatus, PartReport, Request, Sink, Timings,
 };
 pub use bytes::PageBytes;
+pub use constraint::{Constraint, Grammar};
 pub use embed::{EmbedRequest, Embedding, PendingEmbedding, Pooling};
 pub use engine::{Engine, ModelInfo};
 pub use error::{GenerateError, LoadError, StepError};

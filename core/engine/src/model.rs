@@ -185,6 +185,12 @@ impl Model {
         *self.content.get_or_init(|| content(&self.file))
     }
 
+    /// Tokens that end an answer, in increasing order.
+    #[must_use]
+    pub fn stop_tokens(&self) -> &[u32] {
+        self.stops.ids()
+    }
+
     /// What was replaced or assumed while opening, for the user to know.
     #[must_use]
     pub fn notices(&self) -> &[String] {

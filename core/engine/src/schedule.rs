@@ -7,19 +7,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use crate::api::{Cancel, Event, FinishReason, Finished, Timings};
+use crate::api::{Cancel, Event, FinishReason, Finished, Likelihood, Timings};
 use crate::embed::Pool;
 use crate::error::{GenerateError, LoadError, StepError};
 use crate::exec::step::{Slice, Want};
 use crate::kept::{Memory, Prefixes};
 use crate::model::Model;
+use crate::outlet::{Form, Outlet, hand_over};
 use crate::pace::Pace;
 use crate::reshape::Target;
 use crate::runner::Runner;
-use crate::sample::Sampler;
+use crate::sample::{Sampler, Within};
 use crate::serve::Reshaped;
 use crate::tally::{SequenceStatus, Tally};
 use crate::text::{StopStrings, TokenStream};
@@ -40,12 +40,20 @@ pub(crate) struct Job {
     pub(crate) sampler: Sampler,
     pub(crate) stops: StopStrings,
     pub(crate) stop_texts: Vec<String>,
-    pub(crate) events: Sender<Event>,
+    pub(crate) events: Outlet,
     pub(crate) cancel: Cancel,
     pub(crate) submitted: Instant,
-    /// A vector is wanted instead of an answer.
-    pub(crate) pool: Option<(Pool, Sender<Vec<f32>>)>,
+    /// Of the kept pages that may be used, and of those that are kept.
+    pub(crate) salt: u64,
+    /// Tokens before the answer may end.
+    pub(crate) min_tokens: usize,
+    pub(crate) form: Option<Form>,
+    /// A vector is wanted instead of an answer; where it goes.
+    pub(crate) pool: Option<(Pool, VectorSink)>,
 }
+
+/// Takes a vector, on the engine's thread.
+pub(crate) type VectorSink = Box<dyn FnMut(Vec<f32>) + Send>;
 
 /// A job with pages.
 struct Active {
@@ -71,22 +79,51 @@ impl Active {
     fn choose(&mut self, model: &Model, logits: &mut [f32]) -> Option<End> {
         let logits = &mut logits[..model.tokenizer.vocab_size()];
         let position = self.job.tokens.len() as u64;
-        let token = match self.job.sampler.next(logits, position, &self.job.tokens) {
-            Ok(choice) => choice.token,
+        let early = self.timings.generated_tokens < self.job.min_tokens;
+        let stops = model.stop_tokens();
+        let Job {
+            form,
+            sampler,
+            tokens,
+            ..
+        } = &mut self.job;
+        let formed = form.is_some();
+        let allowed = match form.as_mut().map(|form| form.next(stops, early)) {
+            None => None,
+            Some(Ok(Some(mask))) => Some(mask),
+            Some(Ok(None)) => return Some(End::Reason(FinishReason::EndOfTurn)),
+            Some(Err(why)) => return Some(End::Failed(GenerateError::Grammar(why))),
+        };
+        let within = Within {
+            allowed,
+            banned: if early { stops } else { &[] },
+        };
+        let choice = match sampler.next_within(within, logits, position, tokens) {
+            Ok(choice) => choice,
             Err(error) => return Some(End::Failed(error.into())),
         };
+        let token = choice.token;
+        let likelihood = choice.logprob.map(|logprob| {
+            let top = sampler.likeliest().to_vec();
+            Box::new(Likelihood { logprob, top })
+        });
         let now = Instant::now();
         let first = *self.first_token.get_or_insert(now);
         self.timings.decode = now - first;
         self.timings.first_token = first - self.job.submitted;
-        if !self.job.ignore_eos && model.stops.contains(token) {
+        if (!self.job.ignore_eos || formed) && model.stops.contains(token) {
             return Some(End::Reason(FinishReason::EndOfTurn));
+        }
+        if let Some(form) = &mut self.job.form
+            && let Err(why) = form.take(token)
+        {
+            return Some(End::Failed(GenerateError::Grammar(why)));
         }
         self.job.tokens.push(token);
         self.timings.generated_tokens += 1;
         let piece = self.stream.push(&model.tokenizer, token);
         let released = self.job.stops.push(&piece);
-        self.say(released.text, token);
+        self.say(released.text, token, likelihood);
         if let Some(stop) = released.stopped {
             let text = self.job.stop_texts.get(stop).cloned().unwrap_or_default();
             return Some(End::Reason(FinishReason::StopString(text)));
@@ -113,16 +150,16 @@ impl Active {
         } else {
             released.text + &self.job.stops.finish()
         };
-        if let Some(token) = self.job.tokens.last().filter(|_| !text.is_empty()) {
-            self.say(text, *token);
+        if let Some(token) = self.job.tokens.last().copied().filter(|_| !text.is_empty()) {
+            self.say(text, token, None);
         }
     }
 
-    fn say(&self, text: String, token: u32) {
-        // A receiver that is gone has cancelled; the next round sees it.
-        let _ = self.job.events.send(Event::Text {
+    fn say(&mut self, text: String, token: u32, likelihood: Option<Box<Likelihood>>) {
+        self.job.events.send(Event::Text {
             text,
             token,
+            likelihood,
             timings: self.timings,
         });
     }
@@ -265,10 +302,10 @@ impl Scheduler {
             })
             .collect();
         if let Err(error) = self.runner.step(&batch) {
-            for active in self.active.drain(..) {
+            for mut active in self.active.drain(..) {
                 self.tally.failed.add(1);
                 active.memory.release(self.runner.cache());
-                let _ = active.job.events.send(Event::Failed(error.into()));
+                active.job.events.send(Event::Failed(error.into()));
             }
             return if error == StepError::Panicked {
                 Err(error)
@@ -290,7 +327,7 @@ impl Scheduler {
             if reading {
                 active.timings.prefill += took;
                 let (done, total) = (active.computed, active.job.prompt);
-                let _ = active.job.events.send(Event::Prefill { done, total });
+                active.job.events.send(Event::Prefill { done, total });
             }
             if let Some((pool, _)) = &mut active.job.pool {
                 let states = match want {
@@ -411,7 +448,7 @@ impl Scheduler {
                 self.finish(i, End::Reason(FinishReason::Cancelled));
             }
         }
-        self.queue.retain(|job| {
+        self.queue.retain_mut(|job| {
             let cancelled = job.cancel.is_cancelled();
             if cancelled {
                 self.tally.cancelled.add(1);
@@ -420,8 +457,7 @@ impl Scheduler {
                     ..Timings::default()
                 };
                 let reason = FinishReason::Cancelled;
-                let _ = job
-                    .events
+                job.events
                     .send(Event::Finished(Finished { reason, timings }));
             }
             !cancelled
@@ -430,7 +466,7 @@ impl Scheduler {
 
     fn admit(&mut self) {
         while !self.held && self.active.len() < self.runner.capacity().batch {
-            let Some(job) = self.queue.front() else {
+            let Some(job) = self.queue.front_mut() else {
                 return;
             };
             let context = self.runner.capacity().context;
@@ -439,13 +475,14 @@ impl Scheduler {
                 let prompt = job.prompt;
                 let error = GenerateError::PromptTooLong { prompt, context };
                 self.tally.failed.add(1);
-                let _ = job.events.send(Event::Failed(error));
+                job.events.send(Event::Failed(error));
                 self.queue.pop_front();
                 continue;
             }
             let positions = job.prompt + job.budget;
             let cache = self.runner.cache();
-            let begun = self.kept.begin(cache, &job.tokens, positions, job.keep);
+            let reuse = job.keep.then_some(job.salt);
+            let begun = self.kept.begin(cache, &job.tokens, positions, reuse);
             let Some((memory, cached)) = begun else {
                 return;
             };
@@ -480,7 +517,7 @@ impl Scheduler {
         let cache = self.runner.cache();
         if active.job.keep {
             let tokens = std::mem::take(&mut active.job.tokens);
-            self.kept.put(cache, tokens, memory);
+            self.kept.put(cache, tokens, memory, active.job.salt);
         } else {
             memory.release(cache);
         }
@@ -492,8 +529,8 @@ impl Scheduler {
         count.add(1);
         let event = match end {
             End::Embedded => {
-                if let Some((pool, vector)) = &active.job.pool {
-                    let _ = vector.send(pool.finish());
+                if let Some((pool, vector)) = &mut active.job.pool {
+                    hand_over(vector, pool.finish());
                 }
                 return;
             }
@@ -506,15 +543,15 @@ impl Scheduler {
                 })
             }
         };
-        let _ = active.job.events.send(event);
+        active.job.events.send(event);
     }
 
     /// Tells everybody that the engine is gone.
     pub(crate) fn abandon(&mut self, error: &GenerateError) {
         let active = self.active.drain(..).map(|a| a.job);
-        for job in active.chain(self.queue.drain(..)) {
+        for mut job in active.chain(self.queue.drain(..)) {
             self.tally.failed.add(1);
-            let _ = job.events.send(Event::Failed(error.clone()));
+            job.events.send(Event::Failed(error.clone()));
         }
     }
 

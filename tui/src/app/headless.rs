@@ -161,6 +161,7 @@ impl Headless {
             self.hear(Event::Text {
                 text,
                 token: 7,
+                likelihood: None,
                 timings: timings(count),
             });
         }

@@ -38,7 +38,6 @@ pub(crate) fn run(
     let interrupt = Interrupt::listen()?;
     let prompt = prompt(args.prompt.as_deref())?;
     let request = Request {
-        input: input(args, prompt),
         sampling,
         max_tokens: args.max_tokens,
         stop: args.stop.clone(),
@@ -49,7 +48,7 @@ pub(crate) fn run(
             _ => None,
         },
         continue_last: args.prefill.is_some(),
-        keep: true,
+        ..Request::new(input(args, prompt))
     };
     let seed = request.sampling.seed;
 

@@ -17,6 +17,7 @@
 mod candidate;
 pub(crate) mod exp;
 mod likelihood;
+mod mask;
 mod nucleus;
 mod peaks;
 mod philox;
@@ -24,5 +25,6 @@ mod sampler;
 mod settings;
 
 pub use likelihood::LogSoftmax;
-pub use sampler::{Choice, Sampler};
+pub use mask::TokenMask;
+pub use sampler::{Choice, Sampler, Within};
 pub use settings::{SampleError, Sampling};

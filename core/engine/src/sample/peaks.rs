@@ -64,6 +64,30 @@ impl Peaks {
     }
 }
 
+impl Peaks {
+    /// The `most` greatest of the same `logits`, greatest first, the lower id of equals first.
+    pub(super) fn likeliest(&self, logits: &[f32], most: usize, found: &mut Vec<(u32, f32)>) {
+        found.clear();
+        if most == 0 {
+            return;
+        }
+        for (block, top) in self.tops.iter().enumerate() {
+            if found.len() == most && found.last().is_none_or(|(_, least)| top <= least) {
+                continue;
+            }
+            let start = block * BLOCK;
+            for (i, &logit) in logits[start..].iter().take(BLOCK).enumerate() {
+                // Equals come in the order of their ids, so a later one goes behind.
+                let at = found.partition_point(|&(_, other)| other >= logit);
+                if at < most && logit > f32::NEG_INFINITY {
+                    found.truncate(most - 1);
+                    found.insert(at, ((start + i) as u32, logit));
+                }
+            }
+        }
+    }
+}
+
 /// The logits of a block; minus infinity after the last token.
 #[inline(always)]
 pub(super) fn logits_of(logits: &[f32], block: u32) -> [f32; BLOCK] {

@@ -2,7 +2,7 @@ use super::exp::{LEAST, exp};
 use super::nucleus::Nucleus;
 use super::peaks::{BLOCK, Peaks, each};
 use super::philox::bits_at;
-use super::{SampleError, Sampling};
+use super::{SampleError, Sampling, TokenMask};
 
 /// A chosen token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +12,15 @@ pub struct Choice {
     /// The natural logarithm of its probability in the model's own distribution, before
     /// penalties, bias and temperature, if [`Sampling::logprobs`] asked for it.
     pub logprob: Option<f32>,
+}
+
+/// What may be chosen, beside what the settings say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Within<'a> {
+    /// Only these tokens.
+    pub allowed: Option<&'a TokenMask>,
+    /// None of these.
+    pub banned: &'a [u32],
 }
 
 /// Chooses tokens by fixed settings. It keeps buffers between calls, but nothing that a choice
@@ -25,6 +34,8 @@ pub struct Sampler {
     window: Vec<u32>,
     /// Logits that were changed, as they were, in the order of the changes.
     changed: Vec<(u32, f32)>,
+    /// The likeliest tokens of the last choice, with their logprobs.
+    likeliest: Vec<(u32, f32)>,
 }
 
 impl Sampler {
@@ -47,6 +58,7 @@ impl Sampler {
             nucleus: Nucleus::default(),
             window,
             changed,
+            likeliest: Vec::new(),
         })
     }
 
@@ -55,7 +67,29 @@ impl Sampler {
         &self.settings
     }
 
-    /// Chooses the token at `position` of its sequence.
+    /// The likeliest tokens of the last choice and their logprobs, the likeliest first; as many as
+    /// [`Sampling::top_logprobs`] asks for.
+    pub fn likeliest(&self) -> &[(u32, f32)] {
+        &self.likeliest
+    }
+
+    /// [`next_within`](Self::next_within) the whole vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// As for that.
+    pub fn next(
+        &mut self,
+        logits: &mut [f32],
+        position: u64,
+        history: &[u32],
+    ) -> Result<Choice, SampleError> {
+        self.next_within(Within::default(), logits, position, history)
+    }
+
+    /// Chooses the token at `position` of its sequence among those that `within` leaves.
+    ///
+    /// Logprobs are those of the model, whatever may be chosen.
     ///
     /// `logits` holds one number per token of the vocabulary, minus infinity for a masked one; it
     /// is changed by penalties and bias. `history` is what the penalties look at, oldest first:
@@ -64,8 +98,9 @@ impl Sampler {
     /// # Errors
     ///
     /// If the number of logits is wrong, one is NaN or plus infinity, or all are masked.
-    pub fn next(
+    pub fn next_within(
         &mut self,
+        within: Within<'_>,
         logits: &mut [f32],
         position: u64,
         history: &[u32],
@@ -78,7 +113,13 @@ impl Sampler {
         }
         let total = if self.settings.logprobs {
             self.peaks.find(logits)?;
-            Some(log_sum_exp(logits, self.peaks.max()))
+            let total = log_sum_exp(logits, self.peaks.max());
+            let most = self.settings.top_logprobs as usize;
+            self.peaks.likeliest(logits, most, &mut self.likeliest);
+            for (_, logit) in &mut self.likeliest {
+                *logit -= total;
+            }
+            Some(total)
         } else {
             None
         };
@@ -88,6 +129,14 @@ impl Sampler {
             let logit = &mut logits[token as usize];
             self.changed.push((token, *logit));
             *logit += bias;
+        }
+        for &token in within.banned {
+            if let Some(logit) = logits.get_mut(token as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        if let Some(allowed) = within.allowed {
+            allowed.apply(logits);
         }
         self.peaks.find(logits)?;
         let token = if self.settings.temperature == 0.0 {

@@ -71,6 +71,8 @@ pub struct Sampling {
     /// Whether to work out [`Choice::logprob`](super::Choice::logprob), which costs an
     /// exponential for every token of the vocabulary.
     pub logprobs: bool,
+    /// With [`logprobs`](Self::logprobs): how many of the likeliest tokens are told with every choice.
+    pub top_logprobs: u32,
 }
 
 impl Default for Sampling {
@@ -87,6 +89,7 @@ impl Default for Sampling {
             seed: 0,
             logit_bias: Vec::new(),
             logprobs: false,
+            top_logprobs: 0,
         }
     }
 }

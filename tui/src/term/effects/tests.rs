@@ -63,6 +63,7 @@ impl EventSource for Ticking {
         Some(Event::Text {
             text: "tick".to_owned(),
             token: 1,
+            likelihood: None,
             timings: Timings::default(),
         })
     }
