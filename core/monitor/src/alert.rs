@@ -82,6 +82,31 @@ pub struct Alert {
     pub value: f64,
     /// The threshold.
     pub threshold: f64,
+    /// Of a CPU alert, what other programs use; `None` where that is not known.
+    pub others: Option<f64>,
+}
+
+impl Alert {
+    /// What it is in a word or two, where there is little room.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let value = self.value;
+        match self.kind {
+            AlertKind::MemoryLimit => format!("mem {value:.0} %"),
+            AlertKind::Memory => format!("mem {:.0} MiB", value / MIB),
+            AlertKind::Errors => format!("errors {value:.0} %"),
+            AlertKind::Speed => "slow".to_owned(),
+            AlertKind::Latency => format!("first {:.0} s", value / 1000.0),
+            AlertKind::Cpu if self.is_of_others() => "CPU: others".to_owned(),
+            AlertKind::Cpu => format!("CPU {value:.0} %"),
+        }
+    }
+
+    /// Whether other programs use more of the CPUs than this one.
+    #[must_use]
+    pub fn is_of_others(&self) -> bool {
+        self.others.is_some_and(|others| 2.0 * others > self.value)
+    }
 }
 
 const MIB: f64 = (1 << 20) as f64;
@@ -110,7 +135,13 @@ impl fmt::Display for Alert {
                 value / 1000.0,
                 threshold / 1000.0
             ),
-            AlertKind::Cpu => write!(f, "CPU {value:.0} % (alert above {threshold:.0})"),
+            AlertKind::Cpu => {
+                write!(f, "CPU {value:.0} %")?;
+                if let Some(others) = self.others {
+                    write!(f, ", {others:.0} % other programs")?;
+                }
+                write!(f, " (alert above {threshold:.0})")
+            }
         }
     }
 }
@@ -226,7 +257,8 @@ impl Alerts {
                     AlertKind::MemoryLimit if !self.limits.near_limit => None,
                     _ => measured(kind, sample),
                 };
-                watch.look(kind, rule(kind, &self.limits), value, sample.at)
+                let others = others(kind, sample);
+                watch.look(kind, rule(kind, &self.limits), (value, others), sample.at)
             })
             .collect()
     }
@@ -271,6 +303,13 @@ fn measured(kind: AlertKind, sample: &Sample) -> Option<f64> {
     }
 }
 
+/// What others use of the CPUs.
+fn others(kind: AlertKind, sample: &Sample) -> Option<f64> {
+    let own = sample.get(Metric::CpuProcess)?;
+    let all = sample.get(Metric::Cpu).filter(|_| kind == AlertKind::Cpu)?;
+    Some((all - own).max(0.0))
+}
+
 fn rule(kind: AlertKind, limits: &Limits) -> Rule {
     match kind {
         AlertKind::MemoryLimit => Rule::above(NEAR_LIMIT.0, NEAR_LIMIT.1),
@@ -307,7 +346,7 @@ impl Watch {
         &mut self,
         kind: AlertKind,
         rule: Rule,
-        value: Option<f64>,
+        (value, others): (Option<f64>, Option<f64>),
         now: u64,
     ) -> Option<AlertChange> {
         let Some(value) = value else {
@@ -321,6 +360,7 @@ impl Watch {
         if let Some(alert) = &mut self.active {
             alert.value = value;
             alert.threshold = rule.raise;
+            alert.others = others;
         }
         let counts = match self.active {
             None => rule.beyond(value),
@@ -342,6 +382,7 @@ impl Watch {
                     since: self.since,
                     value,
                     threshold: rule.raise,
+                    others,
                 };
                 self.active = Some(alert);
                 self.row = 0;

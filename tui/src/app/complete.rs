@@ -230,7 +230,10 @@ fn arguments(state: &State, command: &Command, at: usize, typed: &str) -> Vec<Ca
 
 /// Whether a path follows it.
 fn is_path(action: Action) -> bool {
-    matches!(action, Action::Attach | Action::Export)
+    matches!(
+        action,
+        Action::Attach | Action::Export | Action::MonitorExport
+    )
 }
 
 /// The words that may follow a command, and what each means; a blank at the end says that more

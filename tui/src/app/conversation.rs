@@ -46,13 +46,13 @@ fn details(state: &State, title: String) -> Box<Details> {
         model: state.model().map(|model| model.name.clone()),
         profile: Some(state.setting.profile.clone()),
         system: state.system.clone(),
-        sampling: Some(sampling(&state.sampling)),
+        sampling: Some(sampling(&state.sampling, state.setting.max_tokens)),
         tags: Vec::new(),
     })
 }
 
-/// Sampling as it is kept; what is left out is as always.
-pub(crate) fn sampling(sampling: &Sampling) -> Value {
+/// Sampling and the most tokens of an answer as they are kept; what is left out is as always.
+pub(crate) fn sampling(sampling: &Sampling, max_tokens: Option<usize>) -> Value {
     // Without the digits that a binary32 number gets as a binary64 one.
     let number = |value: f32| value.to_string().parse::<f64>().unwrap_or(0.0);
     json!({
@@ -64,6 +64,7 @@ pub(crate) fn sampling(sampling: &Sampling) -> Value {
         "frequency_penalty": number(sampling.frequency_penalty),
         "presence_penalty": number(sampling.presence_penalty),
         "seed": sampling.seed,
+        "max_tokens": max_tokens,
     })
 }
 
@@ -86,6 +87,18 @@ pub(crate) fn sampling_of(kept: &Value, now: &Sampling) -> Option<Sampling> {
         ..now.clone()
     };
     sampling.validate().is_ok().then_some(sampling)
+}
+
+/// The most tokens of an answer that were kept; `now` if nothing was said about it.
+pub(crate) fn max_tokens_of(kept: &Value, now: Option<usize>) -> Option<usize> {
+    match kept.get("max_tokens") {
+        Some(Value::Null) => None,
+        Some(value) => match value.as_u64().map(usize::try_from) {
+            Some(Ok(most)) if most > 0 => Some(most),
+            _ => now,
+        },
+        None => now,
+    }
 }
 
 /// The person says something, at the end or, if an earlier message is edited, beside that.
@@ -429,6 +442,9 @@ fn opened(state: &mut State, chat: Chat) {
     if let Some(sampling) = sampling.and_then(|kept| sampling_of(kept, &state.sampling)) {
         state.sampling = sampling;
     }
+    if let Some(kept) = &details.sampling {
+        state.setting.max_tokens = max_tokens_of(kept, state.setting.max_tokens);
+    }
     for note in notes {
         state.transcript.push(Kind::Note, note);
     }
@@ -487,7 +503,16 @@ mod tests {
             seed: u64::MAX,
             ..Sampling::default()
         };
-        let kept = sampling(&set);
+        let kept = sampling(&set, Some(200));
+        for (kept, most) in [
+            (kept.clone(), Some(200)),
+            (sampling(&set, None), None),
+            (json!({}), Some(7)),
+            (json!({"max_tokens": -1}), Some(7)),
+            (json!({"max_tokens": 0}), Some(7)),
+        ] {
+            assert_eq!(max_tokens_of(&kept, Some(7)), most, "{kept}");
+        }
         assert_eq!(kept["temperature"].to_string(), "0.7");
         assert_eq!(sampling_of(&kept, &Sampling::default()), Some(set));
         for wrong in [json!({"temperature": -1}), json!({"top_k": 1_u64 << 40})] {

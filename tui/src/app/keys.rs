@@ -75,8 +75,10 @@ fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
         KeyCode::Char('d') if alt => Meaning::DeleteTo(Move::WordRight),
         // Ctrl+/ and Ctrl+_, as most terminals send them.
         KeyCode::Char('7' | '/' | '_') if ctrl => Meaning::Run(Action::UndoEdit),
-        // AltGr arrives as Ctrl+Alt on some systems, so both together write, too.
-        KeyCode::Char(c) if !ctrl && !alt => Meaning::Insert(c),
+        // AltGr arrives as Ctrl+Alt on some systems, so both together write what needs AltGr.
+        KeyCode::Char(c) if !ctrl && !alt && !is_esc_and_ctrl(code, modifiers) => {
+            Meaning::Insert(c)
+        }
         KeyCode::Backspace if word => Meaning::DeleteTo(Move::WordLeft),
         KeyCode::Backspace => Meaning::Delete { back: true },
         KeyCode::Delete if word => Meaning::DeleteTo(Move::WordRight),
@@ -93,6 +95,12 @@ fn edit(state: &State, code: KeyCode, modifiers: KeyModifiers) -> Meaning {
         KeyCode::Down => Meaning::Go(Move::Down),
         _ => Meaning::Nothing,
     }
+}
+
+/// Whether it is what terminals send for Esc and Ctrl with a letter behind it, pressed at once.
+pub(super) fn is_esc_and_ctrl(code: KeyCode, modifiers: KeyModifiers) -> bool {
+    modifiers == KeyModifiers::CONTROL | KeyModifiers::ALT
+        && matches!(code, KeyCode::Char('a'..='z' | 'A'..='Z'))
 }
 
 /// Where a key moves the cursor; by words if `word`.

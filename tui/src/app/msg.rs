@@ -17,6 +17,7 @@ use super::host::{ModelList, Order};
 use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
 use super::screen::View;
+use super::views::monitor::Destination;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -171,7 +172,10 @@ pub(crate) enum Effect {
     /// Put an event into the monitor's log.
     Record(tritone_monitor::Event),
     /// Write what the monitor knows to files.
-    Export(Vec<Record>),
+    Export {
+        records: Vec<Record>,
+        to: Destination,
+    },
     /// Keep something of the conversation, or find what was kept.
     Keep(Box<Keep>),
     /// Put text into the clipboard.

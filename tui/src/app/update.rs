@@ -7,6 +7,7 @@ use tritone_engine::{EngineStatus, Event, FinishReason, LoadProgress, Timings};
 
 use super::answer;
 use super::apply;
+use super::chord::Chord;
 use super::commands::{self, Action, COMMANDS};
 use super::complete;
 use super::context;
@@ -237,6 +238,13 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if event.kind == KeyEventKind::Release {
         return Vec::new();
     }
+    if keys::is_esc_and_ctrl(event.code, event.modifiers)
+        && state.setting.keymap.action(Chord::of(event)).is_none()
+    {
+        let mut effects = key(state, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        effects.extend(key(state, KeyEvent::new(event.code, KeyModifiers::CONTROL)));
+        return effects;
+    }
     // Whoever goes on does not want a list in between.
     state.pick = None;
     let meaning = keys::meaning(state, event);
@@ -400,6 +408,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
         Action::Tag => return sessions::tag(state, argument),
         Action::DeleteChat => return sessions::delete_this(state),
         Action::Export => return sessions::export(state, argument),
+        Action::MonitorExport => return monitor::export(state, argument),
         Action::Clear => return conversation::close(state),
         Action::System => return input::system(state, argument),
         Action::Kernel => return kernel(state, argument),

@@ -46,6 +46,7 @@ pub(crate) fn run(
         false => {
             let named = Named {
                 sampling: args.sampling.is_given() || common.seed.is_some(),
+                max_tokens: args.max_tokens.is_some(),
                 system: args.system.clone(),
             };
             sessions::start(args.resume.as_deref(), args.go_on, named)?

@@ -24,9 +24,9 @@ pub(crate) fn first_run(env: Env<'_>, keymap: &Keymap) -> Option<String> {
     fs::write(&file, "").ok()?;
     let key = |action| keymap.label(action);
     Some(format!(
-        "New here? {} sends, {} stops an answer, {} shows all keys and commands.\n\
-         {} shows what the machine does, {} the kernels, {} the models; /quit leaves.\n\
-         `tritone config init` writes a file of settings. This hint comes only once.",
+        "New here? {} sends, {} stops an answer, {} shows all keys.\n\
+         {} machine, {} kernels, {} models; /quit leaves.\n\
+         `tritone config init` makes settings. This comes once.",
         key(Action::Send),
         key(Action::Stop),
         key(Action::Help),
@@ -48,6 +48,11 @@ mod tests {
         let keymap = Keymap::default();
         let hint = first_run(&env, &keymap).unwrap();
         assert_eq!(hint.lines().count(), 3);
+        // With the mark of a note before it, each line has one row of 80 columns.
+        assert!(
+            hint.lines().all(|line| line.chars().count() <= 74),
+            "{hint}"
+        );
         assert!(hint.contains("Enter sends, Esc stops"), "{hint}");
         assert_eq!(first_run(&env, &keymap), None);
         assert_eq!(first_run(&|_| None, &keymap), None);

@@ -49,7 +49,7 @@ pub(super) fn read(path: &str) -> Result<(String, String), String> {
 }
 
 /// The path with `~/` at its start written out.
-pub(super) fn expanded(path: &str) -> PathBuf {
+pub(crate) fn expanded(path: &str) -> PathBuf {
     match path.strip_prefix("~/") {
         Some(rest) => match std::env::var_os("HOME") {
             Some(home) => Path::new(&home).join(rest),

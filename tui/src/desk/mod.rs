@@ -1,7 +1,7 @@
 //! Files of the input: what was sent before, texts to attach, system prompts. A thread of its own
 //! reads and writes them, in order, so that the screen never waits for the disk.
 
-mod attach;
+pub(crate) mod attach;
 pub(crate) mod editor;
 mod history;
 mod paths;

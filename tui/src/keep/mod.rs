@@ -45,6 +45,8 @@ pub struct Start {
 pub struct Named {
     /// How tokens are chosen.
     pub sampling: bool,
+    /// Most tokens of an answer.
+    pub max_tokens: bool,
     /// The system prompt.
     pub system: Option<String>,
 }

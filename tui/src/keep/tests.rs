@@ -251,7 +251,7 @@ fn what_the_command_line_names_comes_before_what_was_kept() {
     let details = Details {
         title: "sums".to_owned(),
         system: Some("be brief".to_owned()),
-        sampling: Some(serde_json::json!({ "temperature": 0.5 })),
+        sampling: Some(serde_json::json!({ "temperature": 0.5, "max_tokens": 9 })),
         ..Details::default()
     };
     let id = store.create(&details).unwrap();
@@ -278,8 +278,17 @@ fn what_the_command_line_names_comes_before_what_was_kept() {
         (&kept.system, &kept.sampling),
         (&details.system, &details.sampling)
     );
+    let other = opened(Named {
+        max_tokens: true,
+        ..Named::default()
+    });
+    assert_eq!(
+        other.sampling,
+        Some(serde_json::json!({ "temperature": 0.5 }))
+    );
     let named = opened(Named {
         sampling: true,
+        max_tokens: true,
         system: Some("be kind".to_owned()),
     });
     assert_eq!(

@@ -353,6 +353,11 @@ impl Writer {
         let named = std::mem::take(&mut self.named);
         if named.sampling {
             session.details.sampling = None;
+        } else if named.max_tokens
+            && let Some(kept) = &mut session.details.sampling
+            && let Some(kept) = kept.as_object_mut()
+        {
+            kept.remove("max_tokens");
         }
         session.details.system = named.system.or(session.details.system);
         let chat = Chat {

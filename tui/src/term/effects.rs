@@ -13,6 +13,7 @@ use super::sampler;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
 use crate::app::host::{Host, Order, Seat};
 use crate::app::msg::{Loaded, Msg};
+use crate::app::views::monitor::Destination;
 
 /// Shortest time between two reports of loading.
 const REPORT: Duration = Duration::from_millis(50);
@@ -154,11 +155,11 @@ impl Worker {
     }
 
     /// Writes what the monitor knows to files.
-    pub(super) fn export(&self, records: Vec<Record>) {
+    pub(super) fn export(&self, records: Vec<Record>, to: Destination) {
         let sender = self.sender.clone();
         let failed = |why| Msg::Exported(Err(why));
         self.spawn("export", failed, move || {
-            let _ = sender.send(Msg::Exported(sampler::export(&records)));
+            let _ = sender.send(Msg::Exported(sampler::export(&records, &to)));
         });
     }
 

@@ -21,7 +21,9 @@ use super::Watch;
 use super::effects::Slot;
 use crate::app::backend::Backend;
 use crate::app::msg::Msg;
+use crate::app::views::monitor::Destination;
 use crate::cli::paths;
+use crate::desk::attach::expanded;
 
 /// An interval that took this much longer than it should have was not spent running.
 const STOPPED: Duration = Duration::from_secs(1);
@@ -286,27 +288,60 @@ fn engine(status: &EngineStatus, sample: &mut Sample, counters: &mut Counters) {
     };
 }
 
-/// Writes `records` as JSON and as CSV into the user's state directory, and says where they are.
-pub(super) fn export(records: &[Record]) -> Result<String, String> {
+/// Writes `records` as `to` says, and says where they are.
+pub(super) fn export(records: &[Record], to: &Destination) -> Result<String, String> {
+    if let Some(file) = &to.file {
+        let path = expanded(file);
+        return write(&path, records, to.csv).map(|()| path.display().to_string());
+    }
     let dir = paths::state(&process_environment).ok_or(
         "nothing is exported: there is no directory for it, as neither HOME nor XDG_STATE_HOME is set",
     )?;
-    export_to(&dir, &utc(unix_ms()), records)
+    export_to(&dir, &utc(unix_ms()), records, to)
 }
 
-fn export_to(dir: &Path, time: &str, records: &[Record]) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("cannot export to {}: {error}", dir.display());
-    fs::create_dir_all(dir).map_err(failed)?;
+fn export_to(
+    dir: &Path,
+    time: &str,
+    records: &[Record],
+    to: &Destination,
+) -> Result<String, String> {
+    fs::create_dir_all(dir).map_err(|error| cannot(dir, &error))?;
     let plain: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
     let base = dir.join(format!("monitor-{plain}"));
-    let file = |ending| fs::File::create_new(base.with_extension(ending)).map(BufWriter::new);
-    let mut json = file("json").map_err(failed)?;
-    export::json(records, &mut json).map_err(failed)?;
-    json.into_inner().map_err(|error| failed(error.into()))?;
-    let mut csv = file("csv").map_err(failed)?;
-    export::csv(records, &mut csv).map_err(failed)?;
-    csv.into_inner().map_err(|error| failed(error.into()))?;
-    Ok(format!("{}.json and .csv", base.display()))
+    let mut written = Vec::new();
+    for (wanted, ending) in [(to.json, "json"), (to.csv, "csv")] {
+        if wanted {
+            write(&base.with_extension(ending), records, ending == "csv")?;
+            written.push(format!(".{ending}"));
+        }
+    }
+    Ok(format!("{}{}", base.display(), written.join(" and ")))
+}
+
+/// Writes `records` into a file that is not there yet.
+fn write(path: &Path, records: &[Record], csv: bool) -> Result<(), String> {
+    let failed = |error: std::io::Error| cannot(path, &error);
+    let mut file = fs::File::create_new(path)
+        .map(BufWriter::new)
+        .map_err(failed)?;
+    match csv {
+        true => export::csv(records, &mut file),
+        false => export::json(records, &mut file),
+    }
+    .map_err(failed)?;
+    file.into_inner().map_err(|error| failed(error.into()))?;
+    Ok(())
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            format!("cannot export to {path}: it is there already; give another name")
+        }
+        _ => format!("cannot export to {path}: {error}"),
+    }
 }
 
 #[cfg(test)]

@@ -496,7 +496,7 @@ impl Session {
                 Effect::Desk(ask) => self.desk.ask(ask),
                 Effect::EditText(text) => self.edit(&text).await?,
                 Effect::Record(event) => self.sampler.record(event),
-                Effect::Export(records) => self.worker.export(records),
+                Effect::Export { records, to } => self.worker.export(records, to),
                 Effect::Copy(text) => self.clipboard.copy(self.terminal.backend_mut(), text)?,
                 Effect::CopyOtherWay { text, why } => {
                     let out = self.terminal.backend_mut();

@@ -9,6 +9,7 @@ use super::theme::Theme;
 use super::{put, shorten};
 use crate::app::sampling;
 use crate::app::state::{Load, Phase, State};
+use crate::app::views::monitor::takes_turns;
 use crate::chat::glyph::width;
 
 const SEPARATOR: &str = " · ";
@@ -43,6 +44,14 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
     let mut alerts = state.views.monitor.alerts();
     let alert = alerts.next().map(|alert| {
         let text = format!("! {alert}");
+        if area.height < 2 {
+            // With the name in turn, and the context in any case.
+            let text = match takes_turns(state) {
+                true => format!("! {}", name()),
+                false => format!("! {}", alert.short()),
+            };
+            return piece(0, text, theme.error());
+        }
         Piece {
             short: text.split_once(" (").map(|(short, _)| short.to_owned()),
             ..piece(0, text, theme.error())
@@ -76,9 +85,6 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         // What is wrong comes first, where the name would be.
         if let Some(alert) = alert {
             line.splice(0..1, [alert]);
-            for piece in line.iter_mut().filter(|piece| piece.rank == 2) {
-                piece.rank = 3;
-            }
         }
         return write(line, theme, area, 0, buffer);
     }

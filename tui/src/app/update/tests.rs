@@ -74,6 +74,20 @@ fn esc_keeps_the_partial_answer_and_the_chat_goes_on() {
 }
 
 #[test]
+fn esc_and_a_key_with_ctrl_that_come_together_are_two_keys() {
+    let both = KeyModifiers::CONTROL | KeyModifiers::ALT;
+    let mut session = session();
+    session.say("tell").tokens(&["Once"]).write("next");
+    session.take_effects();
+    session.press(KeyCode::Char('u'), both);
+    let effects = session.take_effects();
+    assert!(matches!(&effects[..], [Effect::Cancel]), "{effects:?}");
+    assert_eq!(session.state.composer.text(), "");
+    session.press(KeyCode::Char('@'), both);
+    assert_eq!(session.state.composer.text(), "@", "AltGr writes");
+}
+
+#[test]
 fn ctrl_c_stops_an_answer_and_quits_on_the_second_press_without_one() {
     let mut session = session();
     session.say("tell").tokens(&["Once"]);

@@ -27,6 +27,9 @@ const SPANS: [u64; 7] = [
     24 * HOUR,
 ];
 
+/// How long the name of the model and an alert stand in one place in turn, in seconds.
+const TURN: u64 = 4;
+
 /// Steps of the cursor across the screen.
 const STEPS: u64 = 60;
 
@@ -51,6 +54,8 @@ pub(crate) struct Monitor {
     unwritten: Vec<Event>,
     /// What was there when [`happened`] looked last.
     seen: Seen,
+    /// There was a race since the last sample.
+    raced: bool,
 }
 
 /// How much is seen.
@@ -221,7 +226,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Option<Vec<Effect>> {
         KeyCode::Char('+' | '=') => monitor.zoom(false),
         KeyCode::Char('-' | '_') => monitor.zoom(true),
         KeyCode::Char('s') => monitor.summary = !monitor.summary,
-        KeyCode::Char('e') => return Some(export(state)),
+        KeyCode::Char('e') => return Some(export(state, "")),
         KeyCode::Left => monitor.move_cursor(-step),
         KeyCode::Right if monitor.frozen.is_some() => monitor.move_cursor(step),
         KeyCode::PageUp => monitor.move_cursor(-step.saturating_mul(STEPS as i64 / 2)),
@@ -242,14 +247,63 @@ pub(super) fn entered(_state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Writes all that is kept to files.
-fn export(state: &mut State) -> Vec<Effect> {
+/// Where measurements are written to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The file; `None` for one in the user's state directory.
+    pub(crate) file: Option<String>,
+    pub(crate) csv: bool,
+    pub(crate) json: bool,
+}
+
+impl Destination {
+    /// Reads `FILE.csv`, `FILE.json`, `FILE csv`, `csv`, or nothing, which is both.
+    fn parse(argument: &str) -> Result<Self, String> {
+        let format = |word: &str| match word.to_ascii_lowercase().as_str() {
+            "csv" => Some(true),
+            "json" => Some(false),
+            _ => None,
+        };
+        let (file, word) = match argument.rsplit_once(char::is_whitespace) {
+            Some((file, word)) if format(word).is_some() => (file.trim_end(), word),
+            None if format(argument).is_some() => ("", argument),
+            _ => match argument.rsplit_once('.') {
+                Some((_, word)) if format(word).is_some() => (argument, word),
+                _ => (argument, ""),
+            },
+        };
+        let file = Some(file.to_owned()).filter(|file| !file.is_empty());
+        match format(word) {
+            Some(csv) => Ok(Self {
+                file,
+                csv,
+                json: !csv,
+            }),
+            None if file.is_none() => Ok(Self {
+                file,
+                csv: true,
+                json: true,
+            }),
+            None => Err("as what? /monitor-export FILE.csv, FILE.json, or FILE csv".to_owned()),
+        }
+    }
+}
+
+/// `e` and `/monitor-export`: writes all that is kept to files.
+pub(crate) fn export(state: &mut State, argument: &str) -> Vec<Effect> {
+    let to = match Destination::parse(argument) {
+        Ok(to) => to,
+        Err(why) => {
+            state.remark(why);
+            return Vec::new();
+        }
+    };
     let records = state.views.monitor.history.records(0);
     if records.is_empty() {
         state.remark("nothing was measured yet");
         return Vec::new();
     }
-    vec![Effect::Export(records)]
+    vec![Effect::Export { records, to }]
 }
 
 /// Says where the export is, in a place where it can be read again.
@@ -268,7 +322,7 @@ pub(crate) fn exported(state: &mut State, result: Result<String, String>) {
 }
 
 /// Takes in a sample; says whether what is on the screen may have changed.
-pub(crate) fn sampled(state: &mut State, sample: Sample) -> bool {
+pub(crate) fn sampled(state: &mut State, mut sample: Sample) -> bool {
     let before = strip(state);
     // `as` is exact: no session takes 2^53 bytes.
     state.resident = sample.get(Metric::Resident).map(|bytes| bytes as u64);
@@ -280,6 +334,10 @@ pub(crate) fn sampled(state: &mut State, sample: Sample) -> bool {
     for mut event in std::mem::take(&mut monitor.early) {
         event.at = start.saturating_add(event.at);
         monitor.history.mark(event);
+    }
+    if std::mem::replace(&mut monitor.raced, state.race.is_some()) {
+        // A race ends its requests as soon as it has seen enough; nobody cancelled anything.
+        sample.set(Metric::Cancelled, 0.0);
     }
     let mut watched = sample.clone();
     if state.race.is_some() {
@@ -295,7 +353,7 @@ pub(crate) fn sampled(state: &mut State, sample: Sample) -> bool {
     for change in changes {
         let event = match change {
             AlertChange::Raised(alert) => {
-                let text = format!("! {alert}. {}", advice(alert.kind));
+                let text = format!("! {alert}. {}", advice(&alert));
                 state.transcript.push(Kind::Note, text);
                 Event::new(at, EventKind::Alert, &alert.to_string())
             }
@@ -307,25 +365,35 @@ pub(crate) fn sampled(state: &mut State, sample: Sample) -> bool {
 }
 
 /// What is to be done about an alert.
-fn advice(kind: AlertKind) -> &'static str {
-    match kind {
+fn advice(alert: &Alert) -> &'static str {
+    match alert.kind {
         AlertKind::MemoryLimit | AlertKind::Memory => {
             "A shorter context, an int8 KV cache (kv_type q8) or a smaller head takes less: F5"
         }
         AlertKind::Errors => "F8 shows the log",
         AlertKind::Speed => "F4 shows whether another kernel is faster; F3 what the CPUs do",
         AlertKind::Latency => "A shorter prompt is read sooner; F3 shows what the CPUs do",
-        AlertKind::Cpu => "F3 shows how much of it is this program's",
+        AlertKind::Cpu if alert.is_of_others() => {
+            "Answers are slower as long as they are busy; F3 shows how much of it is this program's"
+        }
+        AlertKind::Cpu => "Fewer threads leave some for others: F5",
     }
 }
 
 /// What the status shows of it.
-fn strip(state: &State) -> (Option<String>, Option<u64>, Vec<Alert>) {
+fn strip(state: &State) -> (Option<String>, Option<u64>, Vec<Alert>, bool) {
     (
         state.resident.map(format::bytes),
         state.resident_limit,
         state.views.monitor.alerts().copied().collect(),
+        takes_turns(state),
     )
+}
+
+/// Whether the name of the model has its turn, where there is room for it or for an alert, but not for
+/// both.
+pub(crate) fn takes_turns(state: &State) -> bool {
+    state.setting.animations && state.now.as_secs() / TURN % 2 == 1
 }
 
 /// Marks what changed since the last message, whatever it was, and says what the log is to hold.
@@ -333,7 +401,9 @@ pub(crate) fn happened(state: &mut State) -> Vec<Effect> {
     let at = ms(state.now);
     let mut events = std::mem::take(&mut state.views.monitor.unwritten);
     let now = Seen::new(state);
+    let racing = state.race.is_some();
     let monitor = &mut state.views.monitor;
+    monitor.raced |= racing;
     if let Some(now) = now {
         let then = std::mem::replace(&mut monitor.seen, now.clone());
         let at = monitor.start.map_or(at, |start| start.saturating_add(at));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tritone_engine::Model;
-use tritone_loader::{Found, Refused, Registry};
+use tritone_loader::{Found, Origin, Refused, Registry, State};
 
 use crate::app::backend::{KernelCard, KernelOption, SpeedCard, Unusable};
 use crate::cli::date::date;
@@ -42,19 +42,20 @@ pub(crate) fn options(setup: &Setup, model: &Model) -> Vec<KernelOption> {
 
 /// The others, with why.
 pub(crate) fn unusable(registry: &Registry) -> Vec<Unusable> {
-    let found = registry
-        .kernels()
+    let kernels = registry.kernels();
+    let (twins, others): (Vec<&Found>, Vec<&Found>) = kernels
         .iter()
         .filter(|found| !found.is_usable())
-        .map(|found| {
-            let (state, why) = super::state(found);
-            Unusable {
-                name: found.facts.name.clone(),
-                origin: found.origin.to_string(),
-                state,
-                why,
-            }
-        });
+        .partition(|found| is_twin(found, kernels));
+    let found = others.into_iter().map(|found| {
+        let (state, why) = super::state(found);
+        Unusable {
+            name: found.facts.name.clone(),
+            origin: found.origin.to_string(),
+            state,
+            why,
+        }
+    });
     let refused = registry.refused().iter().map(|refused: &Refused| Unusable {
         name: match &refused.name {
             Some(name) => name.clone(),
@@ -67,7 +68,40 @@ pub(crate) fn unusable(registry: &Registry) -> Vec<Unusable> {
         state: "refused",
         why: refused.reason.to_string(),
     });
-    found.chain(refused).collect()
+    twins_in_a_line(&twins)
+        .into_iter()
+        .chain(found)
+        .chain(refused)
+        .collect()
+}
+
+/// Whether a plugin is shadowed by a kernel that is built in and says the same of itself.
+fn is_twin(found: &Found, kernels: &[Found]) -> bool {
+    let State::Shadowed {
+        by: Origin::BuiltIn,
+    } = &found.state
+    else {
+        return false;
+    };
+    let same =
+        |other: &&Found| other.origin == Origin::BuiltIn && other.facts.name == found.facts.name;
+    let twin = kernels.iter().find(same);
+    twin.is_some_and(|twin| twin.facts == found.facts)
+}
+
+/// What is shadowed by nothing but itself, as one line: a program is often beside its own plugins.
+fn twins_in_a_line(twins: &[&Found]) -> Option<Unusable> {
+    let names: Vec<&str> = twins
+        .iter()
+        .map(|found| found.facts.name.as_str())
+        .collect();
+    let origins: Vec<String> = twins.iter().map(|found| found.origin.to_string()).collect();
+    (!twins.is_empty()).then(|| Unusable {
+        name: names.join(", "),
+        origin: origins.join(", "),
+        state: "shadowed",
+        why: "the same as what is built in".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::speech::Speech;
 use super::{Said, Setup, commands};
 use crate::app::backend::{Backend, RaceOrder};
 use crate::app::commands::Action;
-use crate::app::conversation::{sampling, sampling_of};
+use crate::app::conversation::{max_tokens_of, sampling, sampling_of};
 use crate::app::host::{Host, Order};
 use crate::app::keep::Chat;
 use crate::app::update::answer_stats;
@@ -270,7 +270,7 @@ impl Talk {
             model: Some(self.backend.model().name),
             profile: Some(self.backend.profile()),
             system: self.system.clone(),
-            sampling: Some(sampling(&self.sampling)),
+            sampling: Some(sampling(&self.sampling, self.max_tokens)),
             tags: Vec::new(),
         }
     }
@@ -286,6 +286,9 @@ impl Talk {
         let kept = details.sampling.as_ref();
         if let Some(sampling) = kept.and_then(|kept| sampling_of(kept, &self.sampling)) {
             self.sampling = sampling;
+        }
+        if let Some(kept) = kept {
+            self.max_tokens = max_tokens_of(kept, self.max_tokens);
         }
         let now = self.backend.model().name;
         if let Some(then) = details.model.filter(|then| *then != now) {

@@ -208,9 +208,10 @@ fn everything_that_is_kept_is_exported_and_said_where() {
     let mut session = watched(80, 24);
     session.key(KeyCode::Char('e'));
     let effects = session.take_effects();
-    let [Effect::Export(records)] = effects.as_slice() else {
+    let [Effect::Export { records, to }] = effects.as_slice() else {
         panic!("{effects:?}");
     };
+    assert!(to.file.is_none() && to.csv && to.json);
     // 121 samples, and as events: model, profile, kernel, kernel.
     assert_eq!(records.len(), 125);
     session.send(Msg::Exported(Ok("/s/monitor-1.json and .csv".to_owned())));
@@ -218,6 +219,74 @@ fn everything_that_is_kept_is_exported_and_said_where() {
     session.send(Msg::Exported(Err("no room".to_owned())));
     session.key(KeyCode::Esc);
     assert!(session.screen().contains("no room"));
+    for (argument, file, csv) in [
+        ("a/b.csv", Some("a/b.csv"), true),
+        ("~/b.JSON", Some("~/b.JSON"), false),
+        ("b json", Some("b"), false),
+        ("csv", None, true),
+    ] {
+        session.say(&format!("/monitor-export {argument}"));
+        let effects = session.take_effects();
+        let [Effect::Export { to, .. }] = effects.as_slice() else {
+            panic!("{argument}: {effects:?}");
+        };
+        let seen = (to.file.as_deref(), to.csv, to.json);
+        assert_eq!(seen, (file, csv, !csv), "{argument}");
+    }
+    session.say("/monitor-export b.txt");
+    assert!(session.take_effects().is_empty());
+    assert!(session.screen().contains("FILE.csv, FILE.json"));
+}
+
+#[test]
+fn where_there_is_little_room_an_alert_and_the_model_take_turns_and_the_context_stays() {
+    let mut session = Headless::loaded(40, 12);
+    for _ in 0..40 {
+        session.wait(1000).sample(1000, |sample| {
+            sample.set(Metric::Cpu, 96.0);
+            sample.set(Metric::CpuProcess, 10.0);
+        });
+    }
+    let line = |session: &Headless| {
+        let screen = session.screen();
+        screen.lines().nth(11).unwrap_or_default().to_owned()
+    };
+    let still = line(&session);
+    assert!(
+        still.contains("! CPU: others") && still.contains("ctx 0/1024"),
+        "{still}"
+    );
+    session.state.setting.animations = true;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        session.wait(1000).sample(1000, |_| {});
+        let line = line(&session);
+        assert!(line.contains("ctx 0/1024"), "{line}");
+        let name = line.contains("! Tritone Tiny");
+        seen.insert((name, line.contains("CPU")));
+    }
+    assert_eq!(seen, [(false, true), (true, false)].into());
+}
+
+#[test]
+fn requests_that_a_race_ended_are_not_cancelled_ones() {
+    let mut session = Headless::loaded(80, 24);
+    let cancelled = |session: &mut Headless| {
+        let sample = |sample: &mut Sample| sample.set(Metric::Cancelled, 3.0);
+        session.wait(1000).sample(1000, sample);
+        session.state.views.monitor.value(Metric::Cancelled)
+    };
+    assert_eq!(cancelled(&mut session), Some(3.0));
+    session.say("/race");
+    assert_eq!(cancelled(&mut session), Some(0.0));
+    session.key(KeyCode::Esc);
+    session.state.race = None;
+    assert_eq!(
+        cancelled(&mut session),
+        Some(0.0),
+        "they are counted after its end"
+    );
+    assert_eq!(cancelled(&mut session), Some(3.0));
 }
 
 #[test]
