@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::content::ContentConfig;
+
 /// The guard. All of it can be left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,6 +25,8 @@ pub struct GuardConfig {
     pub cors: CorsConfig,
     /// Limits of each client.
     pub rate: RateConfig,
+    /// Rules about what is asked and answered.
+    pub content: ContentConfig,
 }
 
 /// Web pages that may use the server.

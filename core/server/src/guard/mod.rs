@@ -7,6 +7,7 @@
 mod bind;
 mod client;
 mod config;
+mod content;
 mod gate;
 mod host;
 mod keys;
@@ -19,6 +20,10 @@ mod secret;
 pub use bind::{OpenBind, check_bind};
 pub use client::{ClientId, InstallSecret, SecretError};
 pub use config::{CorsConfig, GuardConfig, RateConfig};
+pub use content::{
+    Action, Applies, Checked, Content, ContentConfig, Filtered, InputConfig, Rule, RuleError,
+    StreamFilter, Treatment, parse_rules,
+};
 pub use gate::{Guard, GuardError, Pass, Reloaded};
 pub use host::Hosts;
 pub use keys::{Digest, Key, KeyFileError, KeySet, KeySources, KeysError, Loaded, Scope, sent_key};
