@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::content::ContentConfig;
+use super::log::LogConfig;
 
 /// The guard. All of it can be left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -27,6 +28,8 @@ pub struct GuardConfig {
     pub rate: RateConfig,
     /// Rules about what is asked and answered.
     pub content: ContentConfig,
+    /// The log of requests; none unless it is set.
+    pub log: Option<LogConfig>,
 }
 
 /// Web pages that may use the server.

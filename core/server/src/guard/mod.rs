@@ -11,6 +11,7 @@ mod content;
 mod gate;
 mod host;
 mod keys;
+mod log;
 mod mode;
 mod origin;
 mod rate;
@@ -27,6 +28,9 @@ pub use content::{
 pub use gate::{Guard, GuardError, Pass, Reloaded};
 pub use host::Hosts;
 pub use keys::{Digest, Key, KeyFileError, KeySet, KeySources, KeysError, Loaded, Scope, sent_key};
+pub use log::{
+    Entry, LogConfig, LogCounts, LogOpenError, RequestLog, default_path, is_request_id, trace_id,
+};
 pub use origin::Origins;
 pub use rate::{Charge, Quota, RateLimiter, Refused, Share};
 pub use route::needed;
