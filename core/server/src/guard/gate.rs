@@ -10,6 +10,7 @@ use http::request::Parts;
 use super::bind::{OpenBind, check_bind};
 use super::client::{ClientId, InstallSecret};
 use super::config::GuardConfig;
+use super::counts::{SecurityCounts, SecurityEvent};
 use super::host::Hosts;
 use super::keys::{KeySet, KeySources, KeysError, Scope, sent_key};
 use super::origin::Origins;
@@ -25,6 +26,7 @@ pub struct Guard {
     hosts: Hosts,
     origins: Origins,
     rate: RateLimiter,
+    counts: Arc<SecurityCounts>,
     secret: InstallSecret,
     bound: IpAddr,
     insecure_no_auth: bool,
@@ -99,6 +101,7 @@ impl Guard {
                 rate.tokens_per_minute,
                 rate.clients,
             ),
+            counts: Arc::default(),
             secret,
             bound,
             insecure_no_auth: config.insecure_no_auth,
@@ -114,12 +117,23 @@ impl Guard {
     ///
     /// 400 or 403 for the host, 401 or 403 for the key, 429 for the rate.
     pub fn check(&self, parts: &Parts, peer: SocketAddr) -> Result<Pass, ApiError> {
-        self.hosts.check(parts)?;
+        self.look(parts, peer).map_err(|(error, event)| {
+            self.counts.note(event);
+            error
+        })
+    }
+
+    fn look(&self, parts: &Parts, peer: SocketAddr) -> Result<Pass, (ApiError, SecurityEvent)> {
+        self.hosts
+            .check(parts)
+            .map_err(|error| (error, SecurityEvent::Host))?;
         let scope = needed(&parts.method, parts.uri.path(), self.metrics_public);
         let keys = self.keys();
         let closed = keys.count(Scope::Api) > 0;
         if !closed {
-            self.origins.check(&parts.headers)?;
+            self.origins
+                .check(&parts.headers)
+                .map_err(|error| (error, SecurityEvent::Origin))?;
         }
         let mut pass = Pass {
             client: self.secret.by_address(peer.ip()),
@@ -136,11 +150,11 @@ impl Guard {
         let needs_key = closed || scope == Scope::Admin;
         match key {
             Some(key) if scope == Scope::Admin && key.scope != Scope::Admin => {
-                return Err(ApiError::new(
+                let error = ApiError::new(
                     ErrorKind::Forbidden,
                     "this key opens the API, not the admin routes: they need an admin key",
-                )
-                .code("admin_key_needed"));
+                );
+                return Err((error.code("admin_key_needed"), SecurityEvent::Admin));
             }
             Some(key) => {
                 pass.client = self.secret.by_key(&key.digest);
@@ -154,7 +168,7 @@ impl Guard {
         pass.quota = self
             .rate
             .request(pass.client, self.now())
-            .map_err(|refused| too_many(&refused, "requests"))?;
+            .map_err(|refused| (too_many(&refused, "requests"), SecurityEvent::RequestRate))?;
         Ok(pass)
     }
 
@@ -166,6 +180,7 @@ impl Guard {
     /// 429 when the client has had its tokens of the minute, 400 when the request alone needs more.
     pub fn charge(&self, client: ClientId, tokens: u64) -> Result<(Charge, Quota), ApiError> {
         self.rate.tokens(client, tokens, self.now()).map_err(|refused| {
+            self.counts.note(SecurityEvent::TokenRate);
             if refused.never {
                 let limit = refused.quota.tokens.map_or(0, |share| share.limit);
                 ApiError::new(
@@ -191,7 +206,9 @@ impl Guard {
     ///
     /// As [`Guard::check`] for the host.
     pub fn is_preflight(&self, parts: &Parts) -> Result<bool, ApiError> {
-        self.hosts.check(parts)?;
+        self.hosts
+            .check(parts)
+            .inspect_err(|_| self.counts.note(SecurityEvent::Host))?;
         Ok(self.origins.is_preflight(parts))
     }
 
@@ -216,6 +233,15 @@ impl Guard {
     ///
     /// When a key is wrong, or when no key would be left where there was one.
     pub fn reload(&self) -> Result<Reloaded, GuardError> {
+        let reloaded = self.exchange_keys();
+        self.counts.note(match reloaded {
+            Ok(_) => SecurityEvent::KeysReloaded,
+            Err(_) => SecurityEvent::KeysRefused,
+        });
+        reloaded
+    }
+
+    fn exchange_keys(&self) -> Result<Reloaded, GuardError> {
         let loaded = self.sources.load()?;
         let (api, admin) = (
             loaded.keys.count(Scope::Api),
@@ -233,6 +259,12 @@ impl Guard {
         })
     }
 
+    /// How often it stepped in.
+    #[must_use]
+    pub fn counts(&self) -> &Arc<SecurityCounts> {
+        &self.counts
+    }
+
     fn keys(&self) -> Arc<KeySet> {
         self.keys
             .read()
@@ -245,23 +277,23 @@ impl Guard {
     }
 }
 
-fn no_key(sent: bool, scope: Scope, admin_keys: usize) -> ApiError {
+fn no_key(sent: bool, scope: Scope, admin_keys: usize) -> (ApiError, SecurityEvent) {
     if scope == Scope::Admin && admin_keys == 0 {
-        return ApiError::new(
+        let error = ApiError::new(
             ErrorKind::Forbidden,
             "the admin routes are closed: no admin key is set (TRITONE_ADMIN_KEY or `admin_key_file`)",
-        )
-        .code("admin_key_needed");
+        );
+        return (error.code("admin_key_needed"), SecurityEvent::Admin);
     }
     if sent {
-        ApiError::new(ErrorKind::Key, "the API key is not one of this server's")
-            .code("invalid_api_key")
+        let error = ApiError::new(ErrorKind::Key, "the API key is not one of this server's");
+        (error.code("invalid_api_key"), SecurityEvent::KeyWrong)
     } else {
-        ApiError::new(
+        let error = ApiError::new(
             ErrorKind::Key,
             "no API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`",
-        )
-        .code("missing_api_key")
+        );
+        (error.code("missing_api_key"), SecurityEvent::KeyMissing)
     }
 }
 

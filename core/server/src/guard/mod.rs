@@ -8,6 +8,7 @@ mod bind;
 mod client;
 mod config;
 mod content;
+mod counts;
 mod gate;
 mod host;
 mod keys;
@@ -25,12 +26,11 @@ pub use content::{
     Action, Applies, Checked, Content, ContentConfig, Filtered, InputConfig, Rule, RuleError,
     StreamFilter, Treatment, parse_rules,
 };
+pub use counts::{SecurityCounts, SecurityEvent};
 pub use gate::{Guard, GuardError, Pass, Reloaded};
 pub use host::Hosts;
 pub use keys::{Digest, Key, KeyFileError, KeySet, KeySources, KeysError, Loaded, Scope, sent_key};
-pub use log::{
-    Entry, LogConfig, LogCounts, LogOpenError, RequestLog, default_path, is_request_id, trace_id,
-};
+pub use log::{Entry, LogConfig, LogCounts, LogOpenError, RequestLog, trace_id};
 pub use origin::Origins;
 pub use rate::{Charge, Quota, RateLimiter, Refused, Share};
 pub use route::needed;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::matcher::{Matcher, Refused};
-use super::rule::Rule;
+use super::rule::{Action, Rule};
+use crate::guard::counts::{SecurityCounts, SecurityEvent};
 
 /// Rules over one answer. Each rule sees what the one before it let through; however the answer is cut into
 /// pieces, the same text comes out.
@@ -14,6 +15,7 @@ use super::rule::Rule;
 pub struct StreamFilter {
     rules: Vec<Matcher>,
     refused: Option<Arc<str>>,
+    counts: Arc<SecurityCounts>,
 }
 
 /// What comes out of a filter.
@@ -27,11 +29,15 @@ pub struct Filtered {
 
 impl StreamFilter {
     /// A filter of these rules, with matches of at most `window` bytes.
-    #[must_use]
-    pub(super) fn new(rules: impl Iterator<Item = Arc<Rule>>, window: usize) -> Self {
+    pub(super) fn new(
+        rules: impl Iterator<Item = Arc<Rule>>,
+        window: usize,
+        counts: Arc<SecurityCounts>,
+    ) -> Self {
         Self {
             rules: rules.map(|rule| Matcher::new(rule, window)).collect(),
             refused: None,
+            counts,
         }
     }
 
@@ -79,6 +85,9 @@ impl StreamFilter {
             }
             text = out;
         }
+        if refused.is_some() {
+            self.counts.note(SecurityEvent::AnswerRefused);
+        }
         self.refused = refused.clone();
         Filtered { text, refused }
     }
@@ -86,8 +95,24 @@ impl StreamFilter {
     /// Names of the rules that flagged the answer so far.
     #[must_use]
     pub fn flags(&self) -> Vec<Arc<str>> {
-        let flagged = self.rules.iter().filter(|rule| rule.flagged());
+        let matched = self.rules.iter().filter(|rule| rule.matched());
+        let flagged = matched.filter(|rule| rule.rule().action == Action::Flag);
         flagged.map(|rule| rule.rule().name.clone()).collect()
+    }
+}
+
+impl Drop for StreamFilter {
+    fn drop(&mut self) {
+        let matched = |action: fn(&Action) -> bool| {
+            let mut matched = self.rules.iter().filter(|rule| rule.matched());
+            matched.any(|rule| action(&rule.rule().action))
+        };
+        if matched(|action| matches!(action, Action::Replace(_))) {
+            self.counts.note(SecurityEvent::AnswerChanged);
+        }
+        if matched(|action| *action == Action::Flag) {
+            self.counts.note(SecurityEvent::AnswerFlagged);
+        }
     }
 }
 
@@ -96,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
     use regex::NoExpand;
 
-    use super::super::rule::{Action, parse_rules};
+    use super::super::rule::parse_rules;
     use super::*;
 
     fn compile(rules: &[(&str, &Action)]) -> Vec<Arc<Rule>> {
@@ -113,7 +138,7 @@ mod tests {
     }
 
     fn filter(rules: &[Arc<Rule>], window: usize) -> StreamFilter {
-        StreamFilter::new(rules.iter().cloned(), window)
+        StreamFilter::new(rules.iter().cloned(), window, Arc::default())
     }
 
     /// All that comes out, and the rule that ended it.

@@ -33,7 +33,7 @@ pub(super) struct Matcher {
     threads: Vec<Thread>,
     /// The best match so far.
     found: Option<(usize, usize)>,
-    flagged: bool,
+    matched: bool,
     closed: Vec<Thread>,
     stack: Vec<StateID>,
     /// When a state was seen last, in steps.
@@ -56,7 +56,7 @@ impl Matcher {
             at: 0,
             threads: Vec::new(),
             found: None,
-            flagged: false,
+            matched: false,
             closed: Vec::new(),
             stack: Vec::new(),
             seen: vec![0; states],
@@ -68,9 +68,9 @@ impl Matcher {
         &self.rule
     }
 
-    /// Whether the rule matched and flags.
-    pub(super) fn flagged(&self) -> bool {
-        self.flagged
+    /// Whether the rule matched.
+    pub(super) fn matched(&self) -> bool {
+        self.matched
     }
 
     /// Takes a piece, and gives what no match can begin in any more.
@@ -195,14 +195,12 @@ impl Matcher {
 
     /// Does with a match what the rule says, and looks for the next one after it.
     fn settle(&mut self, (start, end): (usize, usize), out: &mut String) -> Result<(), Refused> {
+        self.matched = true;
         out.push_str(&self.text[self.released..start]);
         match &self.rule.action {
             Action::Refuse => return Err(Refused),
             Action::Replace(with) => out.push_str(with),
-            Action::Flag => {
-                self.flagged = true;
-                out.push_str(&self.text[start..end]);
-            }
+            Action::Flag => out.push_str(&self.text[start..end]),
         }
         self.released = end;
         self.at = end;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use regex::NoExpand;
 use serde::Deserialize;
 
-use crate::error::{ApiError, ErrorKind};
+use super::counts::{SecurityCounts, SecurityEvent};
+use crate::error::ApiError;
 
 pub use filter::{Filtered, StreamFilter};
 pub use input::{InputConfig, Treatment};
@@ -47,6 +48,7 @@ pub struct Content {
     rules: Vec<Arc<Rule>>,
     window: usize,
     input: InputConfig,
+    counts: Arc<SecurityCounts>,
 }
 
 /// A text of a prompt that may go on.
@@ -59,26 +61,37 @@ pub struct Checked<'a> {
 }
 
 impl Content {
-    /// Reads the files of a configuration.
+    /// Reads the files of a configuration; what the rules do is counted.
     ///
     /// # Errors
     ///
     /// A file, line and rule that is wrong.
-    pub fn load(config: &ContentConfig) -> Result<Self, RuleError> {
+    pub fn load(config: &ContentConfig, counts: Arc<SecurityCounts>) -> Result<Self, RuleError> {
         let mut rules = Vec::new();
         for path in &config.rules {
             rules.extend(rule::load(path)?);
         }
-        Ok(Self::new(rules, config.window, config.input.clone()))
+        Ok(Self::new(
+            rules,
+            config.window,
+            config.input.clone(),
+            counts,
+        ))
     }
 
     /// Rules that are applied in this order, each to what the one before it left.
     #[must_use]
-    pub fn new(rules: Vec<Rule>, window: usize, input: InputConfig) -> Self {
+    pub fn new(
+        rules: Vec<Rule>,
+        window: usize,
+        input: InputConfig,
+        counts: Arc<SecurityCounts>,
+    ) -> Self {
         Self {
             rules: rules.into_iter().map(Arc::new).collect(),
             window: window.max(1),
             input,
+            counts,
         }
     }
 
@@ -95,26 +108,16 @@ impl Content {
     /// 400 with the code `content_filter` where a rule refuses it, and with `invalid_text` where the
     /// characters do.
     pub fn prompt<'a>(&self, param: &str, text: &'a str) -> Result<Checked<'a>, ApiError> {
+        let clean = self.input.clean(param, text);
         let mut checked = Checked {
-            text: self.input.clean(param, text)?,
+            text: clean.inspect_err(|_| self.counts.note(SecurityEvent::PromptInvalid))?,
             flags: Vec::new(),
         };
-        for rule in self
-            .rules
-            .iter()
-            .filter(|rule| rule.applies != Applies::Answer)
-        {
+        for rule in self.rules_for(Applies::Prompt) {
             match &rule.action {
                 Action::Refuse if rule.regex.is_match(&checked.text) => {
-                    return Err(ApiError::new(
-                        ErrorKind::Invalid,
-                        format!(
-                            "{param} is refused by the rule {:?} of this server",
-                            rule.name
-                        ),
-                    )
-                    .param(param.to_owned())
-                    .code("content_filter"));
+                    self.counts.note(SecurityEvent::PromptRefused);
+                    return Err(refused(param, rule));
                 }
                 Action::Replace(with) => {
                     if let Cow::Owned(text) = rule.regex.replace_all(&checked.text, NoExpand(with))
@@ -123,32 +126,49 @@ impl Content {
                     }
                 }
                 Action::Flag if rule.regex.is_match(&checked.text) => {
+                    self.counts.note(SecurityEvent::PromptFlagged);
                     checked.flags.push(rule.name.clone());
                 }
                 Action::Refuse | Action::Flag => {}
             }
         }
+        if matches!(checked.text, Cow::Owned(_)) {
+            self.counts.note(SecurityEvent::PromptChanged);
+        }
         Ok(checked)
+    }
+
+    /// The rules that apply to prompts or to answers.
+    fn rules_for(&self, what: Applies) -> impl Iterator<Item = &Arc<Rule>> {
+        let applies = move |rule: &&Arc<Rule>| [what, Applies::Both].contains(&rule.applies);
+        self.rules.iter().filter(applies)
     }
 
     /// A filter for an answer that comes piece by piece; `None` where no rule is for answers.
     #[must_use]
     pub fn stream(&self) -> Option<StreamFilter> {
-        let rules = self
-            .rules
-            .iter()
-            .filter(|rule| rule.applies != Applies::Prompt);
-        let filter = StreamFilter::new(rules.cloned(), self.window);
+        let rules = self.rules_for(Applies::Answer).cloned();
+        let filter = StreamFilter::new(rules, self.window, self.counts.clone());
         (!filter.is_empty()).then_some(filter)
     }
+}
+
+fn refused(param: &str, rule: &Rule) -> ApiError {
+    let text = format!(
+        "{param} is refused by the rule {:?} of this server",
+        rule.name
+    );
+    ApiError::invalid(param.to_owned(), text).code("content_filter")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn content(rules: &str) -> Content {
-        Content::new(parse_rules(rules).unwrap(), 1024, InputConfig::default())
+        let rules = parse_rules(rules).unwrap();
+        Content::new(rules, 1024, InputConfig::default(), Arc::default())
     }
 
     const RULES: &str = r#"
@@ -189,6 +209,15 @@ mod tests {
         assert_eq!(error.code, Some("content_filter"));
         assert_eq!(error.param.as_deref(), Some("messages[0].content"));
         assert!(error.message.contains("\"project\"") && !error.message.contains("Bluebird"));
+        assert!(check("a\0").is_err());
+        for event in [
+            SecurityEvent::PromptChanged,
+            SecurityEvent::PromptFlagged,
+            SecurityEvent::PromptRefused,
+            SecurityEvent::PromptInvalid,
+        ] {
+            assert_eq!(content.counts.get(event), 1, "{event:?}");
+        }
     }
 
     #[test]
@@ -197,10 +226,14 @@ mod tests {
             "[[rule]]\nname = 'p'\npattern = 'x'\napplies = 'prompt'\naction = 'refuse'";
         assert!(content(only_prompts).stream().is_none());
         assert!(Content::default().stream().is_none());
-        let mut filter = content(RULES).stream().unwrap();
+        let content = content(RULES);
+        let mut filter = content.stream().unwrap();
         let mut text = filter.push("Bluebird is angry: 1234567890123456").text;
         text += &filter.finish().text;
         assert_eq!(text, "Bluebird is angry: [$0 number]");
         assert_eq!(filter.flags(), ["mood".into()]);
+        drop(filter);
+        assert_eq!(content.counts.get(SecurityEvent::AnswerChanged), 1);
+        assert_eq!(content.counts.get(SecurityEvent::AnswerFlagged), 1);
     }
 }

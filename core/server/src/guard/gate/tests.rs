@@ -67,6 +67,10 @@ fn keys_open_what_they_are_for() {
         let got = check(&guard, path, key).map(|pass| pass.scope);
         assert_eq!(got, expected, "{path} {key:?}");
     }
+    let count = |event| guard.counts().get(event);
+    assert_eq!(count(SecurityEvent::KeyMissing), 4);
+    assert_eq!(count(SecurityEvent::KeyWrong), 3);
+    assert_eq!(count(SecurityEvent::Admin), 1);
     assert_eq!(
         check(&guard, "/v1/models", Some(KEY))
             .unwrap()

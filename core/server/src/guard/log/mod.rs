@@ -8,7 +8,7 @@ mod files;
 mod writer;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -206,15 +206,6 @@ fn write(writer: &mut Writer, waiting: &Receiver<Task>) {
     }
 }
 
-/// Whether an id that a client chose can be given back and logged: 1 to 128 of `A-Z a-z 0-9 . _ -`.
-#[must_use]
-pub fn is_request_id(id: &[u8]) -> bool {
-    (1..=128).contains(&id.len())
-        && id
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
-}
-
 /// The trace id of a `traceparent` header, as W3C writes it.
 #[must_use]
 pub fn trace_id(traceparent: &str) -> Option<&str> {
@@ -230,12 +221,6 @@ pub fn trace_id(traceparent: &str) -> Option<&str> {
     let good =
         hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
     (good && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
-}
-
-/// The path of a log that is not configured, in a directory of state.
-#[must_use]
-pub fn default_path(state: &Path) -> PathBuf {
-    state.join("requests.jsonl")
 }
 
 #[cfg(test)]
@@ -367,24 +352,6 @@ mod tests {
         log.write(entry(7));
         drop(log);
         assert_eq!(ids(&fs::read_to_string(&path).unwrap()), ["7"]);
-    }
-
-    #[test]
-    fn ids_that_can_be_given_back() {
-        for id in ["a", "A-z_0.9", &"x".repeat(128)] {
-            assert!(is_request_id(id.as_bytes()), "{id}");
-        }
-        for id in [
-            "",
-            "a b",
-            "a\r\nx: y",
-            "é",
-            "a\0",
-            &"x".repeat(129),
-            &"x".repeat(10_000),
-        ] {
-            assert!(!is_request_id(id.as_bytes()), "{id}");
-        }
     }
 
     #[test]
