@@ -44,17 +44,21 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
     let mut alerts = state.views.monitor.alerts();
     let alert = alerts.next().map(|alert| {
         let text = format!("! {alert}");
+        let style = match alert.is_of_others() {
+            true => theme.warning(),
+            false => theme.error(),
+        };
         if area.height < 2 {
             // With the name in turn, and the context in any case.
             let text = match takes_turns(state) {
                 true => format!("! {}", name()),
                 false => format!("! {}", alert.short()),
             };
-            return piece(0, text, theme.error());
+            return piece(0, text, style);
         }
         Piece {
-            short: text.split_once(" (").map(|(short, _)| short.to_owned()),
-            ..piece(0, text, theme.error())
+            short: Some(format!("! {}", alert.short())),
+            ..piece(0, text, style)
         }
     });
     let (context, context_style) = context(state, theme);

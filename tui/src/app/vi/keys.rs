@@ -22,6 +22,14 @@ pub(crate) fn key(state: &mut State, event: KeyEvent, meaning: Meaning) -> Optio
     if chord.code == KeyCode::Esc && bare {
         return vi.escape(composer).then(Vec::new);
     }
+    // Esc and a key behind it that come together look like Alt and the key.
+    if let (KeyCode::Char(c), KeyModifiers::ALT) = (chord.code, chord.modifiers)
+        && !matches!(meaning, Meaning::Run(_))
+    {
+        vi.escape(composer);
+        let wish = vi.order(composer, c);
+        return Some(grant(state, wish));
+    }
     let mode = vi.mode(composer);
     let redo = chord == VI_REDO && !matches!(meaning, Meaning::Run(_));
     if mode == Mode::Insert {

@@ -34,6 +34,7 @@ fn type_keys(session: &mut Headless, keys: &str) {
                 "Left" => (KeyCode::Left, KeyModifiers::NONE),
                 "C-r" => (KeyCode::Char('r'), KeyModifiers::CONTROL),
                 "C-w" => (KeyCode::Char('w'), KeyModifiers::CONTROL),
+                "A-b" => (KeyCode::Char('b'), KeyModifiers::ALT),
                 "C-j" => (KeyCode::Char('j'), KeyModifiers::CONTROL),
                 _ => return None,
             };
@@ -281,6 +282,8 @@ fn writing() {
     check(
         &[
             ("a|bc", "ixy<Esc>", "ax|ybc"),
+            ("one |two", "ix<A-b>", "|one xtwo"),
+            ("one tw|o", "2d<A-b>", "one |two"),
             ("|a", "3ix<Esc>", "xx|xa"),
             ("|a", "2oxy<Esc>", "a\nxy\nx|y"),
             ("|one two", "cwx<Esc>w.", "x |x"),

@@ -353,8 +353,11 @@ pub(crate) fn sampled(state: &mut State, mut sample: Sample) -> bool {
     for change in changes {
         let event = match change {
             AlertChange::Raised(alert) => {
-                let text = format!("! {alert}. {}", advice(&alert));
-                state.transcript.push(Kind::Note, text);
+                // What others do comes and goes; the status says it while it lasts.
+                if !alert.is_of_others() {
+                    let text = format!("! {alert}. {}", advice(alert.kind));
+                    state.transcript.push(Kind::Note, text);
+                }
                 Event::new(at, EventKind::Alert, &alert.to_string())
             }
             AlertChange::Over(alert) => Event::new(at, EventKind::AlertOver, &alert.to_string()),
@@ -365,17 +368,14 @@ pub(crate) fn sampled(state: &mut State, mut sample: Sample) -> bool {
 }
 
 /// What is to be done about an alert.
-fn advice(alert: &Alert) -> &'static str {
-    match alert.kind {
+fn advice(kind: AlertKind) -> &'static str {
+    match kind {
         AlertKind::MemoryLimit | AlertKind::Memory => {
             "A shorter context, an int8 KV cache (kv_type q8) or a smaller head takes less: F5"
         }
         AlertKind::Errors => "F8 shows the log",
         AlertKind::Speed => "F4 shows whether another kernel is faster; F3 what the CPUs do",
         AlertKind::Latency => "A shorter prompt is read sooner; F3 shows what the CPUs do",
-        AlertKind::Cpu if alert.is_of_others() => {
-            "Answers are slower as long as they are busy; F3 shows how much of it is this program's"
-        }
         AlertKind::Cpu => "Fewer threads leave some for others: F5",
     }
 }
