@@ -14,6 +14,7 @@ mod plain;
 mod profiles;
 mod sessions;
 mod terminal;
+mod vi;
 
 use std::process::Command;
 
