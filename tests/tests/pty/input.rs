@@ -204,9 +204,7 @@ fn an_editor_that_fails_loses_nothing() {
 
 #[test]
 fn messages_wait_for_the_answer_and_stay_when_it_is_stopped() {
-    let mut terminal = Terminal::ready();
-    terminal.send("/temp 100\r");
-    terminal.wait_for("the temperature is 100 now");
+    let mut terminal = Terminal::endless();
     terminal.send("Tell me a story about a fox.\r");
     terminal.wait_for("answering");
     terminal.send("What is the capital of Peru?\r");
@@ -226,6 +224,8 @@ fn messages_wait_for_the_answer_and_stay_when_it_is_stopped() {
     terminal.send(ENTER);
     terminal.wait_for("The capital of Peru is Lima.");
     terminal.wait_gone("held:");
+    terminal.send(ESC);
+    terminal.wait_for("(stopped)");
     quit(terminal);
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use tritone_store::{Filter, Role, State, Store, Tree};
 
 use super::{CTRL_D, ENTER, ESC, LONG};
-use crate::terminal::{Terminal, used};
+use crate::terminal::{ENDLESS, Terminal, used};
 
 const ALT_UP: &str = "\x1b[1;3A";
 const LEFT: &str = "\x1b[D";
@@ -51,11 +51,7 @@ fn quit(mut terminal: Terminal) {
 #[test]
 fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
     let home = used();
-    // The slowest way, so that it is still at it.
-    let slow = ["chat", "--kernel", "scalar", "--threads", "1"];
-    let mut terminal = ready(home.path(), &slow);
-    terminal.send("/temp 100\r");
-    terminal.wait_for("the temperature is 100 now");
+    let mut terminal = ready(home.path(), &ENDLESS);
     terminal.send(LONG);
     terminal.send(ENTER);
     let text = |home: &Path| last(home).and_then(|tree| Some(tree.get(2)?.text.clone()));
@@ -74,7 +70,7 @@ fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
     terminal.send(CTRL_D);
     terminal.end();
 
-    let again = [&slow[..], &["--continue"]].concat();
+    let again = [&ENDLESS[..], &["--continue"]].concat();
     let mut terminal = Terminal::open_at(home.path(), &again);
     terminal.wait_for("(interrupted");
     terminal.send("\x1b[1;5H");
@@ -90,7 +86,8 @@ fn a_program_that_is_killed_in_the_middle_of_an_answer_loses_nothing() {
     terminal.wait_until("more of the answer", |_| {
         text(home.path()).is_some_and(|text| text.len() > written.len())
     });
-    terminal.wait_gone("answering");
+    terminal.send(ESC);
+    terminal.wait_for("(stopped)");
     quit(terminal);
     assert!(text(home.path()).unwrap().starts_with(&written));
 }

@@ -12,7 +12,20 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, PtyPair, PtySize, native_p
 use tempfile::TempDir;
 
 /// Nothing here takes this long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
+
+/// With this an answer goes on for minutes, so that whatever is to happen in its middle does: the
+/// tokens that end a turn of the built-in model are banned, and there is room. Left alone, its
+/// longest answers take half a second.
+pub(crate) const ENDLESS: [&str; 7] = [
+    "chat",
+    "--ctx",
+    "32768",
+    "--logit-bias",
+    "2033=-inf",
+    "--logit-bias",
+    "2041=-inf",
+];
 
 /// What leaves the alternate screen, ends bracketed pastes and shows the cursor.
 pub(crate) const LEAVE: [&str; 3] = ["\x1b[?1049l", "\x1b[?2004l", "\x1b[?25h"];
@@ -162,6 +175,13 @@ impl Terminal {
     /// Starts the program and waits until the model is there.
     pub(crate) fn ready() -> Self {
         let mut terminal = Self::open();
+        terminal.wait_for("ctx 0/");
+        terminal
+    }
+
+    /// The same, and no answer ends before it is stopped.
+    pub(crate) fn endless() -> Self {
+        let mut terminal = Self::open_with(|command| command.args(ENDLESS));
         terminal.wait_for("ctx 0/");
         terminal
     }
