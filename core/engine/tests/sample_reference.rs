@@ -138,6 +138,7 @@ prop_compose! {
         Sampling {
             temperature, top_k, top_p, min_p, repetition_penalty, repetition_window,
             frequency_penalty, presence_penalty, seed, logit_bias: bias, logprobs,
+            top_logprobs: 0,
         }
     }
 }
