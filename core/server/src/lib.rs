@@ -6,6 +6,7 @@
 //! with an [`ApiError`], which has the shape that OpenAI's clients read.
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod config;
 mod error;
 pub mod guard;
