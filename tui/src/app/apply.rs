@@ -2,7 +2,7 @@
 
 use tritone_engine::LoadProgress;
 
-use super::host::Order;
+use super::host::{NotLoaded, Order};
 use super::meter::Progress;
 use super::msg::{Effect, Loaded};
 use super::state::{Load, State};
@@ -66,7 +66,7 @@ pub(super) fn goes_on(state: &mut State, new: LoadProgress) {
 }
 
 /// Takes in what came of it.
-pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, String>) -> Vec<Effect> {
+pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, NotLoaded>) -> Vec<Effect> {
     let Some(applying) = state.applying.take() else {
         return Vec::new();
     };
@@ -86,15 +86,15 @@ pub(super) fn ended(state: &mut State, result: Result<Box<Loaded>, String>) -> V
             effects.extend(super::views::models::outdated(state));
             effects
         }
-        Err(why) if applying.stopping => {
-            let text = match why.contains("the old model") {
+        Err(NotLoaded { why, gave_up }) if applying.stopping => {
+            let text = match gave_up {
                 true => format!("stopped; {why}"),
                 false => "stopped; everything is as it was".to_owned(),
             };
             state.transcript.push(Kind::Note, text);
             go_on(state)
         }
-        Err(why) => {
+        Err(NotLoaded { why, .. }) => {
             state.transcript.push(Kind::Error, why);
             go_on(state)
         }

@@ -113,28 +113,45 @@ pub trait Seat: Send + Sync {
     fn put(&self, backend: Arc<dyn Backend>);
 }
 
-/// The program around the screen.
+/// Why something was not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotLoaded {
+    /// A sentence for the user.
+    pub why: String,
+    /// What was in use had to be given up first. The sentence says what became of it.
+    pub gave_up: bool,
+}
+
+impl From<String> for NotLoaded {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            gave_up: false,
+        }
+    }
+}
+
+/// The program around the screen. It knows what was loaded last.
 pub trait Host: Send + Sync {
-    /// Loads what `order` asks for, reporting progress; when a report is answered with `false` it gives
+    /// Loads what `order` asks for, and what was loaded last where it asks for nothing, reporting progress; when a report is answered with `false` it gives
     /// up. What is in use on `seat` stays until the new one is ready; where memory does not hold both,
-    /// it is given up first, and put back if the new one cannot be loaded. The error is a sentence for
-    /// the user.
+    /// it is given up first, and put back if the new one cannot be loaded.
     ///
     /// # Errors
-    /// Why it cannot be loaded; what was in use then still is.
+    /// Why it cannot be loaded; what was in use then still is, unless the error says otherwise.
     fn load(
         &self,
         order: &Order,
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<Arc<dyn Backend>, String>;
+    ) -> Result<Arc<dyn Backend>, NotLoaded>;
 
-    /// The profiles there are, seen from `order`, which runs on `backend`.
+    /// The profiles there are, seen from what was loaded last, which runs on `backend`.
     ///
     /// # Errors
     /// Why they cannot be shown.
-    fn profiles(&self, order: &Order, backend: &dyn Backend) -> Result<ProfilesCard, String> {
-        let _ = (order, backend);
+    fn profiles(&self, backend: &dyn Backend) -> Result<ProfilesCard, String> {
+        let _ = backend;
         Err("there are no profiles here".to_owned())
     }
 

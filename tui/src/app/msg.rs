@@ -13,7 +13,7 @@ use super::backend::{
     Bounds, ChoiceCard, Counted, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
 use super::desk::{Ask, Told};
-use super::host::{ModelList, Order};
+use super::host::{ModelList, NotLoaded, Order};
 use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
 use super::screen::View;
@@ -65,7 +65,7 @@ pub(crate) enum Msg {
     /// How far another model or profile is loaded.
     Applying(LoadProgress),
     /// Another model or profile is in use, or why the old one stays.
-    Applied(Result<Box<Loaded>, String>),
+    Applied(Result<Box<Loaded>, NotLoaded>),
     /// How many models were looked at, and of how many.
     Looking {
         /// So many.

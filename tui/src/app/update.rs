@@ -137,7 +137,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             Vec::new()
         }
         Msg::Applied(result) => {
-            let failure = result.as_ref().err().cloned();
+            let failure = result.as_ref().err().map(|failed| failed.why.clone());
             let mut effects = apply::ended(state, result);
             effects.extend(views::profiles::applied(state, failure));
             effects

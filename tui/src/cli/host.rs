@@ -19,7 +19,7 @@ use crate::app::backend::{
     Backend, Bounds, ChoiceCard, Counted, EngineBackend, EventSource, KernelChoice, ModelCard,
     RaceOrder, RaceResult, Standing,
 };
-use crate::app::host::{Host, ModelList, Order, Seat};
+use crate::app::host::{Host, ModelList, NotLoaded, Order, Seat};
 use crate::app::profiles::{PlanCard, ProfilesCard};
 
 /// Bytes of a screen: the terminal, colours of code (16 MiB once there is some), a day of measurements,
@@ -33,6 +33,8 @@ pub(super) struct Program {
     /// What was settled before the screen was taken.
     first: Mutex<Option<Setup>>,
     live: Mutex<Option<Live>>,
+    /// What was loaded last.
+    order: Mutex<Order>,
     /// Bytes that the screen takes.
     beside: u64,
 }
@@ -40,7 +42,6 @@ pub(super) struct Program {
 /// What is loaded.
 struct Live {
     engine: Engine,
-    order: Order,
     setup: Setup,
     options: EngineOptions,
 }
@@ -48,7 +49,6 @@ struct Live {
 /// Everything that is needed to load a model again.
 struct Old {
     model: Arc<Model>,
-    order: Order,
     setup: Setup,
     options: EngineOptions,
 }
@@ -62,12 +62,17 @@ impl Program {
             common: common.clone(),
             first: Mutex::new(Some(first)),
             live: Mutex::default(),
+            order: Mutex::default(),
             beside,
         }
     }
 
     fn live(&self) -> MutexGuard<'_, Option<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `order` settles.
@@ -89,7 +94,6 @@ impl Program {
     fn change(
         &self,
         live: &mut Live,
-        order: &Order,
         setup: Setup,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, LoadError> {
@@ -124,18 +128,16 @@ impl Program {
         };
         let backend = backend(&setup, ready, String::new());
         (live.setup, live.options) = (setup, options);
-        live.order = order.clone();
         Ok(backend)
     }
 
     /// Loads the model of `setup`.
     fn open(
         &self,
-        order: &Order,
         setup: Setup,
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<Arc<dyn Backend>, String> {
+    ) -> Result<Arc<dyn Backend>, NotLoaded> {
         let begin = std::time::Instant::now();
         let say = |error: LoadError| error.to_string();
         let (model, mut notes) = setup.open(progress).map_err(say)?;
@@ -144,10 +146,10 @@ impl Program {
         notes.extend(more);
         let plan = options
             .plan(&model)
-            .ok_or("the model is too large for this machine")?;
+            .ok_or_else(|| "the model is too large for this machine".to_owned())?;
         if !plan.fits() {
             let (model, plan) = (model.source().to_owned(), Box::new(plan));
-            return Err(say(LoadError::Memory { model, plan }));
+            return Err(say(LoadError::Memory { model, plan }).into());
         }
         if let Some(live) = self.live().as_ref() {
             let otherwise = model.reads_otherwise(live.engine.model());
@@ -161,8 +163,13 @@ impl Program {
         let started = Engine::start(model, &options, progress);
         let engine = match (started, old) {
             (Ok(engine), _) => engine,
-            (Err(why), None) => return Err(say(why)),
-            (Err(why), Some(old)) => return Err(self.bring_back(old, &say(why), seat)),
+            (Err(why), None) => return Err(say(why).into()),
+            (Err(why), Some(old)) => {
+                return Err(NotLoaded {
+                    why: self.bring_back(old, &say(why), seat),
+                    gave_up: true,
+                });
+            }
         };
         notes.extend(engine.info().notices.iter().cloned());
         let ready = Ready {
@@ -176,7 +183,6 @@ impl Program {
         let backend = backend(&setup, ready, sentence);
         *self.live() = Some(Live {
             engine,
-            order: order.clone(),
             setup,
             options,
         });
@@ -221,7 +227,6 @@ impl Program {
             }
             Old {
                 model: loaded.engine.shared_model(),
-                order: loaded.order,
                 setup: loaded.setup,
                 options,
             }
@@ -232,7 +237,6 @@ impl Program {
     fn bring_back(&self, old: Old, why: &str, seat: &dyn Seat) -> String {
         let Old {
             model,
-            order,
             setup,
             options,
         } = old;
@@ -249,7 +253,6 @@ impl Program {
                 seat.put(backend(&setup, ready, String::new()));
                 *self.live() = Some(Live {
                     engine,
-                    order,
                     setup,
                     options,
                 });
@@ -302,39 +305,43 @@ impl Host for Program {
         order: &Order,
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<Arc<dyn Backend>, String> {
+    ) -> Result<Arc<dyn Backend>, NotLoaded> {
+        let order = order.clone().after(self.order().clone());
         let first = self
             .first
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let setup = match first {
-            Some(setup) if *order == Order::default() => setup,
-            _ => self.setup(order)?,
+            Some(setup) if order == Order::default() => setup,
+            _ => self.setup(&order)?,
         };
         // One order is carried out at a time, so that nobody takes the place of what is changed here.
         let mut live = self.live();
         if let Some(live) = live.as_mut()
             && is_same(&live.setup.source, &setup.source)
         {
-            return self
-                .change(live, order, setup, progress)
-                .map_err(|error| error.to_string());
+            let changed = self.change(live, setup, progress);
+            let backend = changed.map_err(|error| error.to_string())?;
+            *self.order() = order;
+            return Ok(backend);
         }
         drop(live);
-        self.open(order, setup, seat, progress)
+        let backend = self.open(setup, seat, progress)?;
+        *self.order() = order;
+        Ok(backend)
     }
 
-    fn profiles(&self, order: &Order, backend: &dyn Backend) -> Result<ProfilesCard, String> {
-        profile::cards(&self.common, order, backend)
+    fn profiles(&self, backend: &dyn Backend) -> Result<ProfilesCard, String> {
+        let order = self.order().clone();
+        profile::cards(&self.common, &order, backend)
     }
 
     fn models(&self, report: &mut dyn FnMut(usize, usize) -> bool) -> Result<ModelList, String> {
         // As they would be loaded now.
-        let order = self.live().as_ref().map(|live| live.order.clone());
         let order = Order {
             model: None,
-            ..order.unwrap_or_default()
+            ..self.order().clone()
         };
         let mut list = listed::list(&self.setup(&order)?, report)?;
         if let Some(live) = self.live().as_ref() {

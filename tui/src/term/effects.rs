@@ -23,8 +23,6 @@ pub(super) struct Worker {
     sender: UnboundedSender<Msg>,
     host: Arc<dyn Host>,
     chair: Chair,
-    /// What was loaded last.
-    order: Arc<Mutex<Order>>,
     stop_loading: Arc<AtomicBool>,
     stop_looking: Arc<AtomicBool>,
     stop_apply: Arc<AtomicBool>,
@@ -169,7 +167,6 @@ impl Worker {
             sender,
             host: Arc::clone(&host),
             chair: Chair::default(),
-            order: Arc::default(),
             stop_loading: Arc::default(),
             stop_looking: Arc::default(),
             stop_apply: Arc::default(),
@@ -198,14 +195,8 @@ impl Worker {
         self.stop_apply = Arc::default();
         let (sender, stop) = (self.sender.clone(), Arc::clone(&self.stop_apply));
         let (host, chair) = (Arc::clone(&self.host), self.chair.clone());
-        let orders = Arc::clone(&self.order);
-        let failed = |why| Msg::Applied(Err(why));
+        let failed = |why: String| Msg::Applied(Err(why.into()));
         self.spawn("apply", failed, move || {
-            let last = orders
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            let order = order.after(last);
             let mut reports = Reports::default();
             let result = host.load(&order, &chair, &mut |progress| {
                 if reports.is_due(&progress) {
@@ -215,7 +206,6 @@ impl Worker {
             });
             let result = result.map(|backend| {
                 let loaded = Box::new(card(&*backend));
-                *orders.lock().unwrap_or_else(PoisonError::into_inner) = order;
                 drop(chair.slot.set(backend));
                 loaded
             });
@@ -385,14 +375,9 @@ impl Worker {
             return;
         };
         let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
-        let orders = Arc::clone(&self.order);
         let failed = |why| Msg::Profiles(Err(why));
         self.spawn("profiles", failed, move || {
-            let order = orders
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            let cards = host.profiles(&order, &*backend).map(Arc::new);
+            let cards = host.profiles(&*backend).map(Arc::new);
             let _ = sender.send(Msg::Profiles(cards));
         });
     }
@@ -426,7 +411,7 @@ fn load(host: &dyn Host, sender: &UnboundedSender<Msg>, chair: &Chair, stop: &At
             chair.slot.set(backend);
             Msg::Loaded(loaded)
         }
-        Err(why) => Msg::LoadFailed(why),
+        Err(failed) => Msg::LoadFailed(failed.why),
     };
     let _ = sender.send(message);
 }

@@ -2,6 +2,7 @@
 
 use tritone_engine::Event;
 
+use crate::app::host::NotLoaded;
 use crate::app::msg::Msg;
 
 /// Logs what is worth it.
@@ -9,7 +10,7 @@ pub(super) fn note(msg: &Msg) {
     match msg {
         Msg::Loaded(loaded) => loaded_model("model loaded", loaded),
         Msg::Applied(Ok(loaded)) => loaded_model("another model or profile is in use", loaded),
-        Msg::LoadFailed(why) | Msg::Applied(Err(why)) => {
+        Msg::LoadFailed(why) | Msg::Applied(Err(NotLoaded { why, .. })) => {
             tracing::error!(why = why.as_str(), "not loaded");
         }
         Msg::KernelSet(Ok(kernel)) => tracing::info!(kernel = kernel.as_str(), "kernel switched"),

@@ -4,6 +4,7 @@ use tritone_engine::{Event, FinishReason, GenerateError, Input, LoadProgress};
 
 use super::super::backend::{Entry, RaceOrder, RaceResult, Standing, State};
 use super::super::headless::{Headless, loaded};
+use super::super::host::NotLoaded;
 use super::super::msg::{Effect, Msg};
 use super::super::state::{Load, Scroll};
 use std::time::Duration;
@@ -763,7 +764,18 @@ fn another_model_keeps_the_conversation() {
         matches!(&effects[..], [.., Effect::Apply(_), Effect::StopApply]),
         "{effects:?}"
     );
-    session.send(Msg::Applied(Err("stopped".to_owned())));
+    session.send(Msg::Applied(Err("stopped".to_owned().into())));
     assert_eq!(session.state.model().unwrap().name, "Other");
     assert!(session.screen().contains("everything is as it was"));
+
+    session.say("/model third").key(KeyCode::Esc);
+    session.send(Msg::Applied(Err(NotLoaded {
+        why: "loading was cancelled; the old model is back".to_owned(),
+        gave_up: true,
+    })));
+    assert!(
+        session
+            .screen()
+            .contains("stopped; loading was cancelled; the old")
+    );
 }

@@ -44,7 +44,7 @@ fn program(change: impl FnOnce(&mut CommonArgs)) -> Program {
 }
 
 /// Loads and takes the place.
-fn load(program: &Program, place: &Place, order: &Order) -> Result<Arc<dyn Backend>, String> {
+fn load(program: &Program, place: &Place, order: &Order) -> Result<Arc<dyn Backend>, NotLoaded> {
     let backend = program.load(order, place, &mut |_| true)?;
     place.put(Arc::clone(&backend));
     Ok(backend)
@@ -169,9 +169,10 @@ fn a_profile_that_does_not_fit_is_refused_with_what_would_and_the_old_one_stays(
     let (program, place) = (program(|_| {}), Place::default());
     let before = load(&program, &place, &Order::default()).unwrap();
     let order = settings(&[("context", "300000"), ("memory_mb", "200")]);
-    let Err(why) = load(&program, &place, &order) else {
+    let Err(NotLoaded { why, gave_up }) = load(&program, &place, &order) else {
         panic!("over the limit");
     };
+    assert!(!gave_up);
     for part in ["KV cache", "of a limit of 200 MiB", "would fit"] {
         assert!(why.contains(part), "{why}");
     }
@@ -226,14 +227,18 @@ fn what_was_given_up_comes_back_when_loading_is_stopped() {
     let stopped = program.load(&copy(&directory), &place, &mut |progress| {
         progress.stage != "packing weights"
     });
-    let Err(why) = stopped else {
+    let Err(NotLoaded { why, gave_up }) = stopped else {
         panic!("it was to be stopped");
     };
+    assert!(gave_up);
     assert!(why.contains("the old model is back"), "{why}");
     let back = place.backend.lock().unwrap().clone().unwrap();
     assert_eq!(tokens(&*back, || ()), expected);
     // And it is the one that settings now apply to.
     let now = load(&program, &place, &settings(&[("context", "600")])).unwrap();
+    assert_eq!(now.model().context, 600);
+    // An order that names something else leaves what was ordered before.
+    let now = load(&program, &place, &settings(&[("prefill_chunk", "32")])).unwrap();
     assert_eq!(now.model().context, 600);
 }
 

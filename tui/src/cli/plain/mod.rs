@@ -75,8 +75,8 @@ pub(super) fn run(mut setup: Setup, console: &Console) -> anyhow::Result<ExitCod
     let backend = match loaded {
         Ok(backend) => backend,
         Err(_) if interrupts.is_pressed() => return Ok(ExitCode::from(CANCELLED)),
-        Err(why) => {
-            console.error(&why);
+        Err(failed) => {
+            console.error(&failed.why);
             return Ok(ExitCode::from(MODEL));
         }
     };

@@ -35,7 +35,6 @@ pub(super) struct Talk {
     host: Arc<dyn Host>,
     backend: Arc<dyn Backend>,
     /// What it runs on.
-    order: Order,
     memory: Memory,
     system: Option<String>,
     sampling: Sampling,
@@ -49,7 +48,6 @@ impl Talk {
         Self {
             host: setup.host,
             backend,
-            order: Order::default(),
             memory,
             system: setup.system,
             sampling: setup.sampling,
@@ -460,7 +458,6 @@ impl Talk {
             console.note(now);
             return;
         }
-        let order = order.after(self.order.clone());
         interrupts.working();
         let mut said = Said::new();
         let loaded = self.host.load(&order, &super::Fixed, &mut |progress| {
@@ -476,10 +473,11 @@ impl Talk {
                 }
                 self.backend = backend;
                 console.note(&format!("from here on: {}", order.summary()));
-                self.order = order;
             }
-            Err(_) if stopped => console.note("stopped; everything is as it was"),
-            Err(why) => console.error(&why),
+            Err(failed) if stopped && !failed.gave_up => {
+                console.note("stopped; everything is as it was");
+            }
+            Err(failed) => console.error(&failed.why),
         }
     }
 

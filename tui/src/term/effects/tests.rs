@@ -5,7 +5,7 @@ use tritone_engine::{EngineStatus, FinishReason, Finished, Input, LoadProgress, 
 
 use super::*;
 use crate::app::backend::{ChoiceCard, EventSource, KernelChoice, ModelCard};
-use crate::app::host::ModelList;
+use crate::app::host::{ModelList, NotLoaded};
 
 /// An engine that writes `tick` until it is cancelled, and begins when it is told to.
 struct Fake {
@@ -17,7 +17,7 @@ struct Loads<F>(Mutex<Option<F>>);
 
 impl<F> Loads<F>
 where
-    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, String> + Send,
+    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, NotLoaded> + Send,
 {
     fn new(load: F) -> Self {
         Self(Mutex::new(Some(load)))
@@ -26,16 +26,16 @@ where
 
 impl<F> Host for Loads<F>
 where
-    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, String> + Send,
+    F: FnOnce(&mut dyn FnMut(LoadProgress) -> bool) -> Result<Arc<dyn Backend>, NotLoaded> + Send,
 {
     fn load(
         &self,
         order: &Order,
         _: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<Arc<dyn Backend>, String> {
+    ) -> Result<Arc<dyn Backend>, NotLoaded> {
         let Some(load) = self.0.lock().unwrap().take() else {
-            return Err(format!("cannot load {}", order.summary()));
+            return Err(format!("cannot load {}", order.summary()).into());
         };
         load(progress)
     }
@@ -315,7 +315,7 @@ fn loading_ends_when_it_is_told_to() {
             }) {
                 thread::sleep(Duration::from_millis(1));
             }
-            Err("loading was cancelled".to_owned())
+            Err("loading was cancelled".to_owned().into())
         })),
     );
     assert!(matches!(receiver.blocking_recv(), Some(Msg::Loading(_))));

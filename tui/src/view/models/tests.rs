@@ -145,7 +145,9 @@ fn a_message_waits_for_another_model_and_not_for_a_profile() {
     assert_eq!(orders(&session).len(), 1);
     session.write("Hello").key(KeyCode::Enter);
     assert_eq!(begins(&session), 0);
-    session.send(Msg::Applied(Err("there is no such model".to_owned())));
+    session.send(Msg::Applied(Err("there is no such model"
+        .to_owned()
+        .into())));
     assert_eq!(begins(&session), 1, "the old model answers");
     assert!(session.screen().contains("there is no such model"));
     // In the middle of an answer, a profile but no model.

@@ -194,7 +194,7 @@ fn enter_applies_what_fits_and_says_why_not() {
     assert_eq!(applied(&session).as_deref(), Some("cloud"));
     // What came of it is seen here, too, and the list is made anew.
     session.effects.clear();
-    session.send(Msg::Applied(Err("it does not fit".to_owned())));
+    session.send(Msg::Applied(Err("it does not fit".to_owned().into())));
     assert!(
         session.screen().contains("it does not fit"),
         "{}",
