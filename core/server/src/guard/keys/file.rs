@@ -214,6 +214,7 @@ mod tests {
             ("a b:canary-0123456789", 1, "name before the colon"),
             (":canary-0123456789", 1, "name before the colon"),
             ("#\na:", 2, "is empty"),
+            ("canary7", 1, "the key of line-1 has fewer than 8"),
             ("a:canary 0123456789", 1, "a space"),
             ("a:canäry-0123456789", 1, "outside ASCII"),
             ("a:sha256:canary", 1, "64 hexadecimal"),
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_short_key_is_said() {
-        let (result, _, notices) = parsed("a:short");
+        let (result, _, notices) = parsed("a:not-long");
         assert_eq!(result, Ok(()));
         assert!(
             notices[0].starts_with("1: the key of a has fewer"),

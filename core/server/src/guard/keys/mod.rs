@@ -163,6 +163,8 @@ fn unfit(key: &Secret) -> Option<&'static str> {
     let bytes = key.reveal();
     if bytes.is_empty() {
         Some("is empty")
+    } else if bytes.len() < 8 {
+        Some("has fewer than 8 characters and could be guessed")
     } else if bytes.len() > 512 {
         Some("is longer than 512 characters")
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
