@@ -65,6 +65,29 @@ pub(crate) fn used() -> TempDir {
     home
 }
 
+/// What the emulator is to have of `bytes`; a character that is not whole yet stays in them.
+///
+/// It draws no replacement characters, which terminals do and models write: everything behind one would
+/// be a cell too far left. It gets another character for them.
+fn with_replacements(bytes: &mut Vec<u8>) -> Vec<u8> {
+    const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+    const SHOWN: &[u8] = "⍰".as_bytes();
+    let cut = (1..REPLACEMENT.len())
+        .find(|&count| bytes.ends_with(&REPLACEMENT[..count]))
+        .unwrap_or(0);
+    let rest = bytes.split_off(bytes.len() - cut);
+    let mut ready = std::mem::replace(bytes, rest);
+    let mut at = 0;
+    while let Some(found) = ready[at..]
+        .windows(3)
+        .position(|three| three == REPLACEMENT)
+    {
+        at += found;
+        ready[at..at + 3].copy_from_slice(SHOWN);
+    }
+    ready
+}
+
 fn nonzero(value: u16) -> NonZeroU16 {
     NonZeroU16::new(value).unwrap()
 }
@@ -156,9 +179,12 @@ impl Terminal {
         let shared = Arc::clone(&seen);
         thread::spawn(move || {
             let mut buffer = [0; 4096];
+            let mut held = Vec::new();
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let mut seen = shared.lock().unwrap();
-                seen.parser.process(&buffer[..count]);
+                held.extend_from_slice(&buffer[..count]);
+                let ready = with_replacements(&mut held);
+                seen.parser.process(&ready);
                 seen.raw.extend_from_slice(&buffer[..count]);
             }
         });
