@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use tritone_engine::{Event, FinishReason, Finished};
@@ -21,6 +20,7 @@ use crate::app::state::State;
 use crate::app::update::update;
 use crate::chat::markdown::{Highlighter, Job};
 use crate::chat::transcript::{AnswerState, Kind};
+use crate::term::steady::Steady;
 use crate::view;
 
 /// Counts bytes and keeps none.
@@ -40,7 +40,7 @@ impl Write for Counter {
 /// A session on a screen that nobody sees.
 pub struct Screen {
     state: State,
-    terminal: Terminal<CrosstermBackend<BufWriter<Counter>>>,
+    terminal: Terminal<Steady<BufWriter<Counter>>>,
     bytes: Rc<Cell<u64>>,
     now: Duration,
     tokens: usize,
@@ -60,7 +60,7 @@ impl Screen {
         let options = TerminalOptions { viewport };
         Ok(Self {
             state: Headless::loaded(columns, rows).state,
-            terminal: Terminal::with_options(CrosstermBackend::new(writer), options)?,
+            terminal: Terminal::with_options(Steady::new(writer), options)?,
             bytes,
             now: Duration::from_secs(1),
             tokens: 0,

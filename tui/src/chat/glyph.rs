@@ -105,6 +105,18 @@ impl<'a> Iterator for Clusters<'a> {
     }
 }
 
+/// Whether terminals differ about how many cells this cluster takes: those that count characters come
+/// to another number than those that know clusters, or do not know what makes a character an emoji.
+pub(crate) fn is_disputed(cluster: &str) -> bool {
+    let mut characters = cluster.chars();
+    if cluster.len() < 4 || (characters.next().is_some() && characters.next().is_none()) {
+        return false;
+    }
+    let one = |c: char| c.encode_utf8(&mut [0; 4]).cell_width();
+    let mut seen = cluster.chars().map(one).filter(|width| *width > 0);
+    seen.next() != Some(cluster.cell_width()) || seen.next().is_some()
+}
+
 /// Whether it is one printable character of ASCII.
 fn is_plain(cluster: &[u8]) -> bool {
     matches!(cluster, [b' '..=b'~'])
@@ -219,6 +231,17 @@ mod tests {
             ("\t", 4),
         ] {
             assert_eq!(width(text), cells, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_clusters_that_are_counted_differently_are_disputed() {
+        for sure in ["a", " ", "漢", "e\u{301}", "각", "نَ", "😀", "␛"] {
+            assert!(!is_disputed(sure), "{sure:?}");
+        }
+        let emoji = ["❤\u{fe0f}", "👩\u{200d}🚀", "👍🏽", "🇩🇪", "1\u{fe0f}\u{20e3}"];
+        for disputed in emoji.into_iter().chain(["क्षि", "ｶﾞ"]) {
+            assert!(is_disputed(disputed), "{disputed:?}");
         }
     }
 

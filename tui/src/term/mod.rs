@@ -17,6 +17,7 @@ mod panics;
 pub(crate) mod sampler;
 mod session;
 mod signals;
+pub(crate) mod steady;
 
 pub use manners::{Clipboard, Manners, Screen, Theme};
 

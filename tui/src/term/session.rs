@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crossterm::cursor::SetCursorStyle;
 use crossterm::event::{Event, EventStream};
 use futures_util::{FutureExt as _, StreamExt as _};
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -23,6 +22,7 @@ use super::input::Input;
 use super::journal;
 use super::sampler::Sampler;
 use super::signals::{Signals, Wish};
+use super::steady::Steady;
 use super::{Outcome, Screen as Wanted, Setup, TermError, Theme, background, panics};
 use crate::app::msg::{Effect, Msg};
 use crate::app::queue;
@@ -151,11 +151,11 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
     result
 }
 
-type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type Screen = Terminal<Steady<BufWriter<Stdout>>>;
 
 /// The screen, or a part of it.
 fn screen(part: Option<Rect>) -> Result<Screen, TermError> {
-    let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
+    let backend = Steady::new(BufWriter::with_capacity(BUFFER, stdout()));
     let viewport = part.map_or(Viewport::Fullscreen, Viewport::Fixed);
     Ok(Terminal::with_options(
         backend,

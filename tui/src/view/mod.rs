@@ -5,6 +5,7 @@
 
 mod ascii;
 mod chart;
+pub(crate) mod disputed;
 pub(crate) mod format;
 pub(crate) mod help;
 mod kernels;
@@ -58,6 +59,7 @@ pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
     if state.setting.look.ascii {
         ascii::fold(frame.buffer_mut());
     }
+    disputed::mark(frame.buffer_mut());
     if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
     }
