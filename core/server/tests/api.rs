@@ -28,7 +28,7 @@ fn completion(more: Value) -> Result<CompletionRequest, ApiError> {
 }
 
 fn refused(more: Value) -> String {
-    let error = chat(more.clone()).expect_err(&more.to_string());
+    let error = chat(more.clone()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     error.param.unwrap().into_owned()
 }
@@ -248,7 +248,7 @@ fn completions_continue_text_tokens_and_lists() {
         json!({}),
         json!([1_u64 << 40]),
     ] {
-        let error = prompts(wrong.clone()).expect_err(&wrong.to_string());
+        let error = prompts(wrong).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("prompt"));
     }
     let many = completion(json!({"prompt": ["a", "b", "c"], "n": 2})).unwrap_err();
