@@ -10,6 +10,8 @@ pub mod api;
 mod config;
 mod error;
 pub mod guard;
+pub mod metrics;
+pub mod schedule;
 
 pub use config::{Limits, Schedule};
 pub use error::{ApiError, ErrorKind};
