@@ -10,15 +10,17 @@ use http::request::Parts;
 use super::bind::{OpenBind, check_bind};
 use super::client::{ClientId, InstallSecret};
 use super::config::GuardConfig;
+use super::content::{Content, RuleError};
 use super::counts::{SecurityCounts, SecurityEvent};
 use super::host::Hosts;
 use super::keys::{KeySet, KeySources, KeysError, Scope, sent_key};
+use super::log::{LogOpenError, RequestLog};
 use super::origin::Origins;
 use super::rate::{Charge, Quota, RateLimiter, Refused};
 use super::route::needed;
 use crate::error::{ApiError, ErrorKind};
 
-/// Keys, hosts, origins and rates of a server.
+/// Keys, hosts, origins, rates, rules and the log of a server.
 #[derive(Debug)]
 pub struct Guard {
     sources: KeySources,
@@ -27,6 +29,8 @@ pub struct Guard {
     origins: Origins,
     rate: RateLimiter,
     counts: Arc<SecurityCounts>,
+    content: Content,
+    log: Option<RequestLog>,
     secret: InstallSecret,
     bound: IpAddr,
     insecure_no_auth: bool,
@@ -70,6 +74,12 @@ pub enum GuardError {
     /// The origins.
     #[error("cors.origins: {0}")]
     Origins(String),
+    /// The rules of content.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogOpenError),
 }
 
 impl Guard {
@@ -77,7 +87,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// When a key or an origin is wrong, or when the server would be open to others without a key.
+    /// When a key, an origin or a rule is wrong, when the log cannot be written, or when the server would be
+    /// open to others without a key.
     pub fn new(
         config: &GuardConfig,
         bound: IpAddr,
@@ -91,6 +102,7 @@ impl Guard {
         let origins = Origins::new(&config.cors.origins, config.cors.max_age())
             .map_err(GuardError::Origins)?;
         let rate = &config.rate;
+        let counts = Arc::<SecurityCounts>::default();
         let guard = Self {
             sources,
             keys: RwLock::new(Arc::new(loaded.keys)),
@@ -101,7 +113,9 @@ impl Guard {
                 rate.tokens_per_minute,
                 rate.clients,
             ),
-            counts: Arc::default(),
+            content: Content::load(&config.content, counts.clone())?,
+            log: config.log.as_ref().map(RequestLog::open).transpose()?,
+            counts,
             secret,
             bound,
             insecure_no_auth: config.insecure_no_auth,
@@ -227,12 +241,14 @@ impl Guard {
         }
     }
 
-    /// Reads the keys again. Whatever is wrong with them, the old ones stay.
+    /// Reads the keys again. Whatever is wrong with them, the old ones stay. The log is opened again, too, so
+    /// that its file can be moved away.
     ///
     /// # Errors
     ///
     /// When a key is wrong, or when no key would be left where there was one.
     pub fn reload(&self) -> Result<Reloaded, GuardError> {
+        self.log.iter().for_each(RequestLog::reopen);
         let reloaded = self.exchange_keys();
         self.counts.note(match reloaded {
             Ok(_) => SecurityEvent::KeysReloaded,
@@ -257,6 +273,18 @@ impl Guard {
             admin,
             notices: loaded.notices,
         })
+    }
+
+    /// The rules about what is asked and answered.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The log of requests, if there is one.
+    #[must_use]
+    pub fn log(&self) -> Option<&RequestLog> {
+        self.log.as_ref()
     }
 
     /// How often it stepped in.

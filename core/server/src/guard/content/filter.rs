@@ -41,10 +41,6 @@ impl StreamFilter {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
     /// Takes a piece of the answer. After a refusal nothing comes out any more.
     pub fn push(&mut self, piece: &str) -> Filtered {
         if self.refused.is_some() {

@@ -95,12 +95,6 @@ impl Content {
         }
     }
 
-    /// How many rules there are.
-    #[must_use]
-    pub fn rules(&self) -> usize {
-        self.rules.len()
-    }
-
     /// Looks at a text of a prompt; `param` is the field it came in.
     ///
     /// # Errors
@@ -138,6 +132,12 @@ impl Content {
         Ok(checked)
     }
 
+    /// Whether any rule is for answers.
+    #[must_use]
+    pub fn rules_answers(&self) -> bool {
+        self.rules_for(Applies::Answer).next().is_some()
+    }
+
     /// The rules that apply to prompts or to answers.
     fn rules_for(&self, what: Applies) -> impl Iterator<Item = &Arc<Rule>> {
         let applies = move |rule: &&Arc<Rule>| [what, Applies::Both].contains(&rule.applies);
@@ -147,9 +147,10 @@ impl Content {
     /// A filter for an answer that comes piece by piece; `None` where no rule is for answers.
     #[must_use]
     pub fn stream(&self) -> Option<StreamFilter> {
-        let rules = self.rules_for(Applies::Answer).cloned();
-        let filter = StreamFilter::new(rules, self.window, self.counts.clone());
-        (!filter.is_empty()).then_some(filter)
+        self.rules_answers().then(|| {
+            let rules = self.rules_for(Applies::Answer).cloned();
+            StreamFilter::new(rules, self.window, self.counts.clone())
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 use http::{Method, Request};
 
 use super::*;
+use crate::guard::content::ContentConfig;
+use crate::guard::log::LogConfig;
 use crate::guard::secret::Secret;
 
 const KEY: &str = "sk-api-0123456789abcdef";
@@ -260,4 +262,34 @@ fn a_preflight_of_a_configured_page_needs_no_key() {
         .headers
         .insert("host", "evil.example".parse().unwrap());
     assert!(guard.is_preflight(&asked).is_err());
+}
+
+#[test]
+fn rules_and_the_log_are_opened_with_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(
+        path("rules.toml"),
+        "[[rule]]\nname = 'a'\npattern = 'x'\naction = 'refuse'",
+    )
+    .unwrap();
+    let new = |rules: &str, log: &str| {
+        let config = GuardConfig {
+            content: ContentConfig {
+                rules: vec![path(rules)],
+                ..ContentConfig::default()
+            },
+            log: Some(LogConfig::new(path(log))),
+            ..GuardConfig::default()
+        };
+        let secret = InstallSecret::from_bytes(&[1; 32]);
+        let bound = "127.0.0.1".parse().unwrap();
+        Guard::new(&config, bound, KeySources::default(), secret).map(|(guard, _)| guard)
+    };
+    let guard = new("rules.toml", "log").unwrap();
+    assert!(guard.content().prompt("prompt", "x").is_err());
+    assert_eq!(guard.counts().get(SecurityEvent::PromptRefused), 1);
+    assert_eq!(guard.log().unwrap().counts().written, 0);
+    assert!(matches!(new("none.toml", "log"), Err(GuardError::Rules(_))));
+    assert!(matches!(new("rules.toml", ""), Err(GuardError::Log(_))));
 }
