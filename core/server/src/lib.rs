@@ -8,10 +8,12 @@
 
 pub mod api;
 mod config;
+mod constrain;
 mod error;
 pub mod guard;
 pub mod metrics;
 pub mod schedule;
 
 pub use config::{Limits, Schedule};
+pub use constrain::Grammars;
 pub use error::{ApiError, ErrorKind};
