@@ -586,7 +586,8 @@ impl Transcript {
     }
 }
 
-fn text_width(width: u16) -> u16 {
+/// Cells of text on a screen of `width`.
+pub(crate) fn text_width(width: u16) -> u16 {
     // One cell stays free on the right, so that a full row and the border of the screen differ.
     width.saturating_sub(INDENT + 1).max(1)
 }

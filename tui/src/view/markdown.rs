@@ -1,5 +1,7 @@
 //! Rows of an answer, in the theme's styles.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -9,12 +11,20 @@ use super::theme::{Code, Theme};
 use crate::app::state::State;
 use crate::chat::markdown::RowView;
 use crate::chat::markdown::look::{Look, Role, Token};
-use crate::chat::transcript::INDENT;
+use crate::chat::transcript::{INDENT, text_width};
 use crate::chat::{find, glyph};
+
+/// The rows before and behind one in the same text, as they are read on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Around<'a> {
+    pub(super) before: Option<&'a str>,
+    pub(super) behind: Option<&'a str>,
+}
 
 /// Draws a row of the transcript; `base` is the style of what has no look of its own.
 pub(super) fn draw(
     row: RowView<'_>,
+    around: Around<'_>,
     base: Style,
     state: &State,
     area: Rect,
@@ -50,7 +60,8 @@ pub(super) fn draw(
     let rest = row.text.get(at..).unwrap_or_default();
     put(buffer, area, column, line, rest, base);
     if let Some(find) = &state.find {
-        for range in find::all(row.text, &find.text) {
+        let room = usize::from(text_width(area.width));
+        for range in hits(row.text, around, &find.text, room) {
             let before = cells(row.text.get(..range.start).unwrap_or_default());
             let width = cells(row.text.get(range).unwrap_or_default());
             let found = Rect {
@@ -62,6 +73,36 @@ pub(super) fn draw(
             buffer.set_style(found.intersection(area), theme.selected());
         }
     }
+}
+
+/// Where `row` has what is looked for, or a part of it where it goes on in the next row.
+fn hits(row: &str, around: Around<'_>, wanted: &str, room: usize) -> Vec<Range<usize>> {
+    let mut hits: Vec<Range<usize>> = find::all(row, wanted).collect();
+    let begun = around
+        .behind
+        .and_then(|behind| across(row, behind, wanted, room));
+    hits.extend(begun.map(|(start, _)| start..row.trim_end().len()));
+    let ended = around
+        .before
+        .and_then(|before| across(before, row, wanted, room));
+    let indent = row.len() - row.trim_start().len();
+    hits.extend(ended.map(|(_, end)| indent..indent + end));
+    hits
+}
+
+/// A hit that begins in the first of two rows and ends in the second: where it begins, and how much of the
+/// second it takes. A line is broken at a blank, or, where the first row is full, maybe within a word.
+fn across(first: &str, second: &str, wanted: &str, room: usize) -> Option<(usize, usize)> {
+    let (first, second) = (first.trim_end(), second.trim_start());
+    let full = glyph::width(first) >= room;
+    let blanks: &[&str] = if full { &[" ", ""] } else { &[" "] };
+    blanks.iter().find_map(|blank| {
+        let text = format!("{first}{blank}{second}");
+        let begin = first.len() + blank.len();
+        let mut hits = find::all(&text, wanted);
+        let over = hits.find(|hit| hit.start < first.len() && hit.end > begin)?;
+        Some((over.start, over.end - begin))
+    })
 }
 
 fn cells(text: &str) -> u16 {

@@ -6,8 +6,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::format;
+use super::markdown::{self, Around};
 use super::theme::Theme;
-use super::{markdown, put, shorten};
+use super::{put, shorten};
 use crate::app::commands::Action;
 use crate::app::context;
 use crate::app::state::{Load, State};
@@ -36,16 +37,22 @@ pub(super) fn lines(state: &State, theme: Theme, top: usize, area: Rect, buffer:
     // Entries lie in memory in the order in which they were said.
     let is_outside =
         |entry: &Entry| kept.is_some_and(|kept| ptr::from_ref(entry) < ptr::from_ref(kept));
-    let lines = state.transcript.lines(top);
+    let begin = top.saturating_sub(1);
+    let lines = state.transcript.lines(begin);
+    let lines: Vec<Line<'_>> = lines.take(usize::from(area.height) + 2).collect();
+    let text_of = |at: Option<usize>, of: &Entry| match lines.get(at?)? {
+        Line::Text { entry, row, .. } if ptr::eq(*entry, of) => Some(row.text),
+        _ => None,
+    };
     let selected = state
         .select
         .and_then(|number| state.transcript.lines_of(number));
-    for (row, line) in (0..area.height).zip(lines) {
+    for (row, (place, line)) in (0..area.height).zip(lines.iter().enumerate().skip(top - begin)) {
         let at = top + usize::from(row);
         if selected.is_some_and(|(first, height)| (first..first + height - 1).contains(&at)) {
             put(buffer, area, 1, row, "│", theme.strong());
         }
-        match line {
+        match *line {
             Line::Blank => {}
             Line::Mark(mark) => {
                 put(buffer, area, INDENT, row, mark, theme.dim());
@@ -73,7 +80,11 @@ pub(super) fn lines(state: &State, theme: Theme, top: usize, area: Rect, buffer:
                 if waits && entry.text.is_empty() {
                     put(buffer, area, INDENT, row, "…", style);
                 } else {
-                    markdown::draw(text, style, state, area, row, buffer);
+                    let around = Around {
+                        before: text_of(place.checked_sub(1), entry),
+                        behind: text_of(Some(place + 1), entry),
+                    };
+                    markdown::draw(text, around, style, state, area, row, buffer);
                 }
             }
         }

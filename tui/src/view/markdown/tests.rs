@@ -1,6 +1,7 @@
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use ratatui::style::Modifier;
 use tritone_engine::FinishReason;
 
 use crate::app::headless::Headless;
@@ -160,6 +161,49 @@ fn code_is_plain_until_its_colours_come() {
     );
     session.tokens(&[" of it"]);
     assert!(session.jobs.is_empty(), "no line was finished");
+}
+
+#[test]
+fn what_is_found_across_two_rows_is_seen_in_both() {
+    // The break is at a blank, at a blank behind a full row, in a list, and within a word.
+    for (text, wanted, marked) in [
+        (
+            format!("{}red foxes jump", "word ".repeat(6)),
+            "RED fox",
+            ["red", "fox"],
+        ),
+        (
+            format!("abc {}red foxes jump", "word ".repeat(6)),
+            "red fox",
+            ["red", "fox"],
+        ),
+        (
+            format!("- {}green foxes", "word ".repeat(6)),
+            "green fox",
+            ["green", "fox"],
+        ),
+        (
+            format!("{}fox{}", "x".repeat(35), "y".repeat(9)),
+            "fox",
+            ["fo", "x"],
+        ),
+    ] {
+        let mut session = Headless::loaded(40, 24);
+        session.say("Go on.").tokens(&[&text]);
+        session.finish(1, FinishReason::EndOfTurn);
+        session.say(&format!("/find {wanted}"));
+        let buffer = buffer(&session);
+        let reversed = |y: u16| -> String {
+            let cells = (0..40).map(|x| &buffer[(x, y)]);
+            let on = cells.filter(|cell| cell.modifier.contains(Modifier::REVERSED));
+            on.map(|cell| cell.symbol()).collect()
+        };
+        let rows: Vec<String> = (0..19)
+            .map(reversed)
+            .filter(|row| !row.is_empty())
+            .collect();
+        assert_eq!(rows, marked, "{text}");
+    }
 }
 
 #[test]
