@@ -7,6 +7,7 @@
 
 mod input;
 mod kernels;
+mod keys;
 mod manners;
 mod models;
 mod monitor;

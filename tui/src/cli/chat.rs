@@ -73,9 +73,10 @@ pub(crate) fn run(
         return plain::run(conversation, console);
     }
     let keymap = settings.config.keymap().0;
-    notes.splice(0..0, hint::first_run(&process_environment, &keymap));
     notes.extend(settings.notes.iter().cloned());
     notes.extend(setup.notes.iter().cloned());
+    // The last one is seen on the smallest screen, too.
+    notes.extend(hint::first_run(&process_environment, &keymap));
     let terminal = term::Setup {
         profile: setup.profile().name.clone(),
         machine: setup.machine.clone(),

@@ -1,11 +1,13 @@
 //! The loop: messages in, pictures out.
 
+use std::future::poll_fn;
 use std::io::{BufWriter, Stdout, stdout};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::cursor::SetCursorStyle;
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use ratatui::layout::{Position, Rect};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -193,6 +195,22 @@ async fn next_event(input: &mut Option<EventStream>) -> Option<std::io::Result<E
     }
 }
 
+/// The next event that has arrived. The stream keeps the waker of the first question until there is an
+/// answer, so that it has to be that of this task: nobody would hear of the next key otherwise.
+async fn arrived<S>(input: &mut Option<S>) -> Option<Event>
+where
+    S: Stream<Item = std::io::Result<Event>> + Unpin,
+{
+    let input = input.as_mut()?;
+    poll_fn(|context| {
+        Poll::Ready(match input.poll_next_unpin(context) {
+            Poll::Ready(Some(Ok(event))) => Some(event),
+            _ => None,
+        })
+    })
+    .await
+}
+
 struct Session {
     /// First of all, so that it is on disk when the shell is back.
     desk: Desk,
@@ -252,7 +270,7 @@ impl Session {
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
                 _ = ticks.tick(), if self.state.is_busy() => messages.push(Msg::Tick),
             }
-            self.collect(&mut events, &mut messages);
+            self.collect(&mut events, &mut messages).await;
             if !events.is_empty() {
                 self.frames.hurry(Instant::now());
             }
@@ -404,9 +422,9 @@ impl Session {
     }
 
     /// Takes everything that has arrived.
-    fn collect(&mut self, events: &mut Vec<Event>, messages: &mut Vec<Msg>) {
+    async fn collect(&mut self, events: &mut Vec<Event>, messages: &mut Vec<Msg>) {
         while events.len() < BATCH
-            && let Some(Some(Ok(event))) = next_event(&mut self.input).now_or_never()
+            && let Some(event) = arrived(&mut self.input).await
         {
             events.push(event);
         }
@@ -595,5 +613,51 @@ impl Session {
         }
         self.signals.stop()?;
         self.come_back()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Keeps the waker of the first question that it has no answer to, as that of the terminal does.
+    #[derive(Default)]
+    struct Stubborn {
+        events: Vec<Event>,
+        waker: Option<Waker>,
+    }
+
+    impl Stream for Stubborn {
+        type Item = std::io::Result<Event>;
+
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Self::Item>> {
+            match self.events.pop() {
+                Some(event) => Poll::Ready(Some(Ok(event))),
+                None => {
+                    let waker = context.waker().clone();
+                    self.waker.get_or_insert(waker);
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn looking_for_what_has_arrived_leaves_a_waker_that_wakes_this_task() {
+        let mut input = Some(Stubborn {
+            events: vec![Event::FocusGained],
+            waker: None,
+        });
+        assert_eq!(arrived(&mut input).await, Some(Event::FocusGained));
+        assert_eq!(arrived(&mut input).await, None);
+        let own = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+        let kept = input.and_then(|input| input.waker);
+        assert!(kept.is_some_and(|kept| kept.will_wake(&own)));
     }
 }
