@@ -1,3 +1,5 @@
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -38,6 +40,31 @@ fn at_once(text: &str, width: u16) -> (Rows, Vec<Code>) {
         rows.begin(0);
     }
     (rows, codes)
+}
+
+/// Replays the corpus of the fuzz target `markdown`: columns, rows, length of the pieces, text.
+#[test]
+fn the_corpus_looks_the_same_at_once_and_piece_by_piece() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/markdown");
+    let mut read = 0;
+    for entry in fs::read_dir(corpus).unwrap() {
+        let input = fs::read(entry.unwrap().path()).unwrap();
+        let [columns, _, step, text @ ..] = input.as_slice() else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(text);
+        let width = 18 + u16::from(columns % 101);
+        let mut streamed = Rich::new("", width, true);
+        let step = usize::from(*step) + 1;
+        for (end, _) in text.char_indices().step_by(step) {
+            streamed.update(&text[..end], true);
+        }
+        streamed.update(&text, false);
+        let whole = Rich::new(&text, width, false);
+        assert_eq!(picture(&streamed, &text), picture(&whole, &text));
+        read += 1;
+    }
+    assert!(read > 1, "{corpus} has {read} files");
 }
 
 fn line() -> impl Strategy<Value = String> {
