@@ -13,6 +13,7 @@ mod models;
 mod monitor;
 mod plain;
 mod profiles;
+mod reading;
 mod sessions;
 mod terminal;
 mod vi;
