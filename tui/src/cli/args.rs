@@ -15,6 +15,7 @@ use super::doctor::DoctorArgs;
 use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
+use super::load::LoadArgs;
 use super::man::ManArgs;
 use super::models::ModelsArgs;
 use super::monitor::MonitorArgs;
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Kernels(KernelsArgs),
     /// Measure speed, and how much of what this machine can reach it is.
     Bench(Box<BenchArgs>),
+    /// Ask a server much at once, and measure how it does.
+    Load(LoadArgs),
     /// Write a model of a published shape with random weights, for measurements.
     Synth(SynthArgs),
     /// Write the ternary weights of a model file in another stored form.

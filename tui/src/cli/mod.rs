@@ -27,6 +27,7 @@ mod host;
 mod inspect;
 mod interrupt;
 mod kernels;
+mod load;
 mod logging;
 mod logits;
 mod man;
@@ -75,6 +76,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Logits(args)) => logits::run(args, common, console),
         Some(Command::Eval(args)) => eval::run(args, common, console),
         Some(Command::Kernels(args)) => kernels::run(args, common, console),
+        Some(Command::Load(args)) => load::run(args, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),

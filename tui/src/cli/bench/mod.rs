@@ -12,11 +12,11 @@ mod kernels;
 mod limits;
 mod measure;
 mod pin;
-mod plot;
+pub(in crate::cli) mod plot;
 mod pool;
 mod report;
 mod rows;
-mod stats;
+pub(in crate::cli) mod stats;
 mod subject;
 mod table;
 

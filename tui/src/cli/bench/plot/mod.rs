@@ -1,7 +1,7 @@
 //! A report as small multiples: speed by threads, by depth of the cache, by sequences decoded together.
 
 mod chart;
-mod svg;
+pub(in crate::cli) mod svg;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const LINE: f64 = 20.0;
 
 /// Neutral colours on light and on dark paper; the six of the series are told apart by people who
 /// see few colours, too (Okabe and Ito 2008).
-const STYLE: &str = "
+pub(in crate::cli) const STYLE: &str = "
 text { font: 12px system-ui, sans-serif; fill: #3d444d }
 .paper { fill: #ffffff } .head { font-size: 15px; font-weight: 600 }
 .title { font-size: 13px; font-weight: 600 } .tick { font-size: 11px }

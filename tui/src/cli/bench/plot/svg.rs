@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 /// A picture that grows.
-pub(super) struct Svg {
+pub(in crate::cli) struct Svg {
     body: String,
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for At {
 
 /// Where text goes from its point.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(in crate::cli) enum Anchor {
     Start,
     Middle,
     End,
@@ -28,7 +28,7 @@ pub(super) enum Anchor {
 
 impl Svg {
     /// An empty picture with a style sheet.
-    pub(super) fn new(width: f64, height: f64, title: &str, style: &str) -> Self {
+    pub(in crate::cli) fn new(width: f64, height: f64, title: &str, style: &str) -> Self {
         let (width, height) = (At(width), At(height));
         let body = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -40,7 +40,7 @@ impl Svg {
         Self { body }
     }
 
-    pub(super) fn text(&mut self, class: &str, x: f64, y: f64, anchor: Anchor, text: &str) {
+    pub(in crate::cli) fn text(&mut self, class: &str, x: f64, y: f64, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -58,7 +58,7 @@ impl Svg {
     }
 
     /// Text that runs upwards, its middle at the point.
-    pub(super) fn upwards(&mut self, class: &str, x: f64, y: f64, text: &str) {
+    pub(in crate::cli) fn upwards(&mut self, class: &str, x: f64, y: f64, text: &str) {
         let (x, y) = (At(x), At(y));
         let _ = writeln!(
             self.body,
@@ -70,7 +70,7 @@ impl Svg {
     }
 
     /// A line through all points.
-    pub(super) fn line(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(in crate::cli) fn line(&mut self, class: &str, points: &[(f64, f64)]) {
         let mut path = String::new();
         for (i, (x, y)) in points.iter().enumerate() {
             let letter = if i == 0 { 'M' } else { 'L' };
@@ -83,7 +83,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn dot(&mut self, class: &str, x: f64, y: f64) {
+    pub(in crate::cli) fn dot(&mut self, class: &str, x: f64, y: f64) {
         let (x, y) = (At(x), At(y));
         let class = Escaped(class);
         let _ = writeln!(
@@ -93,7 +93,7 @@ impl Svg {
     }
 
     /// The whole picture.
-    pub(super) fn finish(mut self) -> String {
+    pub(in crate::cli) fn finish(mut self) -> String {
         self.body.push_str("</svg>\n");
         self.body
     }
