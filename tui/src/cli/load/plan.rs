@@ -89,10 +89,11 @@ fn times(args: &LoadArgs, most: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     while at < args.duration && times.len() < most {
         times.push(Duration::from_secs_f64(at));
-        at += match args.arrivals {
-            Arrivals::Constant => 1.0 / args.rate,
+        at = match args.arrivals {
+            // Not added up, which would drift.
+            Arrivals::Constant => times.len() as f64 / args.rate,
             // Gaps of a Poisson process; what is drawn is below 1.
-            Arrivals::Poisson => -libm::log(1.0 - draws.next()) / args.rate,
+            Arrivals::Poisson => at - libm::log(1.0 - draws.next()) / args.rate,
         };
     }
     times
