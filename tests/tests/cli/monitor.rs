@@ -132,7 +132,7 @@ fn a_conversation_in_lines_is_measured_and_logged() {
         });
         tokens > 0.0
     };
-    for _ in 0..600 {
+    for _ in 0..2400 {
         if answered() {
             break;
         }
