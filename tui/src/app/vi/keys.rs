@@ -9,7 +9,7 @@ use crate::app::keymap::VI_REDO;
 use crate::app::keys::Meaning;
 use crate::app::msg::Effect;
 use crate::app::palette;
-use crate::app::state::State;
+use crate::app::state::{Load, State};
 use crate::app::update;
 use crate::chat::composer::Move;
 
@@ -20,7 +20,9 @@ pub(crate) fn key(state: &mut State, event: KeyEvent, meaning: Meaning) -> Optio
     let chord = Chord::of(event);
     let bare = chord.modifiers == KeyModifiers::NONE;
     if chord.code == KeyCode::Esc && bare {
-        return vi.escape(composer).then(Vec::new);
+        // One Esc too many is a habit: it ends no program whose model is still being loaded.
+        let loading = matches!(state.load, Load::Running(_)) && !state.waiting;
+        return (vi.escape(composer) || loading).then(Vec::new);
     }
     // Esc and a key behind it that come together look like Alt and the key.
     if let (KeyCode::Char(c), KeyModifiers::ALT) = (chord.code, chord.modifiers)

@@ -393,6 +393,21 @@ fn esc_leaves_modes_before_it_stops_an_answer_and_enter_sends_in_each() {
 }
 
 #[test]
+fn esc_ends_no_program_while_the_model_is_loaded() {
+    let mut session = Headless::new(60, 24);
+    session.say("/composer vi").write("hello");
+    session
+        .key(KeyCode::Esc)
+        .key(KeyCode::Esc)
+        .key(KeyCode::Esc);
+    assert!(session.take_effects().is_empty());
+    session.key(KeyCode::Enter).key(KeyCode::Esc);
+    assert!(session.state.waiting, "it only left insert mode");
+    session.key(KeyCode::Esc);
+    assert!(!session.state.waiting, "the message is taken back");
+}
+
+#[test]
 fn k_in_the_first_line_goes_through_what_was_sent() {
     let mut session = session("");
     for sent in ["one", "two\nlines"] {

@@ -88,13 +88,13 @@ pub(crate) const UI: [Row; 8] = [
         "composer",
         Kind::Word(&["emacs", "vi"]),
         "\"emacs\"",
-        "keys that edit the input",
+        "keys that edit the input: those of a shell, or the modes of vi (F1 lists their keys)",
     ),
     row(
         "animations",
         Kind::Truth,
         "true",
-        "let things move that need not",
+        "turn a wheel and fill bars while something goes on; without, progress is numbers and nothing moves",
     ),
     row(
         "clipboard",
