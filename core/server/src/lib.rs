@@ -13,6 +13,7 @@ mod error;
 pub mod guard;
 pub mod metrics;
 pub mod schedule;
+pub mod serve;
 
 pub use config::{Limits, Schedule};
 pub use constrain::Grammars;

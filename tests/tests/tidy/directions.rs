@@ -41,6 +41,12 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/store", &[], &[]),
     ("core/engine", &["tritone-abi", "tritone-formats"], KERNELS),
     ("core/loader", ABI, PLUGINS),
+    (
+        "core/server",
+        &["tritone-engine", "tritone-monitor"],
+        KERNELS,
+    ),
+    ("core/client", &[], &[]),
     ("plugins/scalar", ABI, ORACLE),
     ("plugins/simd", ABI, ORACLE),
     ("plugins/avx2", VECTORS, ORACLE),
@@ -72,7 +78,7 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
     // The engine is synchronous on its own threads.
     (
         &["tokio", "async-std", "smol", "futures"],
-        &["tui", "tests"],
+        &["core/server", "core/client", "tui", "tests"],
     ),
     (&["libloading"], &["core/loader"]),
     (&["memmap2"], &["core/engine"]),

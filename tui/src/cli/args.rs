@@ -21,6 +21,7 @@ use super::models::ModelsArgs;
 use super::monitor::MonitorArgs;
 use super::profile::ProfileArgs;
 use super::pull::PullArgs;
+use super::serve::ServeArgs;
 use super::sessions::SessionsArgs;
 use super::synth::SynthArgs;
 use super::types;
@@ -43,6 +44,8 @@ Exit codes:
   2    wrong arguments or settings
   3    the model cannot be loaded, for example because it does not fit the memory limit
   4    the request is not possible, for example because the prompt does not fit the context
+  69   `serve`: the address cannot be listened at
+  78   `serve`: keys or addresses are not set up as they have to be
   130  cancelled with Ctrl+C
 
 Environment:
@@ -74,6 +77,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Print the vectors of texts, for search and comparison.
     Embed(EmbedArgs),
+    /// Serve the model to other programs, as OpenAI's servers do.
+    Serve(Box<ServeArgs>),
     /// Write the logits of every position to a file, to compare engines.
     Logits(LogitsArgs),
     /// Measure how well a model does: perplexity of a text, or questions with known answers.

@@ -18,6 +18,10 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const MODEL: u8 = 3;
 /// The request is not possible.
 pub(crate) const REQUEST: u8 = 4;
+/// What the command needs is not to be had, such as a port (`EX_UNAVAILABLE` of sysexits.h).
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// The configuration has to be changed first (`EX_CONFIG` of sysexits.h); a supervisor need not try again.
+pub(crate) const CONFIG: u8 = 78;
 /// Cancelled: 128 and the number of SIGINT, as shells have it.
 pub(crate) const CANCELLED: u8 = 130;
 
@@ -30,6 +34,16 @@ pub(crate) struct Usage(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BadRequest(pub(crate) String);
+
+/// Something the command needs and cannot have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadConfig(pub(crate) String);
 
 /// Prints `error` and says how the program ends. A reader who left is no error: what it did not
 /// want is not missing.
@@ -66,6 +80,12 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
         }
         if cause.is::<BadRequest>() {
             return Some(REQUEST);
+        }
+        if cause.is::<Unavailable>() {
+            return Some(UNAVAILABLE);
+        }
+        if cause.is::<BadConfig>() {
+            return Some(CONFIG);
         }
         let io = cause.downcast_ref::<io::Error>();
         if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
@@ -120,6 +140,8 @@ mod tests {
         assert_eq!(code(GenerateError::Stopped.into()), Some(FAILED));
         assert_eq!(code(GenerateError::Cancelled.into()), Some(CANCELLED));
         assert_eq!(code(BadRequest("no".to_owned()).into()), Some(REQUEST));
+        assert_eq!(code(Unavailable("no".to_owned()).into()), Some(UNAVAILABLE));
+        assert_eq!(code(BadConfig("no".to_owned()).into()), Some(CONFIG));
         assert_eq!(
             code(io::Error::from(io::ErrorKind::BrokenPipe).into()),
             None

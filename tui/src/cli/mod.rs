@@ -40,6 +40,7 @@ pub(crate) mod profile;
 mod pull;
 pub(crate) mod reach;
 mod run;
+mod serve;
 mod sessions;
 pub(crate) mod setup;
 mod synth;
@@ -89,5 +90,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Man(args)) => man::run(args),
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
+        Some(Command::Serve(args)) => serve::run(args, common, console),
     }
 }

@@ -1,0 +1,23 @@
+//! The server itself: connections, routes, the way of a request, and the life of it all.
+//!
+//! [`Server::start`] listens at once, so that supervisors can ask; [`Server::ready`] hands it the model;
+//! [`Server::drain`] ends it in order.
+
+mod action;
+mod app;
+mod body;
+mod control;
+mod listener;
+mod pass;
+mod phase;
+mod record;
+mod request_id;
+mod route;
+mod server;
+mod watched;
+
+pub use app::{Config, Live};
+pub use control::{Control, KernelEntry};
+pub use phase::Phase;
+pub use route::{Action, ROUTES, Route, Verb};
+pub use server::Server;

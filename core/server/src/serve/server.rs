@@ -1,0 +1,89 @@
+//! A server as the program holds it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+
+use super::app::{App, Config, Live};
+use super::listener;
+use super::phase::Phase;
+use crate::guard::{Guard, GuardError, Reloaded};
+
+/// How often it is looked at whether everything has ended.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A server that listens. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Server {
+    app: Arc<App>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes a socket. From now on requests are answered, though not yet with the model; the future is the
+    /// server's life, and ends when it is over.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn start(
+        socket: std::net::TcpListener,
+        config: Config,
+        guard: Guard,
+    ) -> io::Result<(Self, impl Future<Output = ()> + Send + use<>)> {
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket)?;
+        let address = listener.local_addr()?;
+        let app = Arc::new(App::new(config, guard));
+        let life = listener::run(Arc::clone(&app), listener);
+        Ok((Self { app, address }, life))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The model is there: requests are taken from now on.
+    pub fn ready(&self, live: Live) {
+        if self.app.live.set(Arc::new(live)).is_ok() {
+            self.app.life.advance(Phase::Ready);
+        }
+    }
+
+    /// Requests whose answers are not complete.
+    #[must_use]
+    pub fn open_requests(&self) -> usize {
+        self.app.open.load(Ordering::SeqCst)
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.app.life.phase()
+    }
+
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    /// When they are wrong; the old ones stay.
+    pub fn reload(&self) -> Result<Reloaded, GuardError> {
+        self.app.guard.reload()
+    }
+
+    /// Ends in order: nothing new is taken, what waits is refused, what runs ends, within a time.
+    pub async fn drain(&self) {
+        let app = &self.app;
+        app.life.advance(Phase::Draining);
+        let end = Instant::now() + app.config.drain_time;
+        while app.open.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+            sleep(POLL).await;
+        }
+        app.life.advance(Phase::Over);
+    }
+}

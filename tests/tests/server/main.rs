@@ -1,0 +1,7 @@
+//! The server, as a client meets it: the real program, real sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod connections;
+mod harness;
+mod life;
+mod routes;
