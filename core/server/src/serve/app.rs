@@ -8,6 +8,7 @@ use tritone_engine::Engine;
 
 use super::control::Control;
 use super::phase::{Life, Phase};
+use super::queue::Queue;
 use crate::guard::Guard;
 use crate::{ApiError, ErrorKind, Limits, Schedule};
 
@@ -70,19 +71,18 @@ pub(super) struct App {
     pub(super) config: Config,
     pub(super) guard: Guard,
     pub(super) life: Life,
-    pub(super) live: OnceLock<Arc<Live>>,
+    pub(super) live: OnceLock<(Arc<Live>, Arc<Queue>)>,
     /// Requests whose answers are not complete.
     pub(super) open: AtomicUsize,
     /// Held while something is changed: one change at a time.
     pub(super) changing: Mutex<()>,
     pub(super) started: Instant,
-    /// Seconds since 1970, for `created`.
+    /// When that was, in seconds since 1970.
     pub(super) created: u64,
 }
 
 impl App {
     pub(super) fn new(config: Config, guard: Guard) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             config,
             guard,
@@ -91,17 +91,32 @@ impl App {
             open: AtomicUsize::new(0),
             changing: Mutex::new(()),
             started: Instant::now(),
-            created: now.map_or(0, |now| now.as_secs()),
+            created: unix_time(),
         }
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.created + self.started.elapsed().as_secs()
+    }
+
+    /// Whether requests are taken, and by whom.
+    fn taking(&self) -> Result<&(Arc<Live>, Arc<Queue>), ApiError> {
+        match self.life.phase() {
+            Phase::Ready => self.live.get().ok_or_else(loading),
+            Phase::Loading => Err(loading()),
+            Phase::Draining | Phase::Over => Err(draining()),
+        }
+    }
+
+    /// The queue, if requests are taken now.
+    pub(super) fn queue(&self) -> Result<Arc<Queue>, ApiError> {
+        self.taking().map(|(_, queue)| Arc::clone(queue))
     }
 
     /// The model, if requests are taken now.
     pub(super) fn live(&self) -> Result<Arc<Live>, ApiError> {
-        match self.life.phase() {
-            Phase::Ready => self.live.get().cloned().ok_or_else(loading),
-            Phase::Loading => Err(loading()),
-            Phase::Draining | Phase::Over => Err(draining()),
-        }
+        self.taking().map(|(live, _)| Arc::clone(live))
     }
 
     /// The model by the name a request has for it; a request may leave it out.
@@ -130,6 +145,11 @@ pub(super) fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+fn unix_time() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
 }
 
 fn loading() -> ApiError {

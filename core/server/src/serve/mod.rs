@@ -6,14 +6,18 @@
 mod action;
 mod app;
 mod body;
+mod charge;
 mod control;
 mod listener;
 mod pass;
 mod phase;
+mod queue;
 mod record;
+mod refusal;
 mod request_id;
 mod route;
 mod server;
+mod stream;
 mod watched;
 
 pub use app::{Config, Live};

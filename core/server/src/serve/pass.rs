@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -24,8 +24,6 @@ use crate::{ApiError, ErrorKind};
 /// A request that may be answered.
 pub(super) struct Visit {
     pub(super) app: Arc<App>,
-    /// What it is called in answers and logs.
-    pub(super) id: String,
     pub(super) parts: Parts,
     /// What follows the path of the route.
     pub(super) rest: String,
@@ -34,6 +32,15 @@ pub(super) struct Visit {
     pub(super) begun: Instant,
     /// What is told about it in the end.
     pub(super) told: Told,
+}
+
+impl Visit {
+    /// How long the client says it waits for a first sign, if it says so: OpenAI's clients do.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let said = self.parts.headers.get("x-stainless-read-timeout")?;
+        let seconds: f64 = said.to_str().ok()?.trim().parse().ok()?;
+        (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok())?
+    }
 }
 
 /// Answers a request, whatever happens.
@@ -48,16 +55,7 @@ pub(super) async fn through(app: Arc<App>, peer: SocketAddr, request: Request<Bo
     // Dropped with this future when the client leaves: then the request ends as cancelled.
     let left = told.clone().on_leave();
 
-    let answer = answer(
-        &app,
-        peer,
-        parts,
-        body,
-        found,
-        id.clone(),
-        begun,
-        told.clone(),
-    );
+    let answer = answer(&app, peer, parts, body, found, begun, told.clone());
     let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refused(error, &told, &id),
@@ -92,14 +90,12 @@ fn refused(mut error: ApiError, told: &Told, id: &str) -> Response {
     error.into_response()
 }
 
-#[expect(clippy::too_many_arguments, reason = "the pieces of one request")]
 async fn answer(
     app: &Arc<App>,
     peer: SocketAddr,
     parts: Parts,
     sent: Body,
     found: Found,
-    id: String,
     begun: Instant,
     told: Told,
 ) -> Result<Response, ApiError> {
@@ -128,7 +124,6 @@ async fn answer(
     let quota = pass.quota;
     let visit = Visit {
         app: Arc::clone(app),
-        id,
         parts,
         rest,
         body,

@@ -25,15 +25,27 @@ fn is_fit(id: &str) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A name nobody else has.
-pub(crate) fn made(prefix: &str) -> String {
+/// Twelve bytes nobody else has.
+fn random() -> [u8; 12] {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut bytes = [0; 12];
     if SystemRandom::new().fill(&mut bytes).is_err() {
-        // Without random numbers it is at least unique in this process.
+        // Without random numbers they are at least unique in this process.
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         bytes[4..].copy_from_slice(&count.to_be_bytes());
     }
+    bytes
+}
+
+/// A number to draw other numbers from, where nobody named one.
+pub(crate) fn number() -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = random();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// A name nobody else has.
+pub(crate) fn made(prefix: &str) -> String {
+    let bytes = random();
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
     prefix.chars().chain(digits).collect()

@@ -23,8 +23,6 @@ pub enum Action {
     Health,
     /// Whether it takes requests.
     Ready,
-    /// Numbers for Prometheus.
-    Metrics,
     /// What is running.
     Version,
     /// The description of this interface.
@@ -37,6 +35,30 @@ pub enum Action {
     AdminKernel,
     /// Another profile.
     AdminProfile,
+}
+
+impl Action {
+    /// What it does, in a line.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Chat => "An answer to a conversation",
+            Self::Completion => "The continuation of a text",
+            Self::Embeddings => "Vectors of texts",
+            Self::Models => "The models there are",
+            Self::Model => "One model",
+            Self::Tokenize => "Tokens of a text or a conversation",
+            Self::Detokenize => "The text of tokens",
+            Self::Health => "Whether the process is alive",
+            Self::Ready => "Whether requests are taken",
+            Self::Version => "What is running",
+            Self::OpenApi => "This description",
+            Self::AdminStatus => "What the server is doing",
+            Self::AdminKernels => "The kernels there are",
+            Self::AdminKernel => "Go on with another kernel",
+            Self::AdminProfile => "Go on under another profile",
+        }
+    }
 }
 
 /// A path with a method.
@@ -112,7 +134,6 @@ pub const ROUTES: &[Route] = &[
     post("/v1/detokenize", Action::Detokenize),
     get("/health", Action::Health),
     get("/ready", Action::Ready),
-    get("/metrics", Action::Metrics),
     get("/version", Action::Version),
     get("/openapi.json", Action::OpenApi),
     get("/admin/status", Action::AdminStatus),

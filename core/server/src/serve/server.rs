@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 use super::app::{App, Config, Live};
 use super::listener;
 use super::phase::Phase;
+use super::queue::Queue;
+use crate::Schedule;
 use crate::guard::{Guard, GuardError, Reloaded};
 
 /// How often it is looked at whether everything has ended.
@@ -51,7 +53,12 @@ impl Server {
 
     /// The model is there: requests are taken from now on.
     pub fn ready(&self, live: Live) {
-        if self.app.live.set(Arc::new(live)).is_ok() {
+        let schedule = Schedule {
+            slots: live.slots,
+            ..self.app.config.schedule.clone()
+        };
+        let queue = Queue::new(live.engine.clone(), schedule);
+        if self.app.live.set((Arc::new(live), queue)).is_ok() {
             self.app.life.advance(Phase::Ready);
         }
     }
@@ -80,10 +87,23 @@ impl Server {
     pub async fn drain(&self) {
         let app = &self.app;
         app.life.advance(Phase::Draining);
-        let end = Instant::now() + app.config.drain_time;
-        while app.open.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+        let queue = app.live.get().map(|(_, queue)| queue);
+        if let Some(queue) = queue {
+            queue.close();
+        }
+        self.quiet(app.config.drain_time).await;
+        if let Some(queue) = queue {
+            queue.stop();
+        }
+        self.quiet(app.config.close_time).await;
+        app.life.advance(Phase::Over);
+    }
+
+    /// Waits until no request is open, at most so long.
+    async fn quiet(&self, time: Duration) {
+        let end = Instant::now() + time;
+        while self.open_requests() > 0 && Instant::now() < end {
             sleep(POLL).await;
         }
-        app.life.advance(Phase::Over);
     }
 }

@@ -137,6 +137,7 @@ impl ServeArgs {
                 tokens_per_minute: self.tokens_per_minute,
                 ..RateConfig::default()
             },
+            ..GuardConfig::default()
         }
     }
 

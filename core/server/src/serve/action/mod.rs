@@ -1,8 +1,12 @@
 //! What each route does.
 
 mod admin;
+mod answer;
+mod embeddings;
+mod generate;
 mod models;
 mod probes;
+mod tokens;
 
 use axum::response::Response;
 use serde_json::Value;
@@ -23,13 +27,12 @@ pub(super) async fn act(action: Action, visit: Visit) -> Result<Response, ApiErr
         Action::AdminKernels => admin::kernels(&visit),
         Action::AdminKernel => admin::switch(visit, admin::What::Kernel).await,
         Action::AdminProfile => admin::switch(visit, admin::What::Profile).await,
-        Action::Chat
-        | Action::Completion
-        | Action::Embeddings
-        | Action::Tokenize
-        | Action::Detokenize
-        | Action::Metrics
-        | Action::OpenApi => Err(ApiError::new(ErrorKind::NotSupported, "not there yet")),
+        Action::Chat => generate::chat(visit).await,
+        Action::Completion => generate::completion(visit).await,
+        Action::Embeddings => embeddings::vectors(visit).await,
+        Action::Tokenize => tokens::tokenize(visit).await,
+        Action::Detokenize => tokens::detokenize(visit).await,
+        Action::OpenApi => Ok(probes::openapi()),
     }
 }
 

@@ -2,40 +2,34 @@
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
 
 use crate::ApiError;
+use crate::api::{self, ModelCard};
 use crate::serve::app::Live;
 use crate::serve::pass::Visit;
 
 /// The list.
 pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
     let live = visit.app.live()?;
-    let entry = entry(visit, &live);
-    Ok(Json(json!({"object": "list", "data": [entry]})).into_response())
+    Ok(Json(api::models(&[card(visit, &live)])).into_response())
 }
 
 /// One by its name.
 pub(super) fn one(visit: &Visit) -> Result<Response, ApiError> {
     let live = visit.app.model(Some(&visit.rest))?;
-    Ok(Json(entry(visit, &live)).into_response())
+    Ok(Json(api::model(&card(visit, &live))).into_response())
 }
 
-/// The length of the context is there twice, as vLLM and as llama.cpp say it: clients look for either.
-fn entry(visit: &Visit, live: &Live) -> Value {
+fn card(visit: &Visit, live: &Live) -> ModelCard {
     let info = live.engine.info();
-    json!({
-        "id": live.model,
-        "object": "model",
-        "created": visit.app.created,
-        "owned_by": "tritone",
-        "max_model_len": info.context,
-        "meta": {
-            "n_ctx": info.context,
-            "n_ctx_train": info.trained_context,
-            "n_vocab": info.vocab,
-            "n_params": info.parameters,
-            "size": info.file_bytes,
-        },
-    })
+    ModelCard {
+        id: live.model.clone(),
+        created: visit.app.created,
+        context: info.context,
+        trained_context: info.trained_context,
+        parameters: info.parameters,
+        vocab: info.vocab,
+        width: info.hidden,
+        bytes: info.file_bytes,
+    }
 }

@@ -1,0 +1,87 @@
+//! Answers to one request together, and their way to the client as events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, SelectAll, Stream, StreamExt as _};
+
+use super::queue::{Answers, Step};
+use crate::api::sse;
+
+type Numbered = Pin<Box<dyn Stream<Item = (usize, Step)> + Send>>;
+
+/// What several answers say, with the number of each.
+pub(super) struct Merged(SelectAll<Numbered>);
+
+impl Merged {
+    pub(super) fn new(answers: Vec<Answers>) -> Self {
+        let numbered = answers.into_iter().enumerate().map(|(index, answer)| {
+            let steps = stream::unfold(answer, |mut answer| async move {
+                let step = answer.next().await?;
+                Some((step, answer))
+            });
+            Box::pin(steps.map(move |step| (index, step))) as Numbered
+        });
+        Self(stream::select_all(numbered))
+    }
+
+    pub(super) async fn next(&mut self) -> Option<(usize, Step)> {
+        self.0.next().await
+    }
+}
+
+/// Turns what answers say into frames.
+pub(super) trait Frames: Send + 'static {
+    /// Adds the frames of a step. `false` ends the stream.
+    fn step(&mut self, choice: usize, step: Step, out: &mut BytesMut) -> bool;
+}
+
+struct State<F> {
+    answers: Merged,
+    waiting: VecDeque<(usize, Step)>,
+    frames: F,
+    over: bool,
+}
+
+/// A body of frames: what `waiting` says first, then what is still to come. Silence is broken by comments, so
+/// that a client that is gone is noticed.
+pub(super) fn body<F: Frames>(
+    answers: Merged,
+    waiting: VecDeque<(usize, Step)>,
+    frames: F,
+    keep_alive: Duration,
+) -> Body {
+    let state = State {
+        answers,
+        waiting,
+        frames,
+        over: false,
+    };
+    let pieces = stream::unfold(state, move |mut state| async move {
+        let piece = next(&mut state, keep_alive).await?;
+        Some((Ok::<_, Infallible>(piece), state))
+    });
+    Body::from_stream(pieces)
+}
+
+async fn next<F: Frames>(state: &mut State<F>, keep_alive: Duration) -> Option<Bytes> {
+    let mut out = BytesMut::new();
+    while !state.over && out.is_empty() {
+        let step = match state.waiting.pop_front() {
+            Some(step) => Some(step),
+            None => match tokio::time::timeout(keep_alive, state.answers.next()).await {
+                Ok(step) => step,
+                Err(_) => return Some(sse::COMMENT),
+            },
+        };
+        match step {
+            Some((choice, step)) => state.over = !state.frames.step(choice, step, &mut out),
+            None => state.over = true,
+        }
+    }
+    (!out.is_empty()).then(|| out.freeze())
+}
