@@ -111,7 +111,7 @@ const ADMIN: &str = "sk-admin-0123456789abcdef";
 
 #[test]
 fn running_streams_are_finished_and_those_that_wait_are_refused() {
-    let mut server = watched(&["--slots", "3", "--profile", "server"]);
+    let mut server = watched(&["--slots", "3", "--profile", "server", "--kernel", "scalar"]);
     let mut running = streams(&server, 3);
     let waiting: Vec<_> = [true, false, true, false, true]
         .into_iter()

@@ -33,10 +33,7 @@ impl Stop {
     /// Somebody asks; the second time ends the process.
     fn ask(&self, signal: i32) {
         if self.0.asked.swap(true, Ordering::SeqCst) {
-            #[expect(
-                clippy::exit,
-                reason = "asked for twice: what still runs is not waited for"
-            )]
+            // Asked for twice: what still runs is not waited for.
             exit(128 + signal);
         }
         self.0.told.notify_one();
