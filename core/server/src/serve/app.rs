@@ -8,8 +8,9 @@ use tritone_engine::Engine;
 
 use super::control::Control;
 use super::phase::{Life, Phase};
-use super::queue::Queue;
 use crate::guard::Guard;
+use crate::metrics::{Metrics, Watchdog};
+use crate::schedule::Dispatcher;
 use crate::{ApiError, ErrorKind, Limits, Schedule};
 
 /// How a server behaves.
@@ -70,8 +71,11 @@ impl Live {
 pub(super) struct App {
     pub(super) config: Config,
     pub(super) guard: Guard,
+    pub(super) metrics: Arc<Metrics>,
+    /// Looks whether the engine moves while there is work.
+    pub(super) watchdog: Mutex<Watchdog>,
     pub(super) life: Life,
-    pub(super) live: OnceLock<(Arc<Live>, Arc<Queue>)>,
+    pub(super) live: OnceLock<(Arc<Live>, Arc<Dispatcher>)>,
     /// Requests whose answers are not complete.
     pub(super) open: AtomicUsize,
     /// Held while something is changed: one change at a time.
@@ -86,6 +90,8 @@ impl App {
         Self {
             config,
             guard,
+            metrics: Arc::new(Metrics::new()),
+            watchdog: Mutex::new(Watchdog::new(Instant::now())),
             life: Life::new(),
             live: OnceLock::new(),
             open: AtomicUsize::new(0),
@@ -101,7 +107,7 @@ impl App {
     }
 
     /// Whether requests are taken, and by whom.
-    fn taking(&self) -> Result<&(Arc<Live>, Arc<Queue>), ApiError> {
+    fn taking(&self) -> Result<&(Arc<Live>, Arc<Dispatcher>), ApiError> {
         match self.life.phase() {
             Phase::Ready => self.live.get().ok_or_else(loading),
             Phase::Loading => Err(loading()),
@@ -109,9 +115,9 @@ impl App {
         }
     }
 
-    /// The queue, if requests are taken now.
-    pub(super) fn queue(&self) -> Result<Arc<Queue>, ApiError> {
-        self.taking().map(|(_, queue)| Arc::clone(queue))
+    /// What brings requests to the engine, if they are taken now.
+    pub(super) fn dispatcher(&self) -> Result<Arc<Dispatcher>, ApiError> {
+        self.taking().map(|(_, dispatcher)| Arc::clone(dispatcher))
     }
 
     /// The model, if requests are taken now.
@@ -152,7 +158,7 @@ fn unix_time() -> u64 {
     now.map_or(0, |now| now.as_secs())
 }
 
-fn loading() -> ApiError {
+pub(super) fn loading() -> ApiError {
     ApiError::new(
         ErrorKind::Unavailable,
         "the model is being loaded: try again soon",

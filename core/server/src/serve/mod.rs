@@ -11,13 +11,13 @@ mod control;
 mod listener;
 mod pass;
 mod phase;
-mod queue;
+mod process;
 mod record;
-mod refusal;
 mod request_id;
 mod route;
 mod server;
 mod stream;
+mod time;
 mod watched;
 
 pub use app::{Config, Live};

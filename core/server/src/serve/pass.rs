@@ -29,7 +29,6 @@ pub(super) struct Visit {
     pub(super) rest: String,
     pub(super) body: Bytes,
     pub(super) pass: Pass,
-    pub(super) begun: Instant,
     /// What is told about it in the end.
     pub(super) told: Told,
 }
@@ -50,7 +49,7 @@ pub(super) async fn through(app: Arc<App>, peer: SocketAddr, request: Request<Bo
     let (parts, body) = request.into_parts();
     let id = request_id::of(&parts.headers);
     let found = find(&parts.method, parts.uri.path());
-    let told = Told::new(&app, &found, &id, begun);
+    let told = Told::new(&app, &found, &id, &parts.headers, begun);
     let (head, headers) = (parts.method == Method::HEAD, parts.headers.clone());
     // Dropped with this future when the client leaves: then the request ends as cancelled.
     let left = told.clone().on_leave();
@@ -128,7 +127,6 @@ async fn answer(
         rest,
         body,
         pass,
-        begun,
         told,
     };
     let mut response = action::act(route.action, visit).await?;

@@ -1,36 +1,37 @@
 //! What is told about a request when it has ended: once, in one place, however it ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
+use http::HeaderMap;
 use http::StatusCode;
+use tritone_engine::Timings;
 
 use super::app::App;
 use super::route::Found;
+use super::time::rfc3339;
 use super::watched::Record;
 use crate::ApiError;
-use crate::guard::{ClientId, Pass};
+use crate::guard::{Entry, Pass, trace_id};
+use crate::metrics::Rejected;
+
+/// The status in the counts for a client that left before it had one.
+const LEFT: u16 = 499;
 
 /// The record of a request; clones are the same one.
 #[derive(Clone)]
 pub(super) struct Told(Arc<Inner>);
 
 struct Inner {
-    id: String,
-    /// The path of the route: what a client sent is no label.
-    route: &'static str,
+    app: Arc<App>,
     begun: Instant,
     facts: Mutex<Facts>,
 }
 
-#[derive(Default)]
+/// What is known so far.
 struct Facts {
-    client: Option<ClientId>,
+    entry: Entry,
     status: Option<StatusCode>,
-    code: Option<&'static str>,
-    prompt_tokens: usize,
-    completion_tokens: usize,
-    finish: Option<&'static str>,
     failed: bool,
     over: bool,
 }
@@ -53,16 +54,38 @@ impl Drop for OnLeave {
 }
 
 impl Told {
-    pub(super) fn new(_app: &Arc<App>, found: &Found, id: &str, begun: Instant) -> Self {
-        let route = match found {
-            Found::Route(route, _) => route.path,
-            Found::Method(_) | Found::Nothing => "other",
+    pub(super) fn new(
+        app: &Arc<App>,
+        found: &Found,
+        id: &str,
+        headers: &HeaderMap,
+        begun: Instant,
+    ) -> Self {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let retry = header("x-stainless-retry-count").and_then(|count| count.parse::<u64>().ok());
+        if retry.is_some_and(|count| count > 0) {
+            app.metrics.retry_seen();
+        }
+        let entry = Entry {
+            time: rfc3339(SystemTime::now()),
+            request_id: id.to_owned(),
+            // What a client sent is no label.
+            route: match found {
+                Found::Route(route, _) => route.path,
+                Found::Method(_) | Found::Nothing => "other",
+            },
+            trace_id: header("traceparent").and_then(trace_id).map(str::to_owned),
+            ..Entry::default()
         };
         Self(Arc::new(Inner {
-            id: id.to_owned(),
-            route,
+            app: Arc::clone(app),
             begun,
-            facts: Mutex::default(),
+            facts: Mutex::new(Facts {
+                entry,
+                status: None,
+                failed: false,
+                over: false,
+            }),
         }))
     }
 
@@ -75,30 +98,58 @@ impl Told {
     }
 
     pub(super) fn client(&self, pass: &Pass) {
-        self.facts().client = Some(pass.client);
+        let entry = &mut self.facts().entry;
+        entry.client = Some(pass.client.to_string());
+        entry.key = pass.key.as_deref().map(str::to_owned);
     }
 
+    /// The answer is a refusal.
     pub(super) fn refused(&self, error: &ApiError) {
-        self.facts().code = Some(error.code.unwrap_or_else(|| error.kind.name()));
+        self.facts().entry.error = Some(error.code.unwrap_or_else(|| error.kind.name()));
+        if let Some(why) = why(error) {
+            self.0.app.metrics.rejected(why);
+        }
     }
 
     pub(super) fn answered(&self, status: StatusCode) {
         self.facts().status = Some(status);
     }
 
+    /// The answer is a stream.
+    pub(super) fn streams(&self) {
+        self.facts().entry.stream = true;
+    }
+
+    /// A prompt was read, and nothing is written.
+    pub(super) fn read(&self, tokens: usize) {
+        self.facts().entry.prompt_tokens = Some(tokens as u64);
+    }
+
     /// A choice ended.
-    pub(super) fn usage(&self, prompt: usize, completion: usize, finish: &'static str) {
-        let mut facts = self.facts();
-        facts.prompt_tokens = prompt;
-        facts.completion_tokens += completion;
-        facts.finish = Some(finish);
+    pub(super) fn usage(&self, timings: &Timings, finish: &'static str) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).ok();
+        let entry = &mut self.facts().entry;
+        entry.prompt_tokens = Some(timings.prompt_tokens as u64);
+        entry.cached_tokens = Some(timings.cached_tokens as u64);
+        let written = entry.completion_tokens.unwrap_or(0);
+        entry.completion_tokens = Some(written + timings.generated_tokens as u64);
+        entry.queue_ms = ms(timings.queued);
+        entry.prefill_ms = ms(timings.first_token.saturating_sub(timings.queued));
+        entry.decode_ms = ms(timings.decode);
+        entry.finish_reason = Some(finish);
+    }
+
+    /// Rules that flagged an answer.
+    pub(super) fn flags(&self, names: Vec<Arc<str>>) {
+        let flags = &mut self.facts().entry.flags;
+        flags.extend(names.iter().map(ToString::to_string));
     }
 
     /// A stream ended with an error in it.
     pub(super) fn failed(&self, error: &ApiError) {
         let mut facts = self.facts();
         facts.failed = true;
-        facts.code = Some(error.code.unwrap_or_else(|| error.kind.name()));
+        facts.entry.error = Some(error.code.unwrap_or_else(|| error.kind.name()));
     }
 
     /// The request is over.
@@ -107,27 +158,71 @@ impl Told {
         if std::mem::replace(&mut facts.over, true) {
             return;
         }
-        let outcome = match facts.status {
-            _ if !complete => "cancelled",
+        let took = self.0.begun.elapsed();
+        let status = match facts.status {
+            Some(status) if complete => status.as_u16(),
+            _ => LEFT,
+        };
+        let outcome = match status {
+            LEFT => "cancelled",
+            500.. => "error",
+            400.. => "refused",
             _ if facts.failed => "error",
-            Some(status) if status.is_server_error() => "error",
-            Some(status) if status.is_client_error() => "refused",
             _ => "ok",
         };
+        let entry = &mut facts.entry;
+        entry.status = status;
+        entry.total_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let app = &self.0.app;
+        // Both spellings of a path are one route.
+        let route = ["/v1", ""].iter().find_map(|version| {
+            let path = format!("{version}{}", entry.route.trim_start_matches("/v1"));
+            COUNTED.iter().find(|counted| **counted == path)
+        });
+        app.metrics
+            .request(route.copied().unwrap_or("other"), status, took);
         tracing::info!(
-            request_id = %self.0.id,
-            client = facts.client.map(tracing::field::display),
-            route = self.0.route,
-            status = facts.status.map(|status| status.as_u16()),
+            request_id = %entry.request_id,
+            client = entry.client,
+            route = entry.route,
+            status,
             outcome,
-            code = facts.code,
-            prompt_tokens = facts.prompt_tokens,
-            completion_tokens = facts.completion_tokens,
-            finish_reason = facts.finish,
-            ms = self.0.begun.elapsed().as_secs_f64() * 1e3,
+            error = entry.error,
+            prompt_tokens = entry.prompt_tokens,
+            completion_tokens = entry.completion_tokens,
+            finish_reason = entry.finish_reason,
+            ms = entry.total_ms,
             "request"
         );
+        if let Some(log) = app.guard.log() {
+            entry.strategy = app.live.get().map(|(live, _)| live.engine.kernel_name());
+            log.write(std::mem::take(entry));
+        }
     }
+}
+
+/// Routes that are counted by name.
+const COUNTED: [&str; 6] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/models",
+    "/tokenize",
+    "/detokenize",
+];
+
+/// Why a request was refused, where the scheduler did not count it.
+fn why(error: &ApiError) -> Option<Rejected> {
+    use crate::ErrorKind as Kind;
+    Some(match (error.kind, error.code) {
+        (_, Some("content_filter")) => Rejected::Filter,
+        (_, Some("loading")) => Rejected::Loading,
+        (Kind::Key, _) => Rejected::Key,
+        (Kind::RateLimit, Some("rate_limit_exceeded")) => Rejected::RateLimit,
+        (Kind::TooLarge | Kind::Headers, _) => Rejected::TooLarge,
+        (Kind::Invalid | Kind::MediaType, _) => Rejected::Invalid,
+        _ => return None,
+    })
 }
 
 impl Record for Told {

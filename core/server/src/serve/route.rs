@@ -23,6 +23,8 @@ pub enum Action {
     Health,
     /// Whether it takes requests.
     Ready,
+    /// Numbers for Prometheus.
+    Metrics,
     /// What is running.
     Version,
     /// The description of this interface.
@@ -51,6 +53,7 @@ impl Action {
             Self::Detokenize => "The text of tokens",
             Self::Health => "Whether the process is alive",
             Self::Ready => "Whether requests are taken",
+            Self::Metrics => "Numbers for Prometheus",
             Self::Version => "What is running",
             Self::OpenApi => "This description",
             Self::AdminStatus => "What the server is doing",
@@ -134,6 +137,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/detokenize", Action::Detokenize),
     get("/health", Action::Health),
     get("/ready", Action::Ready),
+    get("/metrics", Action::Metrics),
     get("/version", Action::Version),
     get("/openapi.json", Action::OpenApi),
     get("/admin/status", Action::AdminStatus),

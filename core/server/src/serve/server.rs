@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 use super::app::{App, Config, Live};
 use super::listener;
 use super::phase::Phase;
-use super::queue::Queue;
 use crate::Schedule;
 use crate::guard::{Guard, GuardError, Reloaded};
+use crate::schedule::Dispatcher;
 
 /// How often it is looked at whether everything has ended.
 const POLL: Duration = Duration::from_millis(10);
@@ -51,14 +51,15 @@ impl Server {
         self.address
     }
 
-    /// The model is there: requests are taken from now on.
+    /// The model is there: requests are taken from now on. Called on the runtime that the server lives on.
     pub fn ready(&self, live: Live) {
         let schedule = Schedule {
             slots: live.slots,
             ..self.app.config.schedule.clone()
         };
-        let queue = Queue::new(live.engine.clone(), schedule);
-        if self.app.live.set((Arc::new(live), queue)).is_ok() {
+        let metrics = Arc::clone(&self.app.metrics);
+        let dispatcher = Dispatcher::start(live.engine.clone(), schedule, metrics);
+        if self.app.live.set((Arc::new(live), dispatcher)).is_ok() {
             self.app.life.advance(Phase::Ready);
         }
     }
@@ -87,13 +88,13 @@ impl Server {
     pub async fn drain(&self) {
         let app = &self.app;
         app.life.advance(Phase::Draining);
-        let queue = app.live.get().map(|(_, queue)| queue);
-        if let Some(queue) = queue {
-            queue.close();
+        let dispatcher = app.live.get().map(|(_, dispatcher)| dispatcher);
+        if let Some(dispatcher) = dispatcher {
+            dispatcher.drain();
         }
         self.quiet(app.config.drain_time).await;
-        if let Some(queue) = queue {
-            queue.stop();
+        if let Some(dispatcher) = dispatcher {
+            dispatcher.end_all();
         }
         self.quiet(app.config.close_time).await;
         app.life.advance(Phase::Over);

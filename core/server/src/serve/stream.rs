@@ -9,16 +9,16 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, SelectAll, Stream, StreamExt as _};
 
-use super::queue::{Answers, Step};
 use crate::api::sse;
+use crate::schedule::{AnswerStream, Update};
 
-type Numbered = Pin<Box<dyn Stream<Item = (usize, Step)> + Send>>;
+type Numbered = Pin<Box<dyn Stream<Item = (usize, Update)> + Send>>;
 
 /// What several answers say, with the number of each.
 pub(super) struct Merged(SelectAll<Numbered>);
 
 impl Merged {
-    pub(super) fn new(answers: Vec<Answers>) -> Self {
+    pub(super) fn new(answers: Vec<AnswerStream>) -> Self {
         let numbered = answers.into_iter().enumerate().map(|(index, answer)| {
             let steps = stream::unfold(answer, |mut answer| async move {
                 let step = answer.next().await?;
@@ -29,20 +29,20 @@ impl Merged {
         Self(stream::select_all(numbered))
     }
 
-    pub(super) async fn next(&mut self) -> Option<(usize, Step)> {
+    pub(super) async fn next(&mut self) -> Option<(usize, Update)> {
         self.0.next().await
     }
 }
 
 /// Turns what answers say into frames.
 pub(super) trait Frames: Send + 'static {
-    /// Adds the frames of a step. `false` ends the stream.
-    fn step(&mut self, choice: usize, step: Step, out: &mut BytesMut) -> bool;
+    /// Adds the frames of what a choice says. `false` ends the stream.
+    fn update(&mut self, choice: usize, update: Update, out: &mut BytesMut) -> bool;
 }
 
 struct State<F> {
     answers: Merged,
-    waiting: VecDeque<(usize, Step)>,
+    waiting: VecDeque<(usize, Update)>,
     frames: F,
     over: bool,
 }
@@ -51,7 +51,7 @@ struct State<F> {
 /// that a client that is gone is noticed.
 pub(super) fn body<F: Frames>(
     answers: Merged,
-    waiting: VecDeque<(usize, Step)>,
+    waiting: VecDeque<(usize, Update)>,
     frames: F,
     keep_alive: Duration,
 ) -> Body {
@@ -79,7 +79,7 @@ async fn next<F: Frames>(state: &mut State<F>, keep_alive: Duration) -> Option<B
             },
         };
         match step {
-            Some((choice, step)) => state.over = !state.frames.step(choice, step, &mut out),
+            Some((choice, update)) => state.over = !state.frames.update(choice, update, &mut out),
             None => state.over = true,
         }
     }

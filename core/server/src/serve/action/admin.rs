@@ -20,14 +20,19 @@ pub(super) fn status(visit: &Visit) -> Response {
         "uptime_seconds": app.started.elapsed().as_secs(),
         "open": app.open.load(Ordering::SeqCst),
     });
-    if let Some((live, queue)) = app.live.get() {
+    if let Some((live, dispatcher)) = app.live.get() {
         let engine = live.engine.status();
         status["model"] = json!(live.model);
         status["kernel"] = json!(live.engine.kernel_name());
         status["threads"] = json!(live.engine.threads());
         status["profile"] = json!(live.control.profile());
-        let (running, waiting) = queue.counts();
-        status["requests"] = json!({"running": running, "waiting": waiting, "slots": live.slots});
+        let requests = dispatcher.status();
+        status["requests"] = json!({
+            "running": requests.running,
+            "waiting": requests.waiting,
+            "slots": requests.slots,
+            "queue_limit": requests.queue_limit,
+        });
         status["engine"] = json!({
             "active": engine.active,
             "queued": engine.queued,

@@ -4,32 +4,33 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use serde_json::Value;
-use tritone_engine::{Likelihood, Timings};
+use tritone_engine::Timings;
 
 use crate::api::{Answered, Finish, Reply, Stream, TokenLikelihood, Tokens, sse};
+use crate::guard::{Filtered, StreamFilter};
+use crate::schedule::Update;
 use crate::serve::app::Live;
 use crate::serve::charge::Charged;
-use crate::serve::queue::{Step, Ticket};
 use crate::serve::record;
 use crate::serve::stream::Frames;
 
 /// What all choices of an answer have in common, and hold until its end.
 pub(super) struct Told {
     pub(super) reply: Reply,
+    /// Answers in all.
+    pub(super) answers: usize,
     /// Answers to each prompt.
     pub(super) choices: usize,
     pub(super) live: Arc<Live>,
     pub(super) charged: Charged,
     pub(super) told: record::Told,
-    /// Room in the queue.
-    pub(super) ticket: Ticket,
 }
 
 impl Told {
     /// The tokens of answers: those of a prompt count once.
-    pub(super) fn tokens<'a>(&self, all: impl Iterator<Item = &'a Timings>) -> Tokens {
+    pub(super) fn tokens(&self, all: &[Choice]) -> Tokens {
         let mut tokens = Tokens::default();
-        for (index, timings) in all.enumerate() {
+        for (index, Choice { timings, .. }) in all.iter().enumerate() {
             if index % self.choices == 0 {
                 tokens.prompt += timings.prompt_tokens;
                 tokens.cached += timings.cached_tokens;
@@ -40,22 +41,23 @@ impl Told {
     }
 
     /// A choice is complete.
-    pub(super) fn ended(&self, timings: &Timings, finish: Finish) {
-        self.told.usage(
-            timings.prompt_tokens,
-            timings.generated_tokens,
-            finish.word(),
-        );
+    pub(super) fn ended(&self, choice: &Choice, finish: Finish) {
+        self.told.usage(&choice.timings, finish.word());
+        if let Some(filter) = &choice.filter {
+            self.told.flags(filter.flags());
+        }
     }
 }
 
 /// A choice.
-#[derive(Default)]
 pub(super) struct Choice {
-    pub(super) text: String,
-    pub(super) likelihoods: Vec<TokenLikelihood>,
+    /// Text that has not been sent.
+    text: String,
+    likelihoods: Vec<TokenLikelihood>,
     pub(super) timings: Timings,
-    pub(super) finish: Option<Finish>,
+    finish: Option<Finish>,
+    /// The rules for its text.
+    filter: Option<StreamFilter>,
     /// Whether its first piece is out.
     is_begun: bool,
     /// Characters that were sent.
@@ -63,21 +65,71 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// A token, if its likelihood is wanted.
-    pub(super) fn add(&mut self, live: &Live, token: u32, likelihood: Option<&Likelihood>) {
-        if let Some(likelihood) = likelihood {
-            let tokenizer = live.engine.model().tokenizer();
-            self.likelihoods
-                .push(TokenLikelihood::new(tokenizer, token, likelihood));
+    pub(super) fn new(filter: Option<StreamFilter>) -> Self {
+        Self {
+            text: String::new(),
+            likelihoods: Vec::new(),
+            timings: Timings::default(),
+            finish: None,
+            filter,
+            is_begun: false,
+            offset: 0,
         }
     }
 
+    /// Whether more may come.
+    pub(super) fn is_open(&self) -> bool {
+        self.finish.is_none()
+    }
+
+    /// Takes what comes; the value is why it has ended, once it has. A failure is the caller's.
+    pub(super) fn take(&mut self, live: &Live, update: Update) -> Option<Finish> {
+        match update {
+            Update::Reading | Update::Failed(_) => {}
+            Update::Text {
+                text,
+                token,
+                likelihood,
+                timings,
+            } => {
+                self.timings = timings;
+                if let Some(likelihood) = likelihood {
+                    let tokenizer = live.engine.model().tokenizer();
+                    let told = TokenLikelihood::new(tokenizer, token, &likelihood);
+                    self.likelihoods.push(told);
+                }
+                match &mut self.filter {
+                    Some(filter) => {
+                        let filtered = filter.push(&text);
+                        self.add(filtered, None);
+                    }
+                    None => self.text.push_str(&text),
+                }
+            }
+            Update::Finished(end) => {
+                self.timings = end.timings;
+                let rest = self.filter.as_mut().map(StreamFilter::finish);
+                self.add(rest.unwrap_or_default(), Some(end.finish));
+            }
+        }
+        self.finish
+    }
+
+    /// Adds what the rules let through; they may end the answer.
+    fn add(&mut self, filtered: Filtered, finish: Option<Finish>) {
+        self.text.push_str(&filtered.text);
+        self.finish = match filtered.refused {
+            Some(_) => Some(Finish::ContentFilter),
+            None => finish,
+        };
+    }
+
     /// The whole choice; `None` when it did not end.
-    pub(super) fn answered(self, logprobs: bool) -> Option<Answered> {
+    pub(super) fn answered(self) -> Option<Answered> {
         Some(Answered {
             text: self.text,
             finish: self.finish?,
-            likelihoods: logprobs.then_some(self.likelihoods),
+            likelihoods: (!self.likelihoods.is_empty()).then_some(self.likelihoods),
         })
     }
 }
@@ -91,26 +143,38 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn new(told: Told, stream: Stream) -> Self {
-        let answers = told.ticket.answers();
+    pub(super) fn new(told: Told, stream: Stream, choices: Vec<Choice>) -> Self {
         Self {
+            open: told.answers,
             told,
             stream,
-            choices: (0..answers).map(|_| Choice::default()).collect(),
-            open: answers,
+            choices,
         }
     }
 
     fn tokens(&self) -> Tokens {
-        self.told
-            .tokens(self.choices.iter().map(|choice| &choice.timings))
+        self.told.tokens(&self.choices)
+    }
+
+    /// The first piece of a choice.
+    fn begin(&mut self, index: usize, out: &mut BytesMut) {
+        let tokens = self.tokens();
+        let Some(choice) = self.choices.get_mut(index) else {
+            return;
+        };
+        if std::mem::replace(&mut choice.is_begun, true) {
+            return;
+        }
+        if let Some(role) = self.told.reply.role_chunk(index, self.stream, tokens) {
+            out.extend_from_slice(&sse::data(&role));
+        }
     }
 
     /// The piece with the text and the likelihoods that are there, if any.
     fn piece(&mut self, index: usize) -> Option<Value> {
         let tokens = self.tokens();
         let choice = self.choices.get_mut(index)?;
-        if choice.text.is_empty() && (choice.likelihoods.is_empty() || choice.finish.is_none()) {
+        if choice.text.is_empty() && (choice.likelihoods.is_empty() || choice.is_open()) {
             // Tokens without whole characters wait for the text they are part of.
             return None;
         }
@@ -122,84 +186,52 @@ impl Written {
         let reply = &self.told.reply;
         Some(reply.text_chunk((index, offset), &text, likelihoods, self.stream, tokens))
     }
-}
 
-impl Frames for Written {
-    fn step(&mut self, index: usize, step: Step, out: &mut BytesMut) -> bool {
-        if !self
-            .choices
-            .get(index)
-            .is_some_and(|choice| choice.is_begun)
-        {
-            self.begin(index, out);
-        }
-        match step {
-            Step::Reading => {}
-            Step::Text {
-                text,
-                token,
-                likelihood,
-                timings,
-            } => {
-                let live = Arc::clone(&self.told.live);
-                if let Some(choice) = self.choices.get_mut(index) {
-                    choice.text.push_str(&text);
-                    choice.add(&live, token, likelihood.as_deref());
-                    choice.timings = timings;
-                }
-                if let Some(piece) = self.piece(index) {
-                    out.extend_from_slice(&sse::data(&piece));
-                }
-            }
-            Step::Ended(finish, timings) => return self.end(index, finish, timings, out),
-            Step::Failed(error) => {
-                // The head went out long ago: only the stream itself can say it.
-                self.told.told.failed(&error);
-                self.told.charged.used(self.tokens());
-                out.extend_from_slice(&sse::error(&error));
-                out.extend_from_slice(&sse::DONE);
-                return false;
-            }
-        }
-        true
-    }
-}
-
-impl Written {
-    fn begin(&mut self, index: usize, out: &mut BytesMut) {
-        let tokens = self.tokens();
-        if let Some(choice) = self.choices.get_mut(index) {
-            choice.is_begun = true;
-        }
-        if let Some(role) = self.told.reply.role_chunk(index, self.stream, tokens) {
-            out.extend_from_slice(&sse::data(&role));
-        }
-    }
-
-    fn end(&mut self, index: usize, finish: Finish, timings: Timings, out: &mut BytesMut) -> bool {
-        if let Some(choice) = self.choices.get_mut(index) {
-            choice.timings = timings;
-            choice.finish = Some(finish);
-        }
-        self.told.ended(&timings, finish);
-        if let Some(piece) = self.piece(index) {
-            out.extend_from_slice(&sse::data(&piece));
+    /// The last pieces of a choice; `false` after the last of all.
+    fn end(&mut self, index: usize, finish: Finish, out: &mut BytesMut) -> bool {
+        if let Some(choice) = self.choices.get(index) {
+            self.told.ended(choice, finish);
         }
         let tokens = self.tokens();
-        let last = self
-            .told
-            .reply
-            .finish_chunk(index, finish, self.stream, tokens);
+        let reply = &self.told.reply;
+        let last = reply.finish_chunk(index, finish, self.stream, tokens);
         out.extend_from_slice(&sse::data(&last));
         self.open = self.open.saturating_sub(1);
         if self.open > 0 {
             return true;
         }
         self.told.charged.used(tokens);
-        if let Some(usage) = self.told.reply.usage_chunk(self.stream, tokens) {
+        if let Some(usage) = reply.usage_chunk(self.stream, tokens) {
             out.extend_from_slice(&sse::data(&usage));
         }
         out.extend_from_slice(&sse::DONE);
         false
+    }
+}
+
+impl Frames for Written {
+    fn update(&mut self, index: usize, update: Update, out: &mut BytesMut) -> bool {
+        self.begin(index, out);
+        if let Update::Failed(error) = &update {
+            // The head went out long ago: only the stream itself can say it.
+            self.told.told.failed(error);
+            self.told.charged.used(self.tokens());
+            out.extend_from_slice(&sse::error(error));
+            out.extend_from_slice(&sse::DONE);
+            return false;
+        }
+        let live = Arc::clone(&self.told.live);
+        let Some(choice) = self
+            .choices
+            .get_mut(index)
+            .filter(|choice| choice.is_open())
+        else {
+            return true;
+        };
+        let finish = choice.take(&live, update);
+        if let Some(piece) = self.piece(index) {
+            out.extend_from_slice(&sse::data(&piece));
+        }
+        finish.is_none_or(|finish| self.end(index, finish, out))
     }
 }

@@ -2,29 +2,26 @@
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::oneshot;
-use tritone_engine::{Cancel, EmbedRequest, Embedding, GenerateError, Handle, Input};
+use tritone_engine::{Cancel, EmbedRequest, Embedding, Engine, GenerateError, Input};
 
 use super::{aside, json};
 use crate::ApiError;
 use crate::api::{EmbeddingsRequest, Tokens, embeddings};
+use crate::guard::Content;
+use crate::schedule::failure;
 use crate::serve::charge::Charged;
 use crate::serve::pass::Visit;
-use crate::serve::refusal::refusal;
 
 /// Ends what was asked for when nobody waits for it any more.
-struct Pending(Vec<Cancel>);
+struct Pending(Cancel);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        for cancel in &self.0 {
-            cancel.cancel();
-        }
+        self.0.cancel();
     }
 }
-
-type Answer = Result<Embedding, GenerateError>;
 
 /// `/v1/embeddings`.
 pub(super) async fn vectors(visit: Visit) -> Result<Response, ApiError> {
@@ -37,27 +34,25 @@ pub(super) async fn vectors(visit: Visit) -> Result<Response, ApiError> {
         let text = format!("'dimensions' is {wanted}: vectors of this model have {width}");
         return Err(ApiError::invalid("dimensions", text));
     }
-    let queue = app.queue()?;
+    let dispatcher = app.dispatcher()?;
     let estimate = request.tokens_estimate();
-    let (charged, quota) = Charged::new(app, visit.pass.client, estimate)?;
-    let _ticket = queue.reserve(1, estimate)?;
-    let _seat = queue.seat(visit.patience()).await?;
+    let client = visit.pass.client;
+    let (charged, quota) = Charged::new(app, client, estimate)?;
+    // One seat for the request: its texts go to the engine a few at a time.
+    let _seats = dispatcher.reserve(client, 1, estimate)?;
+    let texts = check(app.guard.content(), request.texts)?;
 
-    let (engine, texts) = (live.engine.clone(), request.texts);
-    let begun = aside(move || begin(&engine, texts)).await??;
-    let (cancels, answers): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
-    let pending = Pending(cancels);
-    let mut vectors = Vec::with_capacity(answers.len());
+    let mut vectors = Vec::with_capacity(texts.len());
     let mut tokens = Tokens::default();
-    for answer in join_all(answers).await {
-        let found = answer.unwrap_or(Err(GenerateError::Stopped));
-        let found = found.map_err(|error| refusal(&error))?;
+    let answers = stream::iter(texts).map(|text| one(live.engine.clone(), text));
+    let mut answers = std::pin::pin!(answers.buffered(live.slots));
+    while let Some(found) = answers.next().await {
+        let found = found?;
         tokens.prompt += found.tokens;
         vectors.push(found.vector);
     }
-    drop(pending);
     charged.used(tokens);
-    visit.told.usage(tokens.prompt, 0, "stop");
+    visit.told.read(tokens.prompt);
     let model = &live.model;
     let mut response =
         Json(embeddings(model, &vectors, request.encoding, tokens.prompt)).into_response();
@@ -65,27 +60,30 @@ pub(super) async fn vectors(visit: Visit) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// Hands the texts to the engine, which reads them together. Takes as long as tokenising does.
-fn begin(
-    engine: &tritone_engine::Engine,
-    texts: Vec<String>,
-) -> Result<Vec<(Cancel, oneshot::Receiver<Answer>)>, ApiError> {
-    let mut begun = Vec::with_capacity(texts.len());
-    for text in texts {
+/// The texts after the rules of this server.
+fn check(content: &Content, texts: Vec<String>) -> Result<Vec<String>, ApiError> {
+    let text = |text: String| Ok(content.prompt("input", &text)?.text.into_owned());
+    texts.into_iter().map(text).collect()
+}
+
+/// The vector of a text. Tokenising takes its time, so it is done aside.
+async fn one(engine: Engine, text: String) -> Result<Embedding, ApiError> {
+    let (sender, answer) = oneshot::channel();
+    let begin = move || {
         let request = EmbedRequest {
             truncate: false,
             ..EmbedRequest::new(Input::Text(text))
         };
-        let (sender, answer) = oneshot::channel();
         let then = Box::new(move |found| drop(sender.send(found)));
-        match engine.embed_into(&request, then) {
-            Ok(Handle { cancel, .. }) => begun.push((cancel, answer)),
-            Err(error) => {
-                let begun = begun.into_iter().map(|(cancel, _)| cancel);
-                drop(Pending(begun.collect()));
-                return Err(refusal(&error));
-            }
-        }
-    }
-    Ok(begun)
+        engine.embed_into(&request, then)
+    };
+    let refused = |error: &GenerateError| {
+        let mut error = failure(error);
+        error.param = error.param.map(|_| "input".into());
+        error
+    };
+    let handle = aside(begin).await?.map_err(|error| refused(&error))?;
+    let _pending = Pending(handle.cancel);
+    let found = answer.await.unwrap_or(Err(GenerateError::Stopped));
+    found.map_err(|error| refused(&error))
 }

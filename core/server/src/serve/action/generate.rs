@@ -2,23 +2,23 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::time::Instant;
 use tritone_engine::sample::Sampling;
-use tritone_engine::{Input, Request, Timings};
+use tritone_engine::{GenerateError, Input, Request, Timings};
 
 use super::answer::{Choice, Told, Written};
 use super::{aside, json};
 use crate::api::{ChatRequest, CompletionRequest, Format, Kind, Reply, Settings};
-use crate::serve::app::Live;
+use crate::guard::Content;
+use crate::schedule::{Repeatable, Update, failure};
+use crate::serve::app::{App, Live};
 use crate::serve::charge::Charged;
 use crate::serve::pass::Visit;
-use crate::serve::queue::Step;
-use crate::serve::refusal::refusal;
 use crate::serve::request_id;
 use crate::serve::stream::{self, Merged};
 use crate::{ApiError, ErrorKind};
@@ -81,27 +81,43 @@ pub(super) async fn completion(visit: Visit) -> Result<Response, ApiError> {
 async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
     let app = Arc::clone(&visit.app);
     let live = app.model(wanted.model.as_deref())?;
-    let queue = app.queue()?;
-    let (choices, estimate) = (wanted.settings.choices, wanted.estimate);
+    let dispatcher = app.dispatcher()?;
+    if wanted.settings.sampling.logprobs && app.guard.content().rules_answers() {
+        // They would tell the text that a rule holds back.
+        let text = "'logprobs' is not given, as this server has rules for the text of answers";
+        return Err(ApiError::invalid("logprobs", text).code("content_filter"));
+    }
+    let client = visit.pass.client;
+    let (choices, answers) = (
+        wanted.settings.choices,
+        wanted.prompts.len() * wanted.settings.choices,
+    );
     // First for this client, then for all; both before anything is tokenised.
-    let (charged, quota) = Charged::new(&app, visit.pass.client, estimate)?;
-    let mut ticket = queue.reserve(wanted.prompts.len() * choices, estimate)?;
-    let salt = app.guard.salt(visit.pass.client);
+    let (charged, quota) = Charged::new(&app, client, wanted.estimate)?;
+    let each = wanted.estimate.div_ceil(answers.max(1) as u64);
+    let seats = dispatcher.reserve(client, answers, each)?;
+
     let (kind, stream) = (wanted.kind, wanted.settings.stream);
+    let max_tokens = wanted.settings.max_tokens;
     let capped = wanted
         .settings
         .asked_tokens
-        .map(|asked| (asked, wanted.settings.max_tokens));
-    let loaded = Arc::clone(&live);
-    let requests = aside(move || requests(&loaded, wanted, salt)).await??;
-    ticket.correct(requests.iter().map(needed).sum());
+        .map(|asked| (asked, max_tokens));
+    let repeatable = wanted.settings.is_repeatable();
+    let (loaded, shared) = (Arc::clone(&live), Arc::clone(&app));
+    let salt = app.guard.salt(client);
+    let requests = aside(move || requests(&shared, &loaded, wanted, salt)).await??;
 
-    let deadline = Instant::from_std(visit.begun) + app.config.schedule.total_time;
-    let patience = visit.patience();
-    let answers = requests
-        .into_iter()
-        .map(|request| queue.answer(request, patience, deadline));
-    let answers = Merged::new(answers.collect());
+    let (patience, fingerprint) = (visit.patience(), live.fingerprint());
+    let repeatable = repeatable.then_some(Repeatable {
+        fingerprint: &fingerprint,
+        format: "",
+    });
+    let submit = seats.into_iter().zip(requests).map(|(mut seat, request)| {
+        seat.correct(needed(&request));
+        dispatcher.submit(seat, request, patience, repeatable)
+    });
+    let answering = Merged::new(submit.collect());
     let reply = Reply {
         kind,
         id: request_id::made(match kind {
@@ -110,33 +126,59 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         }),
         created: app.now(),
         model: live.model.clone(),
-        fingerprint: live.fingerprint(),
+        fingerprint,
         capped,
     };
     let told = Told {
         reply,
+        answers,
         choices,
         live,
         charged,
         told: visit.told.clone(),
-        ticket,
     };
+    let filters = || app.guard.content().stream();
+    let made = (0..answers).map(|_| Choice::new(filters())).collect();
     let mut response = match stream {
-        None => whole(answers, told).await?,
+        None => whole(answering, told, made).await?,
         Some(stream) => {
-            let keep_alive = app.config.keep_alive;
-            streamed(answers, Written::new(told, stream), keep_alive).await?
+            visit.told.streams();
+            let written = Written::new(told, stream, made);
+            streamed(answering, written, app.config.keep_alive).await?
         }
     };
     quota.put(response.headers_mut());
     Ok(response)
 }
 
+/// A prompt after the rules of this server.
+fn checked(content: &Content, input: Input) -> Result<Input, ApiError> {
+    Ok(match input {
+        Input::Text(text) => Input::Text(content.prompt("prompt", &text)?.text.into_owned()),
+        Input::Chat(mut messages) => {
+            for (index, message) in messages.iter_mut().enumerate() {
+                let param = format!("messages[{index}].content");
+                let text = content.prompt(&param, &message.content)?.text.into_owned();
+                message.content = text;
+            }
+            Input::Chat(messages)
+        }
+        tokens @ Input::Tokens(_) => tokens,
+    })
+}
+
 /// What the engine is asked, one request for each answer. Takes as long as tokenising does.
-fn requests(live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Request>, ApiError> {
+fn requests(app: &App, live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Request>, ApiError> {
     let settings = &wanted.settings;
     let seed = request_id::number();
     let context = live.engine.info().context;
+    let refused = |error: &GenerateError| {
+        let mut error = failure(error);
+        if wanted.kind == Kind::Completion && error.param.as_deref() == Some("messages") {
+            error.param = Some("prompt".into());
+        }
+        error
+    };
     let mut requests = Vec::new();
     for input in wanted.prompts {
         let mut request = Request {
@@ -147,23 +189,24 @@ fn requests(live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Request>, ApiE
             continue_last: wanted.continue_last,
             salt,
             min_tokens: settings.min_tokens,
-            ..Request::new(input)
+            ..Request::new(checked(app.guard.content(), input)?)
         };
         let tokens = live.engine.model().encode_request(&request);
-        let tokens = tokens.map_err(|error| refusal(&error))?;
-        if tokens.len() >= context {
-            let prompt = tokens.len();
-            return Err(refusal(&tritone_engine::GenerateError::PromptTooLong {
-                prompt,
-                context,
-            }));
+        let tokens = tokens.map_err(|error| refused(&error))?;
+        let prompt = tokens.len();
+        if prompt >= context {
+            return Err(refused(&GenerateError::PromptTooLong { prompt, context }));
+        }
+        if prompt > app.config.limits.prompt_tokens {
+            let most = app.config.limits.prompt_tokens;
+            let text = format!("the prompt has {prompt} tokens; {most} are allowed");
+            return Err(ApiError::new(ErrorKind::Invalid, text).code("prompt_too_long"));
         }
         request.input = Input::Tokens(tokens);
         request.continue_last = false;
         request.thinking = None;
         for choice in 0..settings.choices {
             let mut request = request.clone();
-            // Choices differ by their seeds, also those of several prompts in one request.
             request.sampling = settings.sampling_of(choice, seed);
             requests.push(request);
         }
@@ -181,56 +224,40 @@ fn needed(request: &Request) -> u64 {
 }
 
 /// Waits for all answers. This future holds them: whoever leaves ends them.
-async fn whole(mut answers: Merged, told: Told) -> Result<Response, ApiError> {
-    let mut choices: Vec<Choice> = Vec::new();
-    while let Some((index, step)) = answers.next().await {
-        if choices.len() <= index {
-            choices.resize_with(index + 1, Choice::default);
-        }
-        let Some(choice) = choices.get_mut(index) else {
+async fn whole(
+    mut answers: Merged,
+    told: Told,
+    mut choices: Vec<Choice>,
+) -> Result<Response, ApiError> {
+    let mut open = choices.len();
+    while open > 0
+        && let Some((index, update)) = answers.next().await
+    {
+        let Some(choice) = choices.get_mut(index).filter(|choice| choice.is_open()) else {
             continue;
         };
-        match step {
-            Step::Reading => {}
-            Step::Text {
-                text,
-                token,
-                likelihood,
-                timings,
-            } => {
-                choice.text.push_str(&text);
-                choice.add(&told.live, token, likelihood.as_deref());
-                choice.timings = timings;
-            }
-            Step::Ended(finish, timings) => {
-                choice.timings = timings;
-                choice.finish = Some(finish);
-                told.ended(&timings, finish);
-            }
-            Step::Failed(error) => return Err(error),
+        if let Update::Failed(error) = update {
+            return Err(error);
+        }
+        if let Some(finish) = choice.take(&told.live, update) {
+            told.ended(choice, finish);
+            open -= 1;
         }
     }
-    let first = choices
-        .first()
-        .map(|choice| choice.timings)
-        .unwrap_or_default();
-    let tokens = told.tokens(choices.iter().map(|choice| &choice.timings));
+    let first = choices.first().map(|choice| choice.timings);
+    let tokens = told.tokens(&choices);
     told.charged.used(tokens);
-    let logprobs = choices.iter().any(|choice| !choice.likelihoods.is_empty());
-    let answered: Option<Vec<_>> = choices
-        .into_iter()
-        .map(|choice| choice.answered(logprobs))
-        .collect();
+    let answered: Option<Vec<_>> = choices.into_iter().map(Choice::answered).collect();
     let answered = answered
         .ok_or_else(|| ApiError::new(ErrorKind::Internal, "an answer ended without saying why"))?;
     let mut response = Json(told.reply.whole(&answered, tokens)).into_response();
-    put_timing(&mut response, &first);
+    put_timing(&mut response, &first.unwrap_or_default());
     Ok(response)
 }
 
 /// Says where the time went.
 fn put_timing(response: &mut Response, timings: &Timings) {
-    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let text = format!(
         "queue;dur={:.1}, prefill;dur={:.1}, decode;dur={:.1}",
         ms(timings.queued),
@@ -248,12 +275,12 @@ fn put_timing(response: &mut Response, timings: &Timings) {
 async fn streamed(
     mut answers: Merged,
     written: Written,
-    keep_alive: std::time::Duration,
+    keep_alive: Duration,
 ) -> Result<Response, ApiError> {
     let mut waiting = VecDeque::new();
     match answers.next().await {
-        Some((_, Step::Failed(error))) => return Err(error),
-        Some(step) => waiting.push_back(step),
+        Some((_, Update::Failed(error))) => return Err(error),
+        Some(update) => waiting.push_back(update),
         None => {}
     }
     let body = stream::body(answers, waiting, written, keep_alive);

@@ -20,7 +20,7 @@ pub(super) async fn act(action: Action, visit: Visit) -> Result<Response, ApiErr
     match action {
         Action::Models => models::list(&visit),
         Action::Model => models::one(&visit),
-        Action::Health => Ok(probes::health(&visit)),
+        Action::Health => probes::health(&visit),
         Action::Ready => probes::ready(&visit),
         Action::Version => Ok(probes::version(&visit)),
         Action::AdminStatus => Ok(admin::status(&visit)),
@@ -32,6 +32,7 @@ pub(super) async fn act(action: Action, visit: Visit) -> Result<Response, ApiErr
         Action::Embeddings => embeddings::vectors(visit).await,
         Action::Tokenize => tokens::tokenize(visit).await,
         Action::Detokenize => tokens::detokenize(visit).await,
+        Action::Metrics => probes::metrics(&visit),
         Action::OpenApi => Ok(probes::openapi()),
     }
 }

@@ -7,8 +7,8 @@ use tritone_engine::Input;
 use super::{aside, json};
 use crate::ApiError;
 use crate::api::{DetokenizeRequest, TokenizeRequest, detokenized, tokenized};
+use crate::schedule::failure;
 use crate::serve::pass::Visit;
-use crate::serve::refusal::refusal;
 
 /// `/tokenize`.
 pub(super) async fn tokenize(visit: Visit) -> Result<Response, ApiError> {
@@ -21,7 +21,7 @@ pub(super) async fn tokenize(visit: Visit) -> Result<Response, ApiError> {
     };
     aside(move || {
         let tokens = live.engine.model().encode(&input);
-        let tokens = tokens.map_err(|error| refusal(&error))?;
+        let tokens = tokens.map_err(|error| failure(&error))?;
         Ok(Json(tokenized(&tokens, live.engine.info().context)).into_response())
     })
     .await?
