@@ -218,3 +218,51 @@ fn what_cannot_be_answered_is_refused_before_the_stream_begins() {
     let reply = server.ask("POST /v1/chat/completions", &[], "{");
     assert_eq!(reply.error(400), "invalid_json");
 }
+
+#[test]
+fn answers_keep_to_a_schema() {
+    let server = Server::start(&["--slots", "1"]);
+    let schema = json!({
+        "type": "object",
+        "properties": {"age": {"type": "integer", "minimum": 0, "maximum": 30}},
+        "required": ["age"],
+        "additionalProperties": false,
+    });
+    let format = json!({"type": "json_schema", "json_schema": {"name": "fox", "schema": schema}});
+    let body = chat(json!({"response_format": format, "max_tokens": 60}));
+    let reply = server.post("/v1/chat/completions", &body).json(200);
+    let choice = &reply["choices"][0];
+    assert_eq!(choice["finish_reason"], "stop", "{reply}");
+    let fox: Value = serde_json::from_str(choice["message"]["content"].as_str().unwrap()).unwrap();
+    assert!(fox["age"].as_u64().unwrap() <= 30);
+}
+
+#[test]
+fn what_happened_is_counted() {
+    let server = Server::start(&["--slots", "1"]);
+    let body = chat(json!({}));
+    for _ in 0..2 {
+        server.post("/v1/chat/completions", &body).json(200);
+    }
+    server.post("/v1/chat/completions", &json!({})).json(400);
+    // A request is counted when its answer has been sent, which is a moment after it came.
+    server.until("the counts", |server| {
+        let text = server.get("/metrics").body;
+        let ok = r#"tritone_requests_total{route="/v1/chat/completions",status="200""#;
+        let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok());
+        text.lines()
+            .any(|line| line.starts_with(ok) && count(line) == Some(2.0))
+    });
+    let text = server.get("/metrics").body;
+    for name in [
+        "tritone_time_to_first_token_seconds_count",
+        "tritone_slots",
+        "vllm:num_requests_running",
+    ] {
+        assert!(text.contains(name), "{name} in {text}");
+    }
+    let json = server
+        .ask("GET /metrics", &["accept: application/json"], "")
+        .json(200);
+    assert!(json.to_string().contains("gen_ai."), "{json}");
+}

@@ -76,7 +76,7 @@ fn keys_are_read_again() {
 fn long(stream: bool) -> String {
     let body = json!({
         "messages": [{"role": "user", "content": "Tell me a story."}],
-        "max_tokens": 900,
+        "max_tokens": 3000,
         "ignore_eos": true,
         "stream": stream,
     });
@@ -111,7 +111,19 @@ const ADMIN: &str = "sk-admin-0123456789abcdef";
 
 #[test]
 fn running_streams_are_finished_and_those_that_wait_are_refused() {
-    let mut server = watched(&["--slots", "3", "--profile", "server", "--kernel", "scalar"]);
+    // Long enough that none is over before all others are there.
+    let mut server = watched(&[
+        "--slots",
+        "3",
+        "--queue",
+        "16",
+        "--kernel",
+        "scalar",
+        "--ctx",
+        "4096",
+        "--max-output-tokens",
+        "3000",
+    ]);
     let mut running = streams(&server, 3);
     let waiting: Vec<_> = [true, false, true, false, true]
         .into_iter()

@@ -11,7 +11,7 @@ use super::phase::{Life, Phase};
 use crate::guard::Guard;
 use crate::metrics::{Metrics, Watchdog};
 use crate::schedule::Dispatcher;
-use crate::{ApiError, ErrorKind, Limits, Schedule};
+use crate::{ApiError, ErrorKind, Grammars, Limits, Schedule};
 
 /// How a server behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Live {
     pub model: String,
     /// What names the weights: the same text, the same answers.
     pub content: String,
+    /// Forms that its answers can be held to.
+    pub grammars: Grammars,
     /// What the admin routes do.
     pub control: Box<dyn Control>,
 }

@@ -54,7 +54,7 @@ pub(super) async fn through(app: Arc<App>, peer: SocketAddr, request: Request<Bo
     // Dropped with this future when the client leaves: then the request ends as cancelled.
     let left = told.clone().on_leave();
 
-    let answer = answer(&app, peer, parts, body, found, begun, told.clone());
+    let answer = answer(&app, peer, parts, body, found, told.clone());
     let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refused(error, &told, &id),
@@ -95,7 +95,6 @@ async fn answer(
     parts: Parts,
     sent: Body,
     found: Found,
-    begun: Instant,
     told: Told,
 ) -> Result<Response, ApiError> {
     if app.guard.is_preflight(&parts)? {

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use tritone_engine::api::{Message, Role};
 use tritone_engine::{Capacity, Engine, Input, LoadError, Model, ModelSource, Request};
 use tritone_profile::process_environment;
+use tritone_server::Grammars;
 use tritone_server::guard::{Guard, InstallSecret, KeySources};
 use tritone_server::serve::{Live, Server};
 
@@ -178,6 +179,7 @@ fn load(
     let content = engine.model().content_id();
     let control = Box::new(control::Live::new(engine.clone(), common, slots, setup));
     Ok(Some(Live {
+        grammars: Grammars::new(engine.shared_model()),
         engine,
         slots,
         model,

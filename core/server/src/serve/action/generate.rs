@@ -31,6 +31,7 @@ struct Wanted {
     settings: Settings,
     thinking: Option<bool>,
     continue_last: bool,
+    format: Format,
     estimate: u64,
 }
 
@@ -39,10 +40,6 @@ pub(super) async fn chat(visit: Visit) -> Result<Response, ApiError> {
     let body = json(&visit).await?;
     let limits = &visit.app.config.limits;
     let request = ChatRequest::parse(&body, limits, &Sampling::default())?;
-    if request.format != Format::Text {
-        let text = "answers in the form of a JSON schema are not supported by this build";
-        return Err(ApiError::new(ErrorKind::NotSupported, text).param("response_format"));
-    }
     let estimate = request.tokens_estimate();
     let wanted = Wanted {
         kind: Kind::Chat,
@@ -51,6 +48,7 @@ pub(super) async fn chat(visit: Visit) -> Result<Response, ApiError> {
         settings: request.settings,
         thinking: request.thinking,
         continue_last: request.continue_last,
+        format: request.format,
         estimate,
     };
     answer(visit, wanted).await
@@ -73,6 +71,7 @@ pub(super) async fn completion(visit: Visit) -> Result<Response, ApiError> {
         settings: request.settings,
         thinking: None,
         continue_last: false,
+        format: Format::Text,
         estimate,
     };
     answer(visit, wanted).await
@@ -104,6 +103,10 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         .asked_tokens
         .map(|asked| (asked, max_tokens));
     let repeatable = wanted.settings.is_repeatable();
+    let format = match &wanted.format {
+        Format::Text => String::new(),
+        Format::Schema(schema) => schema.to_string(),
+    };
     let (loaded, shared) = (Arc::clone(&live), Arc::clone(&app));
     let salt = app.guard.salt(client);
     let requests = aside(move || requests(&shared, &loaded, wanted, salt)).await??;
@@ -111,7 +114,7 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
     let (patience, fingerprint) = (visit.patience(), live.fingerprint());
     let repeatable = repeatable.then_some(Repeatable {
         fingerprint: &fingerprint,
-        format: "",
+        format: &format,
     });
     let submit = seats.into_iter().zip(requests).map(|(mut seat, request)| {
         seat.correct(needed(&request));
@@ -179,6 +182,10 @@ fn requests(app: &App, live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Req
         }
         error
     };
+    let grammar = match &wanted.format {
+        Format::Text => None,
+        Format::Schema(schema) => Some(live.grammars.schema(schema)?),
+    };
     let mut requests = Vec::new();
     for input in wanted.prompts {
         let mut request = Request {
@@ -189,6 +196,7 @@ fn requests(app: &App, live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Req
             continue_last: wanted.continue_last,
             salt,
             min_tokens: settings.min_tokens,
+            grammar: grammar.clone(),
             ..Request::new(checked(app.guard.content(), input)?)
         };
         let tokens = live.engine.model().encode_request(&request);
