@@ -13,6 +13,9 @@ fn a_server_ends_in_order() {
         let mut server = Server::start(&["--slots", "1"]);
         server.signal(signal);
         assert_eq!(server.wait().code(), Some(0), "{}", server.errors());
+        // All that it leaves behind.
+        let kept = server.home.path().join("STATE/tritone/client-secret");
+        assert!(kept.is_file());
     }
 }
 

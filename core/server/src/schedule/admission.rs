@@ -181,12 +181,14 @@ impl State {
 }
 
 /// What a server that is about to end says.
-pub(super) fn draining() -> ApiError {
+pub(crate) fn draining() -> ApiError {
     ApiError::new(
         ErrorKind::Unavailable,
         "the server is about to end and takes no more requests",
     )
     .code("draining")
+    // Another process may take its place by then.
+    .retry_after(Duration::from_secs(1))
     .closing()
 }
 

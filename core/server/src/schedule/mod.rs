@@ -12,6 +12,7 @@ mod dispatch;
 mod queue;
 mod stream;
 
+pub(crate) use admission::draining;
 pub use admission::{Seat, Status};
 pub use cache::{CacheStatus, Repeatable};
 pub use dispatch::Dispatcher;

@@ -10,7 +10,7 @@ use super::control::Control;
 use super::phase::{Life, Phase};
 use crate::guard::Guard;
 use crate::metrics::{Metrics, Watchdog};
-use crate::schedule::Dispatcher;
+use crate::schedule::{Dispatcher, draining};
 use crate::{ApiError, ErrorKind, Grammars, Limits, Schedule};
 
 /// How a server behaves.
@@ -167,14 +167,4 @@ pub(super) fn loading() -> ApiError {
     )
     .code("loading")
     .retry_after(Duration::from_secs(1))
-}
-
-pub(super) fn draining() -> ApiError {
-    ApiError::new(
-        ErrorKind::Unavailable,
-        "the server is about to stop and takes no new requests",
-    )
-    .code("draining")
-    .retry_after(Duration::from_secs(1))
-    .closing()
 }
