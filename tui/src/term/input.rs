@@ -4,7 +4,7 @@ use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 
-use super::background;
+use super::{background, escaped};
 use crate::app::msg::Msg;
 
 /// This many equal arrows that arrive together come from the wheel: terminals send three and more
@@ -31,7 +31,7 @@ impl Input {
             .into_iter()
             .flat_map(|event| self.without_answers(event, &mut messages))
             .collect();
-        messages.extend(translate(events));
+        messages.extend(translate(escaped::whole(events)));
         messages
     }
 

@@ -6,6 +6,7 @@
 mod background;
 mod clipboard;
 mod effects;
+mod escaped;
 mod frames;
 mod guard;
 mod highlight;
