@@ -3,6 +3,13 @@
 
 mod answers;
 mod connections;
+mod content;
 mod harness;
+#[cfg(target_os = "linux")]
+mod hostile;
+mod keys;
 mod life;
+mod log;
 mod routes;
+#[cfg(target_os = "linux")]
+mod secrets;

@@ -12,7 +12,7 @@ use super::route::Found;
 use super::time::rfc3339;
 use super::watched::Record;
 use crate::ApiError;
-use crate::guard::{Entry, Pass, trace_id};
+use crate::guard::{Entry, Pass, RequestLog, trace_id};
 use crate::metrics::Rejected;
 
 /// The status in the counts for a client that left before it had one.
@@ -139,10 +139,34 @@ impl Told {
         entry.finish_reason = Some(finish);
     }
 
-    /// Rules that flagged an answer.
+    /// Rules that flagged the prompt or an answer.
     pub(super) fn flags(&self, names: Vec<Arc<str>>) {
         let flags = &mut self.facts().entry.flags;
-        flags.extend(names.iter().map(ToString::to_string));
+        for name in names {
+            if !flags.iter().any(|flag| **flag == *name) {
+                flags.push(name.to_string());
+            }
+        }
+    }
+
+    /// Text that was asked, for a log that wants it.
+    pub(super) fn prompt(&self, text: &str) {
+        self.keep(text, |entry| &mut entry.prompt);
+    }
+
+    /// Text that was answered, for a log that wants it.
+    pub(super) fn answer(&self, text: &str) {
+        self.keep(text, |entry| &mut entry.answer);
+    }
+
+    fn keep(&self, text: &str, place: impl Fn(&mut Entry) -> &mut Option<String>) {
+        let room = self.0.app.guard.log().and_then(RequestLog::text_room);
+        if let Some(room) = room {
+            let mut facts = self.facts();
+            let kept = place(&mut facts.entry).get_or_insert_default();
+            let room = room.saturating_sub(kept.len());
+            kept.push_str(&text[..text.floor_char_boundary(room)]);
+        }
     }
 
     /// A stream ended with an error in it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tritone_profile::Profile;
-use tritone_server::guard::{CorsConfig, GuardConfig, RateConfig};
+use tritone_server::guard::{ContentConfig, CorsConfig, GuardConfig, LogConfig, RateConfig};
 use tritone_server::serve::Config;
 use tritone_server::{Limits, Schedule};
 
@@ -72,6 +72,15 @@ pub(crate) struct ServeArgs {
     /// Tokens of a client in a minute, of prompts and answers.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     tokens_per_minute: Option<u64>,
+    /// File of rules about what is asked and answered; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    content_rules: Vec<PathBuf>,
+    /// File for a line of JSON about every request; without texts, and begun again at 16 MiB.
+    #[arg(long, value_name = "FILE")]
+    request_log: Option<PathBuf>,
+    /// Write prompts and answers to the request log, too.
+    #[arg(long, requires = "request_log")]
+    log_texts: bool,
     /// Answers written at once [default: the profile's batch, or what fits its memory limit].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) slots: Option<u16>,
@@ -137,7 +146,14 @@ impl ServeArgs {
                 tokens_per_minute: self.tokens_per_minute,
                 ..RateConfig::default()
             },
-            ..GuardConfig::default()
+            content: ContentConfig {
+                rules: self.content_rules.clone(),
+                ..ContentConfig::default()
+            },
+            log: self.request_log.clone().map(|path| LogConfig {
+                texts: self.log_texts,
+                ..LogConfig::new(path)
+            }),
         }
     }
 

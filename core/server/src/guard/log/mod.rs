@@ -135,10 +135,10 @@ impl RequestLog {
         })
     }
 
-    /// Whether prompts and answers are wanted.
+    /// Bytes of a prompt or an answer that are wanted, where they are wanted.
     #[must_use]
-    pub fn wants_texts(&self) -> bool {
-        self.texts
+    pub fn text_room(&self) -> Option<usize> {
+        self.texts.then_some(self.text_max)
     }
 
     /// Hands a line over. Never waits.
@@ -287,7 +287,7 @@ mod tests {
         let mut config = LogConfig::new(directory.path().join("log"));
         config.texts = true;
         let log = RequestLog::open(&config).unwrap();
-        assert!(log.wants_texts());
+        assert_eq!(log.text_room(), Some(4096));
         log.write(entry(1));
         drop(log);
         assert!(

@@ -43,6 +43,8 @@ impl Told {
     /// A choice is complete.
     pub(super) fn ended(&self, choice: &Choice, finish: Finish) {
         self.told.usage(&choice.timings, finish.word());
+        // What a stream has sent is not here any more.
+        self.told.answer(&choice.text);
         if let Some(filter) = &choice.filter {
             self.told.flags(filter.flags());
         }
@@ -179,6 +181,7 @@ impl Written {
             return None;
         }
         let text = std::mem::take(&mut choice.text);
+        self.told.told.answer(&text);
         let likelihoods = std::mem::take(&mut choice.likelihoods);
         let offset = choice.offset;
         choice.offset += text.chars().count();

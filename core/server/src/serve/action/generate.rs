@@ -14,13 +14,12 @@ use tritone_engine::{GenerateError, Input, Request, Timings};
 use super::answer::{Choice, Told, Written};
 use super::{aside, json};
 use crate::api::{ChatRequest, CompletionRequest, Format, Kind, Reply, Settings};
-use crate::guard::Content;
 use crate::schedule::{Repeatable, Update, failure};
 use crate::serve::app::{App, Live};
 use crate::serve::charge::Charged;
 use crate::serve::pass::Visit;
-use crate::serve::request_id;
 use crate::serve::stream::{self, Merged};
+use crate::serve::{record, request_id};
 use crate::{ApiError, ErrorKind};
 
 /// What is wanted, whichever route it came by.
@@ -107,9 +106,10 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         Format::Text => String::new(),
         Format::Schema(schema) => schema.to_string(),
     };
-    let (loaded, shared) = (Arc::clone(&live), Arc::clone(&app));
+    refuse_likelihoods(&app, &wanted)?;
+    let (loaded, shared, told) = (Arc::clone(&live), Arc::clone(&app), visit.told.clone());
     let salt = app.guard.salt(client);
-    let requests = aside(move || requests(&shared, &loaded, wanted, salt)).await??;
+    let requests = aside(move || requests(&shared, &loaded, &told, wanted, salt)).await??;
 
     let (patience, fingerprint) = (visit.patience(), live.fingerprint());
     let repeatable = repeatable.then_some(Repeatable {
@@ -154,24 +154,52 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// A prompt after the rules of this server.
-fn checked(content: &Content, input: Input) -> Result<Input, ApiError> {
+/// The likelihood of a token would tell what the rules for answers hold back.
+fn refuse_likelihoods(app: &App, wanted: &Wanted) -> Result<(), ApiError> {
+    if wanted.settings.sampling.logprobs && app.guard.content().rules_answers() {
+        let text =
+            "this server has rules for its answers and tells no likelihoods: leave logprobs out";
+        return Err(ApiError::invalid("logprobs", text));
+    }
+    Ok(())
+}
+
+/// A prompt after the rules of this server. They are about text, whichever way it comes.
+fn checked(app: &App, live: &Live, told: &record::Told, input: Input) -> Result<Input, ApiError> {
+    let look = |param: &str, text: &str| {
+        let checked = app.guard.content().prompt(param, text)?;
+        told.prompt(&checked.text);
+        told.flags(checked.flags);
+        Ok::<_, ApiError>(checked.text.into_owned())
+    };
     Ok(match input {
-        Input::Text(text) => Input::Text(content.prompt("prompt", &text)?.text.into_owned()),
+        Input::Text(text) => Input::Text(look("prompt", &text)?),
         Input::Chat(mut messages) => {
             for (index, message) in messages.iter_mut().enumerate() {
-                let param = format!("messages[{index}].content");
-                let text = content.prompt(&param, &message.content)?.text.into_owned();
-                message.content = text;
+                message.content = look(&format!("messages[{index}].content"), &message.content)?;
             }
             Input::Chat(messages)
         }
-        tokens @ Input::Tokens(_) => tokens,
+        Input::Tokens(tokens) => {
+            let text = live.engine.model().tokenizer().decode(&tokens);
+            let left = look("prompt", &text)?;
+            if left == text {
+                Input::Tokens(tokens)
+            } else {
+                Input::Text(left)
+            }
+        }
     })
 }
 
 /// What the engine is asked, one request for each answer. Takes as long as tokenising does.
-fn requests(app: &App, live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Request>, ApiError> {
+fn requests(
+    app: &App,
+    live: &Live,
+    told: &record::Told,
+    wanted: Wanted,
+    salt: u64,
+) -> Result<Vec<Request>, ApiError> {
     let settings = &wanted.settings;
     let seed = request_id::number();
     let context = live.engine.info().context;
@@ -197,7 +225,7 @@ fn requests(app: &App, live: &Live, wanted: Wanted, salt: u64) -> Result<Vec<Req
             salt,
             min_tokens: settings.min_tokens,
             grammar: grammar.clone(),
-            ..Request::new(checked(app.guard.content(), input)?)
+            ..Request::new(checked(app, live, told, input)?)
         };
         let tokens = live.engine.model().encode_request(&request);
         let tokens = tokens.map_err(|error| refused(&error))?;
