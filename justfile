@@ -37,7 +37,7 @@ kernels:
 fuzz TARGET="gguf" SECONDS="60":
     cd fuzz && RUSTFLAGS="{{ sancov }}" cargo +{{ nightly }} run --release \
         --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{ TARGET }} \
-        $(grep -A2 '^name = "{{ TARGET }}"$' Cargo.toml | sed -n 's/^required-features.*/--features whole/p') -- \
+        $(grep -A2 '^name = "{{ TARGET }}"$' Cargo.toml | sed -n 's/^required-features = \["\(.*\)"\]/--features \1/p') -- \
         "corpus/{{ TARGET }}" -rss_limit_mb=256 -max_len=8192 -max_total_time={{ SECONDS }}
 
 # Licences, sources and duplicate versions of the dependencies.

@@ -1,7 +1,9 @@
-//! Replays the corpora of the fuzz targets `request` and `rules`, so that they count without a fuzzer.
+//! Replays the corpora of the fuzz targets `request`, `rules` and `schema`, so that they count without a fuzzer.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod exercise;
+#[path = "exercise/schema.rs"]
+mod schema;
 
 use std::fs;
 
@@ -23,6 +25,17 @@ fn requests_are_read_or_refused() {
     for (name, input) in corpus("request") {
         let read = exercise::request(&input);
         assert_eq!(read > 0, name.starts_with("good-"), "{name}: {read}");
+    }
+}
+
+#[test]
+fn what_a_schema_allows_can_come() {
+    for (name, input) in corpus("schema") {
+        assert_eq!(
+            schema::exercise(&input),
+            name.starts_with("good-"),
+            "{name}"
+        );
     }
 }
 
