@@ -57,7 +57,7 @@ fn an_answer_can_be_stopped_and_the_chat_goes_on() {
     terminal.wait_for("answering");
     terminal.send(ESC);
     terminal.wait_for("(stopped)");
-    terminal.wait_gone("answering");
+    terminal.wait_idle();
     terminal.send("/temp 0\r");
     terminal.wait_for("the temperature is 0 now");
     terminal.send("/clear\r");

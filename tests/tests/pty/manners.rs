@@ -118,7 +118,7 @@ fn copying_inside_tmux_over_ssh_goes_through_both() {
     terminal.send("/temp 0\r");
     terminal.send("What is the capital of Peru?\r");
     terminal.wait_for("is Lima.");
-    terminal.wait_gone("answering");
+    terminal.wait_idle();
     terminal.send("/copy\r");
     terminal.wait_for("sent to the terminal's clipboard");
     let raw = terminal.raw(0);
@@ -147,7 +147,7 @@ fn without_a_system_clipboard_the_terminal_takes_it_and_that_is_said() {
     terminal.wait_for("ctx 0/");
     terminal.send("What is the capital of Peru?\r");
     terminal.wait_for("Lima");
-    terminal.wait_gone("answering");
+    terminal.wait_idle();
     terminal.send("/copy\r");
     terminal.wait_for("sent to the terminal's clipboard");
     assert!(terminal.raw(0).contains("\x1b]52;c;VGhl"));
@@ -200,7 +200,7 @@ fn inline_the_conversation_stays_in_the_history_of_the_terminal() {
             t.history().matches("is Lima.").count() == count
         });
         terminal.wait_for("write a message");
-        terminal.wait_gone("answering");
+        terminal.wait_idle();
     }
     assert!(!terminal.raw(0).contains("\x1b[?1049h"));
     let chat = terminal.screen();

@@ -40,7 +40,7 @@ fn ask(terminal: &mut Terminal, question: &str, answer: &str) {
     terminal.send(question);
     terminal.send(ENTER);
     terminal.wait_for(answer);
-    terminal.wait_gone("answering");
+    terminal.wait_idle();
 }
 
 fn quit(mut terminal: Terminal) {
@@ -145,7 +145,12 @@ fn answers_are_made_again_picked_and_deleted() {
     terminal.wait_for("the temperature is 100 now");
     terminal.send("\x12");
     terminal.wait_for("2/2");
-    terminal.wait_gone("answering");
+    terminal.wait_until("the second answer", |_| {
+        let tree = last(home.path());
+        let state = tree.and_then(|tree| Some(tree.get(3)?.state));
+        state.is_some_and(|state| state != State::Partial)
+    });
+    terminal.wait_idle();
     terminal.send(ALT_UP);
     terminal.wait_for("version 2 of 2");
     terminal.send(LEFT);

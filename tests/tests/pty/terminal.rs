@@ -276,6 +276,15 @@ impl Terminal {
         });
     }
 
+    /// Waits until no answer is being written. A remark stands in the place of `answering` for some
+    /// seconds, and the keys beside it stay.
+    pub(crate) fn wait_idle(&mut self) {
+        self.wait_until("the end of the answer", |terminal| {
+            let screen = terminal.screen();
+            !screen.contains("answering") && !screen.contains("Esc stop")
+        });
+    }
+
     /// Waits until something holds.
     pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> bool) {
         let start = Instant::now();
