@@ -165,3 +165,36 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     );
     assert_eq!(server.get("/health").head.status, 200);
 }
+
+#[test]
+fn settings_come_from_a_file_and_arguments_come_before_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("guard.toml");
+    let path = path.to_str().unwrap();
+    let text = "[server.guard]\nhosts = ['box.lan']\nrate.requests_per_minute = 5\n\
+                [server.guard.content.input]\nbidi = 'refuse'\n";
+    std::fs::write(path, text).unwrap();
+    let args = [
+        "--slots",
+        "1",
+        "--guard-config",
+        path,
+        "--requests-per-minute",
+        "9",
+    ];
+    let server = Server::start(&args);
+    let reply = server.get("/v1/models");
+    assert_eq!(reply.head.header("x-ratelimit-limit-requests"), Some("9"));
+    let body = serde_json::json!({"prompt": "a\u{202e}b", "max_tokens": 1});
+    assert_eq!(
+        server.post("/v1/completions", &body).error(400),
+        "invalid_text"
+    );
+
+    std::fs::write(path, "[server.guard]\nhost = 'box.lan'\n").unwrap();
+    let output = command(&["--port", "0", "--guard-config", path], home.path()).output();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("line 2") && said.contains("hosts"), "{said}");
+}

@@ -54,6 +54,28 @@ pub struct RateConfig {
     pub clients: usize,
 }
 
+impl GuardConfig {
+    /// The table `[server.guard]` of a file; other tables of it are others' business.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, with the line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct File {
+            #[serde(default)]
+            server: Server,
+        }
+        #[derive(Default, Deserialize)]
+        struct Server {
+            #[serde(default)]
+            guard: GuardConfig,
+        }
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        Ok(file.server.guard)
+    }
+}
+
 impl CorsConfig {
     pub(super) fn max_age(&self) -> Duration {
         Duration::from_secs(self.max_age)
@@ -82,6 +104,7 @@ impl Default for RateConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::content::Treatment;
 
     #[test]
     fn everything_can_be_left_out_and_nothing_misspelt() {
@@ -96,6 +119,16 @@ mod tests {
         assert_eq!(config.rate.requests_per_minute, Some(60));
         assert_eq!(config.rate.clients, 4096);
         assert_eq!(config.cors.max_age(), Duration::from_secs(600));
+        let file = "[other]\nx = 1\n[server.guard.content.input]\nbidi = 'strip'\n[server.guard.log]\npath = 'l'\n";
+        let config = GuardConfig::parse(file).unwrap();
+        assert_eq!(config.content.input.bidi, Treatment::Strip);
+        assert_eq!(config.log, Some(LogConfig::new("l".into())));
+        assert_eq!(GuardConfig::parse(""), Ok(GuardConfig::default()));
+        let error = GuardConfig::parse("[server.guard]\n\nhost = 1").unwrap_err();
+        assert!(
+            error.contains("line 3") && error.contains("hosts"),
+            "{error}"
+        );
         let error = toml::from_str::<GuardConfig>("insecure_noauth = true")
             .unwrap_err()
             .to_string();

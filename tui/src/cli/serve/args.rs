@@ -1,16 +1,16 @@
 //! The arguments of `tritone serve`.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use tritone_profile::Profile;
-use tritone_server::guard::{ContentConfig, CorsConfig, GuardConfig, LogConfig, RateConfig};
+use tritone_server::guard::{GuardConfig, LogConfig};
 use tritone_server::serve::Config;
 use tritone_server::{Limits, Schedule};
 
-use crate::cli::failure::Usage;
+use crate::cli::failure::{BadConfig, Usage};
 
 const HELP: &str = "\
 Examples:
@@ -72,6 +72,9 @@ pub(crate) struct ServeArgs {
     /// Tokens of a client in a minute, of prompts and answers.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     tokens_per_minute: Option<u64>,
+    /// File of settings of the guard: the table `[server.guard]` in TOML. Arguments come before it.
+    #[arg(long, value_name = "FILE")]
+    guard_config: Option<PathBuf>,
     /// File of rules about what is asked and answered; may be given more than once.
     #[arg(long, value_name = "FILE")]
     content_rules: Vec<PathBuf>,
@@ -106,6 +109,12 @@ pub(crate) struct ServeArgs {
     max_connections: u32,
 }
 
+fn read(path: &Path) -> Result<GuardConfig, BadConfig> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let config = text.and_then(|text| GuardConfig::parse(&text));
+    config.map_err(|error| BadConfig(format!("--guard-config {}: {error}", path.display())))
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
@@ -129,32 +138,34 @@ impl ServeArgs {
         })
     }
 
-    /// The guard.
-    pub(crate) fn guard(&self) -> GuardConfig {
-        GuardConfig {
-            key_file: self.api_key_file.clone(),
-            admin_key_file: self.admin_key_file.clone(),
-            insecure_no_auth: self.insecure_no_auth,
-            metrics_public: self.metrics_public,
-            hosts: self.allow_host.clone(),
-            cors: CorsConfig {
-                origins: self.allow_origin.clone(),
-                ..CorsConfig::default()
-            },
-            rate: RateConfig {
-                requests_per_minute: self.requests_per_minute,
-                tokens_per_minute: self.tokens_per_minute,
-                ..RateConfig::default()
-            },
-            content: ContentConfig {
-                rules: self.content_rules.clone(),
-                ..ContentConfig::default()
-            },
-            log: self.request_log.clone().map(|path| LogConfig {
-                texts: self.log_texts,
-                ..LogConfig::new(path)
-            }),
+    /// The guard: what the file of settings says, and the arguments over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or something in it is wrong.
+    pub(crate) fn guard(&self) -> Result<GuardConfig, BadConfig> {
+        let mut config = match &self.guard_config {
+            Some(path) => read(path)?,
+            None => GuardConfig::default(),
+        };
+        let or = |given: &Option<PathBuf>, set: Option<PathBuf>| given.clone().or(set);
+        config.key_file = or(&self.api_key_file, config.key_file);
+        config.admin_key_file = or(&self.admin_key_file, config.admin_key_file);
+        config.insecure_no_auth |= self.insecure_no_auth;
+        config.metrics_public |= self.metrics_public;
+        config.hosts.extend_from_slice(&self.allow_host);
+        config.cors.origins.extend_from_slice(&self.allow_origin);
+        let rate = &mut config.rate;
+        rate.requests_per_minute = self.requests_per_minute.or(rate.requests_per_minute);
+        rate.tokens_per_minute = self.tokens_per_minute.or(rate.tokens_per_minute);
+        config.content.rules.extend_from_slice(&self.content_rules);
+        if let Some(path) = &self.request_log {
+            let log = config
+                .log
+                .get_or_insert_with(|| LogConfig::new(path.clone()));
+            log.path.clone_from(path);
+            log.texts |= self.log_texts;
         }
+        Ok(config)
     }
 
     /// Bounds under a profile; the number of slots follows when the model is known.

@@ -84,7 +84,7 @@ pub(crate) fn run(
 }
 
 fn guard(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<(Guard, Vec<String>)> {
-    let config = args.guard();
+    let config = args.guard()?;
     let sources =
         KeySources::with_environment(config.key_file.clone(), config.admin_key_file.clone());
     let mut notes = Vec::new();
