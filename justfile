@@ -36,9 +36,14 @@ kernels:
 # Fuzz one target for some seconds: `just fuzz gguf 300`. New finds stay in fuzz/corpus.
 fuzz TARGET="gguf" SECONDS="60":
     cd fuzz && RUSTFLAGS="{{ sancov }}" cargo +{{ nightly }} run --release \
-        --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{ TARGET }} \
-        $(grep -A2 '^name = "{{ TARGET }}"$' Cargo.toml | sed -n 's/^required-features = \["\(.*\)"\]/--features \1/p') -- \
+        --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{ TARGET }} -- \
         "corpus/{{ TARGET }}" -rss_limit_mb=256 -max_len=8192 -max_total_time={{ SECONDS }}
+
+# The same for a target of fuzz/whole, for which nearly the whole program is built.
+fuzz-whole TARGET="request" SECONDS="60":
+    cd fuzz/whole && cp ../../Cargo.lock . && RUSTFLAGS="{{ sancov }}" cargo +{{ nightly }} run --release \
+        --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{ TARGET }} -- \
+        "../corpus/{{ TARGET }}" -rss_limit_mb=256 -max_len=8192 -max_total_time={{ SECONDS }}
 
 # Licences, sources and duplicate versions of the dependencies.
 deny:

@@ -20,7 +20,6 @@ fn grammars() -> &'static (Grammars, u32) {
             env!("CARGO_MANIFEST_DIR"),
             "/../../models/tritone-tiny/tritone-tiny-i2_s.gguf"
         );
-        let tiny = tiny.replace("fuzz/../../models", "models");
         let source = ModelSource::File(tiny.into());
         let engine = match Engine::load(&source, &options, &mut |_| true) {
             Ok(engine) => engine,

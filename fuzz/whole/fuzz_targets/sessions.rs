@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../core/store/tests/exercise/mod.rs"]
+#[path = "../../../core/store/tests/exercise/mod.rs"]
 mod exercise;
 
 fuzz_target!(|input: &[u8]| {

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../core/server/tests/exercise/schema.rs"]
+#[path = "../../../core/server/tests/exercise/schema.rs"]
 mod schema;
 
 fuzz_target!(|input: &[u8]| {

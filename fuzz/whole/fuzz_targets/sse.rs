@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use tritone_client::{SseEvent, SseParser};
 
-#[path = "../../core/client/tests/exercise/mod.rs"]
+#[path = "../../../core/client/tests/exercise/mod.rs"]
 mod exercise;
 
 fuzz_target!(|input: &[u8]| {
