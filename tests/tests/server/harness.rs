@@ -198,6 +198,11 @@ impl Drop for Server {
 pub(crate) struct Pending(BufReader<TcpStream>);
 
 impl Pending {
+    /// The connection.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+
     /// Waits for the head.
     pub(crate) fn head(&mut self) -> Head {
         let mut text = String::new();

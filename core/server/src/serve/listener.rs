@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What a connection too many is told.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\n\
-    content-length: 123\r\n\
+    content-length: 122\r\n\
     retry-after: 1\r\n\
     retry-after-ms: 1000\r\n\
     connection: close\r\n\r\n\

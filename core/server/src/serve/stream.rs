@@ -85,3 +85,51 @@ async fn next<F: Frames>(state: &mut State<F>, keep_alive: Duration) -> Option<B
     }
     (!out.is_empty()).then(|| out.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::{ApiError, ErrorKind};
+
+    /// Says the number of every choice, and ends with a failure.
+    struct Numbers;
+
+    impl Frames for Numbers {
+        fn update(&mut self, choice: usize, update: Update, out: &mut BytesMut) -> bool {
+            out.extend_from_slice(format!("{choice};").as_bytes());
+            !matches!(update, Update::Failed(_))
+        }
+    }
+
+    fn merged(streams: Vec<Numbered>) -> Merged {
+        Merged(stream::select_all(streams))
+    }
+
+    #[tokio::test]
+    async fn silence_is_broken_by_comments() {
+        let silent: Numbered = Box::pin(stream::pending());
+        let waiting = VecDeque::from([(3, Update::Reading)]);
+        let time = Duration::from_millis(5);
+        let mut body = body(merged(vec![silent]), waiting, Numbers, time);
+        let mut piece = async || body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece().await, "3;");
+        for _ in 0..3 {
+            assert_eq!(piece().await, sse::COMMENT);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_the_last_that_is_said() {
+        let failed = || Update::Failed(ApiError::new(ErrorKind::Internal, "gone"));
+        let all: Numbered = Box::pin(stream::iter([
+            (0, Update::Reading),
+            (1, failed()),
+            (0, Update::Reading),
+        ]));
+        let body = body(merged(vec![all]), VecDeque::new(), Numbers, Duration::MAX);
+        let whole = body.collect().await.unwrap().to_bytes();
+        assert_eq!(whole, "0;1;");
+    }
+}

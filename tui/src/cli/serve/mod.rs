@@ -14,7 +14,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use tokio::runtime::Runtime;
-use tritone_engine::api::{Message, Role};
 use tritone_engine::{Capacity, Engine, Input, LoadError, Model, ModelSource, Request};
 use tritone_profile::process_environment;
 use tritone_server::Grammars;
@@ -238,14 +237,11 @@ fn slots(setup: &Setup, model: &Model, wanted: usize) -> usize {
 
 /// The first answer takes longer than all others: pages are touched, threads started. Nobody waits for it.
 fn warm_up(engine: &Engine) -> anyhow::Result<()> {
-    let message = Message {
-        role: Role::User,
-        content: "Hello".to_owned(),
-    };
     let request = Request {
         max_tokens: Some(2),
         keep: false,
-        ..Request::new(Input::Chat(vec![message]))
+        // Not every model has a chat template.
+        ..Request::new(Input::Text("Hello".to_owned()))
     };
     engine.generate(request)?.wait()?;
     Ok(())
