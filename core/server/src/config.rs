@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// Bytes of all bodies together that have arrived and are not read yet.
+    pub bodies_bytes: usize,
     /// Bytes of all header lines of a request.
     pub header_bytes: usize,
     /// Header lines of a request.
@@ -45,6 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
+            bodies_bytes: 64 << 20,
             header_bytes: 32 << 10,
             headers: 100,
             header_time: Duration::from_secs(10),

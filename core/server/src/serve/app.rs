@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Semaphore;
 use tritone_engine::Engine;
 
 use super::control::Control;
@@ -82,6 +83,8 @@ pub(super) struct App {
     pub(super) open: AtomicUsize,
     /// Held while something is changed: one change at a time.
     pub(super) changing: Mutex<()>,
+    /// Room for bodies of requests, in bytes.
+    pub(super) bodies: Arc<Semaphore>,
     pub(super) started: Instant,
     /// When that was, in seconds since 1970.
     pub(super) created: u64,
@@ -89,6 +92,11 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(config: Config, guard: Guard) -> Self {
+        let limits = &config.limits;
+        let bodies = limits
+            .bodies_bytes
+            .clamp(limits.body_bytes, Semaphore::MAX_PERMITS);
+        let bodies = Arc::new(Semaphore::new(bodies));
         Self {
             config,
             guard,
@@ -98,6 +106,7 @@ impl App {
             live: OnceLock::new(),
             open: AtomicUsize::new(0),
             changing: Mutex::new(()),
+            bodies,
             started: Instant::now(),
             created: unix_time(),
         }

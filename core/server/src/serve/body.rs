@@ -1,5 +1,6 @@
 //! Bodies of requests: read within bounds of size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,6 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ApiError, ErrorKind, Limits};
 
@@ -43,22 +45,32 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 /// Reads a body.
 ///
 /// # Errors
-/// 413 and 408, after which the connection is closed, because the rest of the body is still to come.
-pub(crate) async fn read<B>(body: B, limits: &Limits) -> Result<Bytes, ApiError>
+/// 413, 408, and 503 when the bodies of others leave no room, after which the connection is closed, because the
+/// rest of the body is still to come.
+pub(crate) async fn read<B>(
+    body: B,
+    limits: &Limits,
+    room: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    match tokio::time::timeout(limits.body_time, collect(body, limits)).await {
+    match tokio::time::timeout(limits.body_time, collect(body, limits, room)).await {
         Ok(read) => read,
         Err(_) => Err(slow(limits.body_time)),
     }
 }
 
-async fn collect<B>(mut body: B, limits: &Limits) -> Result<Bytes, ApiError>
+async fn collect<B>(
+    mut body: B,
+    limits: &Limits,
+    room: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut all = BytesMut::new();
+    let mut held = take(room, 0)?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| {
             ApiError::new(ErrorKind::Invalid, "the body ended before it was complete").closing()
@@ -69,9 +81,22 @@ where
         if all.len() + data.len() > limits.body_bytes {
             return Err(too_large(limits));
         }
+        // As it comes, not as it is announced: a promise takes no room from anybody.
+        held.merge(take(room, data.len())?);
         all.extend_from_slice(&data);
     }
-    Ok(all.freeze())
+    Ok((all.freeze(), held))
+}
+
+/// Room for so many bytes more.
+fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    let taken = u32::try_from(bytes).ok();
+    let taken = taken.and_then(|bytes| Arc::clone(room).try_acquire_many_owned(bytes).ok());
+    taken.ok_or_else(|| {
+        let text = "the server is busy reading other requests: try again later";
+        let full = ApiError::new(ErrorKind::Unavailable, text).code("bodies_full");
+        full.retry_after(Duration::from_secs(1)).closing()
+    })
 }
 
 fn too_large(limits: &Limits) -> ApiError {
@@ -101,6 +126,12 @@ mod tests {
         }
     }
 
+    async fn read<B: Body<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, ApiError> {
+        let room = Arc::new(Semaphore::new(100));
+        let read = super::read(body, &limits(), &room).await;
+        read.map(|(body, _)| body)
+    }
+
     fn run<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -109,18 +140,35 @@ mod tests {
     }
 
     #[test]
+    fn bodies_together_have_a_bound_and_give_their_room_back() {
+        run(async {
+            let room = Arc::new(Semaphore::new(10));
+            let first = super::read(Whole::from("1234567"), &limits(), &room)
+                .await
+                .unwrap();
+            let error = super::read(Whole::from("1234"), &limits(), &room)
+                .await
+                .unwrap_err();
+            assert_eq!((error.kind, error.close), (ErrorKind::Unavailable, true));
+            assert!(error.retry_after.is_some());
+            let second = super::read(Whole::from("123"), &limits(), &room)
+                .await
+                .unwrap();
+            assert_eq!((&*second.0, room.available_permits()), (&b"123"[..], 0));
+            drop((first, second));
+            assert_eq!(room.available_permits(), 10);
+        });
+    }
+
+    #[test]
     fn a_body_is_read_up_to_its_bound() {
         run(async {
-            let limits = limits();
-            assert_eq!(
-                read(Whole::from("12345678"), &limits).await.unwrap(),
-                "12345678"
-            );
-            let error = read(Whole::from("123456789"), &limits).await.unwrap_err();
+            assert_eq!(read(Whole::from("12345678")).await.unwrap(), "12345678");
+            let error = read(Whole::from("123456789")).await.unwrap_err();
             assert_eq!((error.kind, error.close), (ErrorKind::TooLarge, true));
             // Pieces add up, whatever was said about the length.
             let pieces = stream::iter(["12345", "6789"].map(Ok::<_, std::io::Error>));
-            let error = read(Whole::from_stream(pieces), &limits).await.unwrap_err();
+            let error = read(Whole::from_stream(pieces)).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::TooLarge);
         });
     }
@@ -129,14 +177,10 @@ mod tests {
     fn a_body_that_does_not_come_is_given_up() {
         run(async {
             let never = stream::pending::<Result<Bytes, std::io::Error>>();
-            let error = read(Whole::from_stream(never), &limits())
-                .await
-                .unwrap_err();
+            let error = read(Whole::from_stream(never)).await.unwrap_err();
             assert_eq!((error.kind, error.close), (ErrorKind::Slow, true));
             let broken = stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
-            let error = read(Whole::from_stream(broken), &limits())
-                .await
-                .unwrap_err();
+            let error = read(Whole::from_stream(broken)).await.unwrap_err();
             assert_eq!((error.kind, error.close), (ErrorKind::Invalid, true));
         });
     }

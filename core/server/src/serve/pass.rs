@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use http::header::{ALLOW, HeaderValue, SERVER};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::{App, shortened};
 use super::record::Told;
@@ -28,6 +29,8 @@ pub(super) struct Visit {
     /// What follows the path of the route.
     pub(super) rest: String,
     pub(super) body: Bytes,
+    /// The room it takes.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
     pub(super) pass: Pass,
     /// What is told about it in the end.
     pub(super) told: Told,
@@ -112,12 +115,13 @@ async fn answer(
             return Err(ApiError::new(ErrorKind::NotFound, text).code("unknown_route"));
         }
     };
-    let body = match route.method {
+    let (body, room) = match route.method {
         Verb::Post => {
             body::check_type(&parts.headers)?;
-            body::read(sent, &app.config.limits).await?
+            let (body, room) = body::read(sent, &app.config.limits, &app.bodies).await?;
+            (body, Some(room))
         }
-        Verb::Get => Bytes::new(),
+        Verb::Get => (Bytes::new(), None),
     };
     let quota = pass.quota;
     let visit = Visit {
@@ -125,6 +129,7 @@ async fn answer(
         parts,
         rest,
         body,
+        _room: room,
         pass,
         told,
     };
