@@ -3,6 +3,8 @@
 
 #[path = "cli/answers.rs"]
 mod answers;
+#[path = "cli/batch.rs"]
+mod batch;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/convert.rs"]

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
 
+use super::batch::BatchArgs;
 use super::bench::BenchArgs;
 use super::completions::CompletionsArgs;
 use super::config::ConfigArgs;
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Kernels(KernelsArgs),
     /// Measure speed, and how much of what this machine can reach it is.
     Bench(Box<BenchArgs>),
+    /// Answer a file of requests, as OpenAI's batches do.
+    Batch(BatchArgs),
     /// Ask a server much at once, and measure how it does.
     Load(LoadArgs),
     /// Write a model of a published shape with random weights, for measurements.

@@ -5,6 +5,7 @@
 
 mod args;
 pub(crate) mod atomic;
+mod batch;
 mod bench;
 pub(crate) mod cache_file;
 mod ceiling;
@@ -77,6 +78,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Logits(args)) => logits::run(args, common, console),
         Some(Command::Eval(args)) => eval::run(args, common, console),
         Some(Command::Kernels(args)) => kernels::run(args, common, console),
+        Some(Command::Batch(args)) => batch::run(args, common, console),
         Some(Command::Load(args)) => load::run(args, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::bind::{OpenBind, check_bind};
-use super::client::{ClientId, InstallSecret};
+use super::client::{ClientId, InstallSecret, SecretError};
 use super::config::GuardConfig;
 use super::content::{Content, RuleError};
 use super::counts::{SecurityCounts, SecurityEvent};
@@ -80,6 +80,9 @@ pub enum GuardError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogOpenError),
+    /// The secret of the installation.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 impl Guard {

@@ -9,6 +9,7 @@ mod body;
 mod charge;
 mod control;
 mod listener;
+mod local;
 mod pass;
 mod phase;
 mod process;
@@ -22,6 +23,7 @@ mod watched;
 
 pub use app::{Config, Live};
 pub use control::{Control, KernelEntry};
+pub use local::{Local, LocalReply};
 pub use phase::Phase;
 pub use route::{Action, ROUTES, Route, Verb};
 pub use server::Server;

@@ -9,7 +9,7 @@ use crate::cli::args::CommonArgs;
 use crate::cli::setup::Setup;
 
 /// What the admin routes change.
-pub(super) struct Live {
+pub(in crate::cli) struct Live {
     engine: Engine,
     common: CommonArgs,
     /// Answers written at once: that stays.
@@ -18,7 +18,12 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(engine: Engine, common: &CommonArgs, slots: usize, setup: Setup) -> Self {
+    pub(in crate::cli) fn new(
+        engine: Engine,
+        common: &CommonArgs,
+        slots: usize,
+        setup: Setup,
+    ) -> Self {
         Self {
             engine,
             common: common.clone(),

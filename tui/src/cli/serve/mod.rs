@@ -1,7 +1,7 @@
 //! `tritone serve`: an OpenAI-compatible server.
 
 mod args;
-mod control;
+pub(in crate::cli) mod control;
 mod signals;
 
 use std::io::{self, Write as _};
@@ -188,7 +188,7 @@ fn load(
 }
 
 /// The engine, how many answers it writes at once, and what there is to say.
-fn start(
+pub(in crate::cli) fn start(
     setup: &Setup,
     wanted: usize,
     progress: &mut dyn FnMut(tritone_engine::LoadProgress) -> bool,
@@ -248,7 +248,7 @@ fn warm_up(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// What requests call a model.
-fn name(source: &ModelSource) -> String {
+pub(in crate::cli) fn name(source: &ModelSource) -> String {
     let whole = source.name();
     let path = Path::new(&whole);
     let stem = match source {
