@@ -53,6 +53,7 @@ pub(super) fn metrics(visit: &Visit) -> Result<Response, ApiError> {
     let (live, dispatcher) = app.live.get().ok_or_else(loading)?;
     let mut gauges = Gauges::of(dispatcher, &live.model);
     process::look(&mut gauges);
+    gauges.start_seconds = Some(app.created as f64);
     let accept = visit.parts.headers.get(ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/json")) {
