@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tritone_monitor::Metric;
+
 use super::backend::{RaceOrder, RaceResult};
 use super::msg::Effect;
 use super::state::{Load, Race, State};
@@ -10,6 +12,9 @@ use crate::race::{Standing, table};
 
 /// So long nothing must have happened before the machine is measured without being asked.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// Where other programs use more of the CPUs than this, in per cent, a second of measuring tells of them.
+const OTHERS: f64 = 25.0;
 
 /// Begins a race that was asked for, or notes that one is wanted.
 pub(super) fn wanted(state: &mut State) -> Vec<Effect> {
@@ -43,7 +48,8 @@ pub(super) fn after_answer(state: &mut State) -> Vec<Effect> {
 }
 
 /// Begins a short race when the result is missing and nobody does anything: once a session, not when
-/// a kernel was named meanwhile, and the next message ends it.
+/// a kernel was named meanwhile, not while other programs need the processors, and the next message ends
+/// it.
 pub(super) fn when_idle(state: &mut State) -> Vec<Effect> {
     let quiet = state.now.saturating_sub(state.touched) >= IDLE;
     let free = state.run.is_none()
@@ -53,11 +59,17 @@ pub(super) fn when_idle(state: &mut State) -> Vec<Effect> {
         && !state.kernel_named
         && state.composer.is_blank()
         && matches!(state.load, Load::Ready(_));
-    if !(quiet && free && state.unmeasured) {
+    if !(quiet && free && state.unmeasured) || others(state).is_some_and(|used| used > OTHERS) {
         return Vec::new();
     }
     state.unmeasured = false;
     begin(state, true)
+}
+
+/// What other programs use of the CPUs, in per cent, if it is known.
+fn others(state: &State) -> Option<f64> {
+    let latest = state.views.monitor.history.latest()?;
+    Some(latest.get(Metric::Cpu)? - latest.get(Metric::CpuProcess)?)
 }
 
 fn begin(state: &mut State, automatic: bool) -> Vec<Effect> {

@@ -1,6 +1,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 use tritone_engine::text::Role;
 use tritone_engine::{Event, FinishReason, GenerateError, Input, LoadProgress};
+use tritone_monitor::Metric;
 
 use super::super::backend::{Entry, RaceOrder, RaceResult, Standing, State};
 use super::super::headless::{Headless, loaded};
@@ -733,6 +734,22 @@ fn an_idle_chat_measures_once_what_was_never_measured() {
     let mut known = Headless::loaded(80, 24);
     known.wait(60_000);
     assert!(memory(&mut known).is_empty());
+}
+
+#[test]
+fn a_busy_machine_is_measured_when_it_is_quiet() {
+    let mut session = unmeasured();
+    let used = |session: &mut Headless, others: f64| {
+        session.wait(6000).sample(1000, |sample| {
+            sample.set(Metric::CpuProcess, 10.0);
+            sample.set(Metric::Cpu, 10.0 + others);
+        });
+        session.take_effects()
+    };
+    assert!(used(&mut session, 60.0).is_empty());
+    assert!(used(&mut session, 26.0).is_empty());
+    let effects = used(&mut session, 3.0);
+    assert!(matches!(effects.as_slice(), [Effect::Race(order)] if order.automatic));
 }
 
 #[test]
