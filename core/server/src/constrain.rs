@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use llguidance::api::TopLevelGrammar;
+use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::{Value, json};
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
@@ -36,18 +36,12 @@ impl Grammars {
     /// A 400 for schemas that are wrong, too large, or have what cannot be followed.
     pub fn schema(&self, schema: &Value) -> Result<Arc<dyn Grammar>, ApiError> {
         let wrong = |why: String| {
-            let why: String = why
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(300)
-                .collect();
             ApiError::invalid(
                 "response_format",
-                format!("the schema cannot be followed: {why}"),
+                format!("the schema cannot be followed: {}", in_short(&why)),
             )
         };
+        check_multiples(schema).map_err(wrong)?;
         let factory = self.factory.get_or_init(|| factory(&self.model));
         let factory = factory.as_ref().map_err(|why| wrong(why.clone()))?;
         let grammar = TopLevelGrammar::from_json_schema(with_options(schema));
@@ -97,7 +91,86 @@ fn factory(model: &Model) -> Result<ParserFactory, String> {
     let env: toktrie::TokEnv = env;
     let mut factory = ParserFactory::new_simple(&env).map_err(|error| error.to_string())?;
     factory.quiet();
+    // The masks of all answers are worked out on the engine's one thread, and a schema is a stranger's.
+    *factory.limits_mut() = ParserLimits {
+        // Up to 2 KiB each.
+        max_lexer_states: 20_000,
+        verbose_errors: false,
+        ..ParserLimits::default()
+    };
     Ok(factory)
+}
+
+/// The first line of what llguidance says; the rest is for its developers.
+fn in_short(why: &str) -> String {
+    let line = why.lines().next().unwrap_or_default();
+    line.chars().take(300).collect()
+}
+
+/// Most remainders of all `multipleOf` in a schema together.
+const REMAINDERS: u64 = 10_000;
+
+/// Refuses multiples of large numbers. The automaton that follows one has a state for every remainder: a million
+/// of them took the engine a minute and 300 MB. Where several hold at once, there is one for every combination.
+fn check_multiples(schema: &Value) -> Result<(), String> {
+    // The common multiple of all so far, in units of the last digit of all so far.
+    let (mut all, mut digits) = (1_u64, 0_u32);
+    let mut found = false;
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(values) => open.extend(values),
+            Value::Object(object) => {
+                open.extend(object.values());
+                let number = object.get("multipleOf").and_then(Value::as_number);
+                let Some(number) = number else { continue };
+                let (one, places) = decimal(&number.to_string());
+                let unit = |value: u64, from: u32| {
+                    let factor = 10_u64.checked_pow(digits.max(places) - from);
+                    value.saturating_mul(factor.unwrap_or(u64::MAX))
+                };
+                all = if found {
+                    common_multiple(unit(all, digits), unit(one, places))
+                } else {
+                    one
+                };
+                digits = if found { digits.max(places) } else { places };
+                found = true;
+                if all > REMAINDERS {
+                    return Err(format!(
+                        "its numbers under 'multipleOf' have a common multiple over {REMAINDERS}, at {number}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A number without its decimal point, and how many digits were behind that. What cannot be said is as large as can
+/// be.
+fn decimal(number: &str) -> (u64, u32) {
+    let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
+    let mantissa = mantissa.trim_start_matches('-');
+    let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
+    let behind = mantissa.split_once('.').map_or(0, |(_, rest)| rest.len());
+    let places = (exponent.parse::<i64>().ok())
+        .and_then(|exponent| i64::try_from(behind).ok()?.checked_sub(exponent))
+        .and_then(|places| u32::try_from(places).ok());
+    match (mantissa.replace('.', "").parse(), places) {
+        (Ok(value), Some(places)) => (value, places),
+        _ => (u64::MAX, 0),
+    }
+}
+
+/// The least common multiple of two numbers above 0.
+fn common_multiple(a: u64, b: u64) -> u64 {
+    let (mut x, mut y) = (a.max(1), b.max(1));
+    while y > 0 {
+        (x, y) = (y, x % y);
+    }
+    (a.max(1) / x).saturating_mul(b.max(1))
 }
 
 /// A schema at its beginning.
@@ -140,5 +213,44 @@ impl Constraint for Written {
 
     fn may_end(&mut self) -> bool {
         self.0.is_stopped() || self.0.is_accepting().unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lose_their_points() {
+        assert_eq!(decimal("100"), (100, 0));
+        assert_eq!(decimal("100.0"), (100, 0));
+        assert_eq!(decimal("-0.25"), (25, 2));
+        assert_eq!(decimal("1.5e-7"), (15, 8));
+        assert_eq!(decimal("1e300"), (u64::MAX, 0));
+    }
+
+    #[test]
+    fn multiples_of_large_numbers_are_refused_alone_and_together() {
+        let all = |numbers: &[f64]| {
+            let each = numbers.iter().map(|number| json!({"multipleOf": number}));
+            check_multiples(&json!({"allOf": each.collect::<Vec<_>>()}))
+        };
+        for good in [
+            &[0.01, 1.0][..],
+            &[0.25; 8],
+            &[5.0, 10.0, 60.0],
+            &[1e-7],
+            &[],
+        ] {
+            assert_eq!(all(good), Ok(()), "{good:?}");
+        }
+        for bad in [
+            &[999_983.0][..],
+            &[97.0, 89.0, 83.0],
+            &[0.0001, 9999.0],
+            &[1e300],
+        ] {
+            assert!(all(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -104,6 +104,8 @@ fn hostile_schemas_are_refused_or_followed() {
         json!({"x-guidance": {"whitespace_pattern": "("}}),
         json!({"allOf": [{"$ref": "#/allOf/0"}]}),
         json!({"if": {"type": "string"}, "then": {"minLength": 5}}),
+        json!({"type": "integer", "multipleOf": 999_983}),
+        json!({"type": "string", "pattern": "(\\p{L}{1,50}[^a]{1,50}){1,50}"}),
         json!({"enum": (0..1500).collect::<Vec<_>>()}),
         json!(false),
         json!(true),
