@@ -80,11 +80,7 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
     let app = Arc::clone(&visit.app);
     let live = app.model(wanted.model.as_deref())?;
     let dispatcher = app.dispatcher()?;
-    if wanted.settings.sampling.logprobs && app.guard.content().rules_answers() {
-        // They would tell the text that a rule holds back.
-        let text = "'logprobs' is not given, as this server has rules for the text of answers";
-        return Err(ApiError::invalid("logprobs", text).code("content_filter"));
-    }
+    refuse_likelihoods(&app, &wanted)?;
     let client = visit.pass.client;
     let (choices, answers) = (
         wanted.settings.choices,
@@ -106,7 +102,6 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         Format::Text => String::new(),
         Format::Schema(schema) => schema.to_string(),
     };
-    refuse_likelihoods(&app, &wanted)?;
     let (loaded, shared, told) = (Arc::clone(&live), Arc::clone(&app), visit.told.clone());
     let salt = app.guard.salt(client);
     let requests = aside(move || requests(&shared, &loaded, &told, wanted, salt)).await??;
@@ -159,7 +154,7 @@ fn refuse_likelihoods(app: &App, wanted: &Wanted) -> Result<(), ApiError> {
     if wanted.settings.sampling.logprobs && app.guard.content().rules_answers() {
         let text =
             "this server has rules for its answers and tells no likelihoods: leave logprobs out";
-        return Err(ApiError::invalid("logprobs", text));
+        return Err(ApiError::invalid("logprobs", text).code("content_filter"));
     }
     Ok(())
 }
