@@ -119,6 +119,21 @@ fn a_signal_in_the_middle_of_an_answer() {
     assert_eq!(terminal.end().exit_code(), 143);
 }
 
+/// Builds with debug assertions, as those of tests, panic when this signal comes.
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_readable() {
+    let mut terminal = Terminal::endless();
+    terminal.send(LONG);
+    terminal.send(ENTER);
+    terminal.wait_for("answering");
+    terminal.signal("USR2");
+    assert_eq!(terminal.end().exit_code(), 101);
+    let all = terminal.raw(0);
+    let left = all.rfind(LEAVE[0]).unwrap();
+    let said = all.rfind("broken by a signal, as asked").unwrap();
+    assert!(said > left, "it was printed over the screen");
+}
+
 #[test]
 fn stopping_gives_the_terminal_back_and_going_on_takes_it_again() {
     for stop in ["signal", "key"] {

@@ -261,6 +261,8 @@ impl Session {
                         return Ok(Outcome::Signal(number));
                     }
                     Wish::Stop => self.pause(false).await?,
+                    #[cfg(unix)]
+                    Wish::Break => panic!("broken by a signal, as asked"),
                 },
                 event = next_event(&mut self.input) => match event {
                     Some(Ok(event)) => events.push(event),

@@ -9,6 +9,9 @@ pub(super) enum Wish {
     End(i32),
     /// The program should stop until it is told to go on.
     Stop,
+    /// The program should break, to see what it leaves behind.
+    #[cfg(unix)]
+    Break,
 }
 
 #[cfg(unix)]
@@ -49,6 +52,16 @@ mod unix {
         interrupt: Signal,
         hang_up: Signal,
         stop: Signal,
+        /// SIGUSR2, in builds with debug assertions; elsewhere it ends a program, as usual.
+        fault: Option<Signal>,
+    }
+
+    /// Waits for a signal that may not be listened to.
+    async fn any(signal: &mut Option<Signal>) {
+        match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
     }
 
     impl Signals {
@@ -63,6 +76,9 @@ mod unix {
                 interrupt: signal(SignalKind::interrupt())?,
                 hang_up: signal(SignalKind::hangup())?,
                 stop: signal(SignalKind::from_raw(Number::TSTP.as_raw()))?,
+                fault: cfg!(debug_assertions)
+                    .then(|| signal(SignalKind::user_defined2()))
+                    .transpose()?,
             })
         }
 
@@ -100,6 +116,7 @@ mod unix {
                 _ = self.interrupt.recv() => Wish::End(Number::INT.as_raw()),
                 _ = self.hang_up.recv() => Wish::End(Number::HUP.as_raw()),
                 _ = self.stop.recv() => Wish::Stop,
+                () = any(&mut self.fault) => Wish::Break,
             }
         }
 
