@@ -18,7 +18,6 @@ mod request_id;
 mod route;
 mod server;
 mod stream;
-mod time;
 mod watched;
 
 pub use app::{Config, Live};

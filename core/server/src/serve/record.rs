@@ -1,15 +1,15 @@
 //! What is told about a request when it has ended: once, in one place, however it ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::StatusCode;
 use tritone_engine::Timings;
+use tritone_monitor::utc;
 
 use super::app::App;
 use super::route::Found;
-use super::time::rfc3339;
 use super::watched::Record;
 use crate::ApiError;
 use crate::guard::{Entry, Pass, RequestLog, trace_id};
@@ -66,8 +66,11 @@ impl Told {
         if retry.is_some_and(|count| count > 0) {
             app.metrics.retry_seen();
         }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let entry = Entry {
-            time: rfc3339(SystemTime::now()),
+            time: utc(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
             request_id: id.to_owned(),
             // What a client sent is no label.
             route: match found {
