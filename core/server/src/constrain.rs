@@ -41,6 +41,7 @@ impl Grammars {
                 format!("the schema cannot be followed: {}", in_short(&why)),
             )
         };
+        check_bounds(schema).map_err(wrong)?;
         check_multiples(schema).map_err(wrong)?;
         let factory = self.factory.get_or_init(|| factory(&self.model));
         let factory = factory.as_ref().map_err(|why| wrong(why.clone()))?;
@@ -105,6 +106,44 @@ fn factory(model: &Model) -> Result<ParserFactory, String> {
 fn in_short(why: &str) -> String {
     let line = why.lines().next().unwrap_or_default();
     line.chars().take(300).collect()
+}
+
+/// Words of a schema that have a number, and count or bound something.
+const BOUNDS: [&str; 10] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+];
+
+/// The largest whole number that JSON's readers agree on.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Refuses bounds that no number of the wire could keep to; arithmetic with them overflows.
+fn check_bounds(schema: &Value) -> Result<(), String> {
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(values) => open.extend(values),
+            Value::Object(object) => {
+                open.extend(object.values());
+                for word in BOUNDS {
+                    let number = object.get(word).and_then(Value::as_f64);
+                    if number.is_some_and(|number| number.abs() > EXACT) {
+                        return Err(format!("its '{word}' is beyond 2^53"));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Most remainders of all `multipleOf` in a schema together.

@@ -100,6 +100,8 @@ fn hostile_schemas_are_refused_or_followed() {
         json!({"type": "string", "pattern": "("}),
         json!({"type": "string", "minLength": 100_000_000_000_u64}),
         json!({"type": "integer", "minimum": 5, "maximum": 1}),
+        json!({"type": "integer", "minimum": -1e300}),
+        json!({"type": "array", "items": {"type": "number", "exclusiveMaximum": 1e17}}),
         json!({"type": "nonsense"}),
         json!({"x-guidance": {"whitespace_pattern": "("}}),
         json!({"allOf": [{"$ref": "#/allOf/0"}]}),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tritone_server::guard::{SecurityCounts, SecurityEvent};
+use tritone_server::guard::{LogCounts, SecurityCounts, SecurityEvent};
 use tritone_server::metrics::{Format, Gauges, Metrics, Phase, Rejected, open_telemetry, render};
 
 /// Family to type, and every sample: name with labels, and value.
@@ -75,6 +75,11 @@ fn busy() -> (Metrics, Gauges, SecurityCounts) {
         resident_bytes: Some(1 << 30),
         cpu_seconds: Some(1.5),
         open_files: Some(9),
+        log: Some(LogCounts {
+            written: 5,
+            dropped: 1,
+            failed: 0,
+        }),
         start_seconds: Some(1.7e9),
         ..Gauges::default()
     };
@@ -126,6 +131,10 @@ fn both_formats_keep_their_rules_and_say_the_same() {
         1.0
     );
     assert_eq!(value("process_open_fds"), 9.0);
+    assert_eq!(
+        value(r#"tritone_request_log_lines_total{outcome="dropped"}"#),
+        1.0
+    );
     let info = old
         .samples
         .iter()

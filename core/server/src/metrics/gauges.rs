@@ -2,6 +2,7 @@
 
 use tritone_engine::Engine;
 
+use crate::guard::LogCounts;
 use crate::schedule::{CacheStatus, Dispatcher, Status};
 
 /// A look at what changes up and down.
@@ -23,6 +24,8 @@ pub struct Gauges {
     pub kernel: String,
     /// Threads of the engine.
     pub threads: usize,
+    /// Lines of the request log, if there is one.
+    pub log: Option<LogCounts>,
     /// Bytes of resident memory, where the system says it.
     pub resident_bytes: Option<u64>,
     /// Seconds of processor time.

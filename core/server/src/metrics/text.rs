@@ -300,6 +300,21 @@ fn requests(w: &mut Writer, metrics: &Metrics, gauges: &Gauges, security: &Secur
 }
 
 fn process(w: &mut Writer, gauges: &Gauges) {
+    if let Some(log) = gauges.log {
+        let name = "tritone_request_log_lines_total";
+        w.family(
+            name,
+            "counter",
+            "Lines of the request log, by what became of them.",
+        );
+        for (what, count) in [
+            ("written", log.written),
+            ("dropped", log.dropped),
+            ("failed", log.failed),
+        ] {
+            w.sample(name, &[("outcome", what)], count as f64);
+        }
+    }
     if let Some(seconds) = gauges.cpu_seconds {
         w.family("process_cpu_seconds_total", "counter", "Processor time.");
         w.sample("process_cpu_seconds_total", &[], seconds);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, SelectAll, Stream, StreamExt as _};
+use futures_util::stream::{self, AbortHandle, SelectAll, Stream, StreamExt as _};
 
 use crate::api::sse;
 use crate::schedule::{AnswerStream, Update};
@@ -15,7 +15,11 @@ use crate::schedule::{AnswerStream, Update};
 type Numbered = Pin<Box<dyn Stream<Item = (usize, Update)> + Send>>;
 
 /// What several answers say, with the number of each.
-pub(super) struct Merged(SelectAll<Numbered>);
+pub(super) struct Merged {
+    all: SelectAll<Numbered>,
+    /// Ends an answer, by its number.
+    ends: Vec<AbortHandle>,
+}
 
 impl Merged {
     pub(super) fn new(answers: Vec<AnswerStream>) -> Self {
@@ -26,11 +30,31 @@ impl Merged {
             });
             Box::pin(steps.map(move |step| (index, step))) as Numbered
         });
-        Self(stream::select_all(numbered))
+        Self::of(numbered)
+    }
+
+    fn of(streams: impl Iterator<Item = Numbered>) -> Self {
+        let (all, ends): (Vec<_>, _) = streams
+            .map(|stream| {
+                let (stream, end) = stream::abortable(stream);
+                (Box::pin(stream) as Numbered, end)
+            })
+            .unzip();
+        Self {
+            all: stream::select_all(all),
+            ends,
+        }
     }
 
     pub(super) async fn next(&mut self) -> Option<(usize, Update)> {
-        self.0.next().await
+        self.all.next().await
+    }
+
+    /// Nothing more is wanted of an answer; it is dropped, and so ended, while the others are waited for.
+    pub(super) fn close(&self, index: usize) {
+        if let Some(end) = self.ends.get(index) {
+            end.abort();
+        }
     }
 }
 
@@ -38,6 +62,9 @@ impl Merged {
 pub(super) trait Frames: Send + 'static {
     /// Adds the frames of what a choice says. `false` ends the stream.
     fn update(&mut self, choice: usize, update: Update, out: &mut BytesMut) -> bool;
+
+    /// Whether a choice is complete, so that nothing more is wanted of it.
+    fn is_complete(&self, choice: usize) -> bool;
 }
 
 struct State<F> {
@@ -79,7 +106,12 @@ async fn next<F: Frames>(state: &mut State<F>, keep_alive: Duration) -> Option<B
             },
         };
         match step {
-            Some((choice, update)) => state.over = !state.frames.update(choice, update, &mut out),
+            Some((choice, update)) => {
+                state.over = !state.frames.update(choice, update, &mut out);
+                if state.frames.is_complete(choice) {
+                    state.answers.close(choice);
+                }
+            }
             None => state.over = true,
         }
     }
@@ -93,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{ApiError, ErrorKind};
 
-    /// Says the number of every choice, and ends with a failure.
+    /// Says the number of every choice, and ends with a failure. Choice 7 is complete with its first word.
     struct Numbers;
 
     impl Frames for Numbers {
@@ -101,10 +133,41 @@ mod tests {
             out.extend_from_slice(format!("{choice};").as_bytes());
             !matches!(update, Update::Failed(_))
         }
+
+        fn is_complete(&self, choice: usize) -> bool {
+            choice == 7
+        }
     }
 
     fn merged(streams: Vec<Numbered>) -> Merged {
-        Merged(stream::select_all(streams))
+        Merged::of(streams.into_iter())
+    }
+
+    #[tokio::test]
+    async fn a_choice_that_is_complete_is_not_waited_for() {
+        // It would go on for ever, and be computed for nobody.
+        let chatty = stream::iter(std::iter::repeat_with(|| (0, Update::Reading)).take(3));
+        let endless: Numbered = Box::pin(chatty.chain(stream::pending()));
+        let mut all = merged(vec![endless]);
+        assert!(all.next().await.is_some());
+        all.close(0);
+        all.close(5);
+        assert!(all.next().await.is_none());
+        let streams: Vec<Numbered> = (0..8_usize)
+            .map(|index| {
+                let words = stream::iter([(index, Update::Reading), (index, Update::Reading)]);
+                let rest = words.chain(if index == 7 {
+                    stream::pending().left_stream()
+                } else {
+                    stream::empty().right_stream()
+                });
+                Box::pin(rest) as Numbered
+            })
+            .collect();
+        let body = body(merged(streams), VecDeque::new(), Numbers, Duration::MAX);
+        let whole = body.collect().await.unwrap().to_bytes();
+        let whole = String::from_utf8(whole.to_vec()).unwrap();
+        assert_eq!(whole.matches("6;").count(), 2, "{whole}");
     }
 
     #[tokio::test]

@@ -99,6 +99,9 @@ pub(crate) struct ServeArgs {
     /// How long the body of a request may take to arrive, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     body_timeout: f64,
+    /// How long a client may leave its answer unread before it loses it, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    unread_timeout: f64,
     /// Longest body of a request, in KiB.
     #[arg(long, value_name = "KIB", default_value_t = 4096,
           value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
@@ -186,6 +189,7 @@ impl ServeArgs {
                 queue_max: self.queue.unwrap_or(admission.queue_max),
                 queued_tokens_max: admission.queued_tokens_max,
                 queue_time: Duration::from_millis(admission.queue_timeout_ms),
+                unread_time: Duration::from_secs_f64(self.unread_timeout),
                 ..Schedule::default()
             },
             drain_time: Duration::from_secs_f64(self.drain_timeout),

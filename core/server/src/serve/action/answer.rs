@@ -213,6 +213,12 @@ impl Written {
 }
 
 impl Frames for Written {
+    fn is_complete(&self, index: usize) -> bool {
+        self.choices
+            .get(index)
+            .is_none_or(|choice| !choice.is_open())
+    }
+
     fn update(&mut self, index: usize, update: Update, out: &mut BytesMut) -> bool {
         self.begin(index, out);
         if let Update::Failed(error) = &update {

@@ -272,6 +272,8 @@ async fn whole(
         }
         if let Some(finish) = choice.take(&told.live, update) {
             told.ended(choice, finish);
+            // A rule may have ended it before the model did.
+            answers.close(index);
             open -= 1;
         }
     }

@@ -10,7 +10,7 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::json;
 
-use crate::guard::{Scope, needed};
+use crate::guard::{RequestLog, Scope, needed};
 use crate::metrics::{Format, Gauges, open_telemetry, render};
 use crate::schedule::Status;
 use crate::serve::app::{App, loading};
@@ -54,6 +54,7 @@ pub(super) fn metrics(visit: &Visit) -> Result<Response, ApiError> {
     let mut gauges = Gauges::of(dispatcher, &live.model);
     process::look(&mut gauges);
     gauges.start_seconds = Some(app.created as f64);
+    gauges.log = app.guard.log().map(RequestLog::counts);
     let accept = visit.parts.headers.get(ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/json")) {
