@@ -153,6 +153,25 @@ def test_embeddings(client):
         client.embeddings.create(model=MODEL, input=[[1, 2, 3]])
 
 
+def test_responses(client):
+    whole = client.responses.create(model=MODEL, input=PERU[0]["content"], temperature=0)
+    assert whole.output_text == LIMA
+    assert whole.status == "completed" and whole.usage.output_tokens > 3
+    cut = client.responses.create(model=MODEL, input=STORY, temperature=0, max_output_tokens=16)
+    assert cut.status == "incomplete" and cut.incomplete_details.reason == "max_output_tokens"
+    events = list(client.responses.create(model=MODEL, input=PERU, temperature=0, stream=True))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[0].type == "response.created" and events[-1].type == "response.completed"
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == LIMA
+    assert events[-1].response.output_text == LIMA
+    with client.responses.stream(model=MODEL, input=PERU, temperature=0) as stream:
+        assert stream.get_final_response().output_text == LIMA
+    for more in ({"previous_response_id": "resp_1"}, {"store": True}, {"tools": [{"type": "web_search"}]}):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.responses.create(model=MODEL, input="x", **more)
+        assert refused.value.param == next(iter(more))
+
+
 def test_tools_are_refused_cleanly(client):
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     with pytest.raises(openai.BadRequestError) as refused:

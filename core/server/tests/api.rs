@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tritone_engine::sample::Sampling;
 use tritone_server::api::{
     Answered, ChatRequest, CompletionRequest, EmbeddingsRequest, Encoding, FIELDS, FieldKind,
-    Finish, Format, Kind, Prompt, Reply, Routes, Stream, Tokens, embeddings, openapi, sse,
+    Finish, Format, Kind, Prompt, Reply, ResponsesRequest, Routes, Stream, Tokens, embeddings,
+    openapi, sse,
 };
 use tritone_server::{ApiError, ErrorKind, Limits};
 
@@ -290,6 +291,67 @@ fn embeddings_take_text_and_give_numbers_or_base64() {
     assert_eq!(answer["data"][0]["embedding"], "AACAPwAAAMA=");
     let answer = embeddings("m", &[vec![1.0, -2.0]], Encoding::Float, 3);
     assert_eq!(answer["data"][0]["embedding"], json!([1.0, -2.0]));
+}
+
+#[test]
+fn responses_are_chats_in_other_words() {
+    let parse =
+        |body: Value| ResponsesRequest::parse(&body, &Limits::default(), &Sampling::default());
+    let request = parse(json!({
+        "input": "Hello",
+        "instructions": "Be short.",
+        "max_output_tokens": 5,
+        "store": false,
+        "text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}},
+    }));
+    let chat = request.unwrap().chat;
+    let contents: Vec<_> = chat.messages.iter().map(|m| m.content.as_str()).collect();
+    assert_eq!(contents, ["Be short.", "Hello"]);
+    assert_eq!(chat.settings.max_tokens, 5);
+    assert_eq!(chat.format, Format::Schema(json!({"type": "object"})));
+    let items = json!([
+        {"role": "user", "content": [{"type": "input_text", "text": "a"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}]},
+    ]);
+    assert_eq!(
+        parse(json!({"input": items})).unwrap().chat.messages.len(),
+        2
+    );
+    for (body, param) in [
+        (json!({}), "input"),
+        (json!({"input": 5}), "input"),
+        (json!({"input": []}), "input"),
+        (
+            json!({"input": [{"role": "king", "content": ""}]}),
+            "input[0].role",
+        ),
+        (
+            json!({"input": [{"type": "function_call"}]}),
+            "input[0].type",
+        ),
+        (json!({"input": "x", "store": true}), "store"),
+        (json!({"input": "x", "background": true}), "background"),
+        (
+            json!({"input": "x", "previous_response_id": "resp_1"}),
+            "previous_response_id",
+        ),
+        (
+            json!({"input": "x", "max_output_tokens": 0}),
+            "max_output_tokens",
+        ),
+        (
+            json!({"input": "x", "tools": [{"type": "web_search"}]}),
+            "tools",
+        ),
+        (
+            json!({"input": "x", "text": {"format": {"type": "xml"}}}),
+            "text.format.type",
+        ),
+    ] {
+        let error = parse(body.clone()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(param), "{body}");
+        assert!(!error.message.contains("messages[") && !error.message.contains("response_format"));
+    }
 }
 
 fn reply(kind: Kind) -> Reply {

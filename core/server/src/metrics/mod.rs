@@ -107,9 +107,10 @@ impl Phase {
 }
 
 /// Routes that are counted by name; everything else is `other`.
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 8] = [
     "/v1/chat/completions",
     "/v1/completions",
+    "/v1/responses",
     "/v1/embeddings",
     "/v1/models",
     "/tokenize",

@@ -9,6 +9,8 @@ pub enum Action {
     Chat,
     /// The continuation of a text.
     Completion,
+    /// An answer to a conversation, in the words of the responses interface.
+    Responses,
     /// Vectors of texts.
     Embeddings,
     /// The models there are.
@@ -46,6 +48,7 @@ impl Action {
         match self {
             Self::Chat => "An answer to a conversation",
             Self::Completion => "The continuation of a text",
+            Self::Responses => "An answer to a conversation; nothing is remembered",
             Self::Embeddings => "Vectors of texts",
             Self::Models => "The models there are",
             Self::Model => "One model",
@@ -122,12 +125,14 @@ const fn post(path: &'static str, action: Action) -> Route {
 pub const ROUTES: &[Route] = &[
     post("/v1/chat/completions", Action::Chat),
     post("/v1/completions", Action::Completion),
+    post("/v1/responses", Action::Responses),
     post("/v1/embeddings", Action::Embeddings),
     get("/v1/models", Action::Models),
     get("/v1/models/", Action::Model),
     // Several clients are set up with a base address that lacks the version.
     post("/chat/completions", Action::Chat),
     post("/completions", Action::Completion),
+    post("/responses", Action::Responses),
     post("/embeddings", Action::Embeddings),
     get("/models", Action::Models),
     get("/models/", Action::Model),

@@ -126,6 +126,11 @@ impl Choice {
         };
     }
 
+    /// Text that is there and has not been sent; it has been then.
+    pub(super) fn more(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
     /// The whole choice; `None` when it did not end.
     pub(super) fn answered(self) -> Option<Answered> {
         Some(Answered {

@@ -12,13 +12,17 @@ use tritone_engine::sample::Sampling;
 use tritone_engine::{GenerateError, Input, Request, Timings};
 
 use super::answer::{Choice, Told, Written};
+use super::responded::Responded;
 use super::{aside, json};
-use crate::api::{ChatRequest, CompletionRequest, Format, Kind, Reply, Settings};
+use crate::api::{
+    ChatRequest, CompletionRequest, Echo, Format, Kind, Reply, ResponseReply, ResponsesRequest,
+    Settings,
+};
 use crate::schedule::{Repeatable, Update, failure};
 use crate::serve::app::{App, Live};
 use crate::serve::charge::Charged;
 use crate::serve::pass::Visit;
-use crate::serve::stream::{self, Merged};
+use crate::serve::stream::{self, Frames, Merged};
 use crate::serve::{record, request_id};
 use crate::{ApiError, ErrorKind};
 
@@ -32,6 +36,8 @@ struct Wanted {
     continue_last: bool,
     format: Format,
     estimate: u64,
+    /// Of a request to the responses interface.
+    echo: Option<Echo>,
 }
 
 /// `/v1/chat/completions`.
@@ -39,8 +45,21 @@ pub(super) async fn chat(visit: Visit) -> Result<Response, ApiError> {
     let body = json(&visit).await?;
     let limits = &visit.app.config.limits;
     let request = ChatRequest::parse(&body, limits, &Sampling::default())?;
+    answer(visit, of_chat(request, None)).await
+}
+
+/// `/v1/responses`.
+pub(super) async fn responses(visit: Visit) -> Result<Response, ApiError> {
+    let body = json(&visit).await?;
+    let limits = &visit.app.config.limits;
+    let ResponsesRequest { chat, echo } =
+        ResponsesRequest::parse(&body, limits, &Sampling::default())?;
+    answer(visit, of_chat(chat, Some(echo))).await
+}
+
+fn of_chat(request: ChatRequest, echo: Option<Echo>) -> Wanted {
     let estimate = request.tokens_estimate();
-    let wanted = Wanted {
+    Wanted {
         kind: Kind::Chat,
         model: request.model,
         prompts: vec![Input::Chat(request.messages)],
@@ -49,8 +68,8 @@ pub(super) async fn chat(visit: Visit) -> Result<Response, ApiError> {
         continue_last: request.continue_last,
         format: request.format,
         estimate,
-    };
-    answer(visit, wanted).await
+        echo,
+    }
 }
 
 /// `/v1/completions`.
@@ -72,6 +91,7 @@ pub(super) async fn completion(visit: Visit) -> Result<Response, ApiError> {
         continue_last: false,
         format: Format::Text,
         estimate,
+        echo: None,
     };
     answer(visit, wanted).await
 }
@@ -98,6 +118,13 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         .asked_tokens
         .map(|asked| (asked, max_tokens));
     let repeatable = wanted.settings.is_repeatable();
+    let response = wanted.echo.clone().map(|echo| ResponseReply {
+        id: request_id::made("resp_"),
+        item: request_id::made("msg_"),
+        created: app.now(),
+        model: live.model.clone(),
+        echo,
+    });
     let format = match &wanted.format {
         Format::Text => String::new(),
         Format::Schema(schema) => schema.to_string(),
@@ -136,13 +163,23 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         told: visit.told.clone(),
     };
     let filters = || app.guard.content().stream();
-    let made = (0..answers).map(|_| Choice::new(filters())).collect();
+    let mut made: Vec<_> = (0..answers).map(|_| Choice::new(filters())).collect();
     let mut response = match stream {
-        None => whole(answering, told, made).await?,
+        None => whole(answering, told, made, response).await?,
         Some(stream) => {
             visit.told.streams();
-            let written = Written::new(told, stream, made);
-            streamed(answering, written, app.config.keep_alive).await?
+            let keep_alive = app.config.keep_alive;
+            match (response, made.pop()) {
+                (Some(reply), Some(choice)) => {
+                    let responded = Responded::new(told, reply, choice);
+                    streamed(answering, responded, keep_alive).await?
+                }
+                (_, last) => {
+                    made.extend(last);
+                    let written = Written::new(told, stream, made);
+                    streamed(answering, written, keep_alive).await?
+                }
+            }
         }
     };
     quota.put(response.headers_mut());
@@ -259,6 +296,7 @@ async fn whole(
     mut answers: Merged,
     told: Told,
     mut choices: Vec<Choice>,
+    response: Option<ResponseReply>,
 ) -> Result<Response, ApiError> {
     let mut open = choices.len();
     while open > 0
@@ -283,7 +321,11 @@ async fn whole(
     let answered: Option<Vec<_>> = choices.into_iter().map(Choice::answered).collect();
     let answered = answered
         .ok_or_else(|| ApiError::new(ErrorKind::Internal, "an answer ended without saying why"))?;
-    let mut response = Json(told.reply.whole(&answered, tokens)).into_response();
+    let body = match (&response, answered.first()) {
+        (Some(reply), Some(answered)) => reply.whole(answered, tokens),
+        _ => told.reply.whole(&answered, tokens),
+    };
+    let mut response = Json(body).into_response();
     put_timing(&mut response, &first.unwrap_or_default());
     Ok(response)
 }
@@ -307,7 +349,7 @@ fn put_timing(response: &mut Response, timings: &Timings) {
 /// status.
 async fn streamed(
     mut answers: Merged,
-    written: Written,
+    written: impl Frames,
     keep_alive: Duration,
 ) -> Result<Response, ApiError> {
     let mut waiting = VecDeque::new();

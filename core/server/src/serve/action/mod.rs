@@ -6,6 +6,7 @@ mod embeddings;
 mod generate;
 mod models;
 mod probes;
+mod responded;
 mod tokens;
 
 use axum::response::Response;
@@ -29,6 +30,7 @@ pub(super) async fn act(action: Action, visit: Visit) -> Result<Response, ApiErr
         Action::AdminProfile => admin::switch(visit, admin::What::Profile).await,
         Action::Chat => generate::chat(visit).await,
         Action::Completion => generate::completion(visit).await,
+        Action::Responses => generate::responses(visit).await,
         Action::Embeddings => embeddings::vectors(visit).await,
         Action::Tokenize => tokens::tokenize(visit).await,
         Action::Detokenize => tokens::detokenize(visit).await,
