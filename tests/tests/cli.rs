@@ -31,6 +31,8 @@ mod inspect;
 mod kernels;
 #[path = "cli/limits.rs"]
 mod limits;
+#[path = "cli/logging.rs"]
+mod logging;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/models.rs"]

@@ -17,6 +17,7 @@ use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
 use super::load::LoadArgs;
+use super::logging::LogFormat;
 use super::man::ManArgs;
 use super::models::ModelsArgs;
 use super::monitor::MonitorArgs;
@@ -186,6 +187,15 @@ pub(crate) struct CommonArgs {
     /// view of the log (F8) alone.
     #[arg(long, global = true, value_name = "FILE", requires = "log")]
     pub(crate) log_file: Option<PathBuf>,
+    /// Form of the log: lines of text, or of JSON for programs.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "text",
+        hide_default_value = true
+    )]
+    pub(crate) log_format: LogFormat,
     /// Lines instead of a screen, for screen readers, simple terminals and pipes: nothing is drawn
     /// over, nothing moves. On by itself where TERM is `dumb`; TRITONE_PLAIN=1 turns it on, too.
     #[arg(long, global = true, env = "TRITONE_PLAIN", hide_env = true,

@@ -4,9 +4,13 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
+use clap::ValueEnum;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::args::CommonArgs;
 use super::console::Console;
@@ -16,6 +20,33 @@ use crate::logs::Keeper;
 /// What the screen keeps when nobody asked for a log: everything of this program that is not written
 /// for every token, and warnings of others.
 const KEPT: &str = "warn,tritone=debug";
+
+/// Form of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line: time (RFC 3339, UTC), level, target and what is said.
+    Json,
+}
+
+/// The log as it is written somewhere.
+fn written<S, W>(format: LogFormat, color: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer).with_ansi(color);
+    match format {
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        // The journal of systemd has times of its own.
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            layer.without_time().boxed()
+        }
+        LogFormat::Text => layer.boxed(),
+    }
+}
 
 /// Turns the log on: `--log` to a file or standard error, and the log of the screen. `draws` says that
 /// the command draws on the terminal.
@@ -48,20 +79,15 @@ pub(crate) fn start(common: &CommonArgs, console: &Console, draws: bool) -> anyh
                 .append(true)
                 .open(path)
                 .with_context(|| format!("cannot open the log file {}", path.display()))?;
-            let written = tracing_subscriber::fmt::layer()
-                .with_ansi(false)
-                .with_writer(file)
-                .with_filter(filter(level)?);
+            let written = written(common.log_format, false, file).with_filter(filter(level)?);
             registry.with(written).init();
         }
         // The chat draws on the terminal that the log would go to; its own view shows it.
         None if draws && std::io::stderr().is_terminal() => registry.init(),
         None => {
-            let written = tracing_subscriber::fmt::layer()
-                .with_ansi(console.color_err())
-                .with_writer(std::io::stderr)
-                .with_filter(filter(level)?);
-            registry.with(written).init();
+            let color = console.color_err() && common.log_format == LogFormat::Text;
+            let written = written(common.log_format, color, std::io::stderr);
+            registry.with(written.with_filter(filter(level)?)).init();
         }
     }
     Ok(())
