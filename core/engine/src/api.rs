@@ -253,7 +253,8 @@ pub struct Request {
     pub salt: u64,
     /// Tokens that the answer has at least: until then no token that ends it is chosen.
     pub min_tokens: usize,
-    /// A form that the answer has to keep to.
+    /// A form that the answer has to keep to. With the head `q4+exact` only the 256 best rows of the whole
+    /// vocabulary are exact: a form that allows none of them chooses by 4-bit logits.
     pub grammar: Option<Arc<dyn Grammar>>,
 }
 

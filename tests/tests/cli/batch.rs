@@ -1,11 +1,14 @@
 //! `tritone batch`: files of requests.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{pipe, run};
+use crate::program::{command, pipe, run};
 
 const PERU: &str = "What is the capital of Peru?";
 
@@ -165,7 +168,17 @@ fn files_of_others_are_not_touched() {
         fs::read_to_string(bed.path("out.jsonl")).unwrap(),
         "my notes\n"
     );
+    // The beginning of an answer is `{"`, too, and so is a line that was cut off.
+    for others in [r#"{"editor":"mine"}"#, "{\"id\":5}\n", "{\"id\":\"x\"}\n"] {
+        fs::write(bed.path("out.jsonl"), others).unwrap();
+        bed.run(&[]).fails(1, &["not written by tritone batch"]);
+        assert_eq!(fs::read_to_string(bed.path("out.jsonl")).unwrap(), others);
+    }
     bed.run(&["--force"]).ok();
+    assert_eq!(text(&bed.answers()[0]), "The capital of Peru is Lima.");
+    // What is there goes when there is something to take its place.
+    let missing = bed.run(&["--force", "--model", "/no/such/model.gguf"]);
+    assert_ne!(missing.code, Some(0));
     assert_eq!(text(&bed.answers()[0]), "The capital of Peru is Lima.");
     let input = bed.path("in.jsonl");
     run(&["batch", &input, "-o", &input]).fails(1, &["is the input"]);
@@ -178,4 +191,75 @@ fn requests_come_from_a_pipe_and_answers_go_into_one() {
     let out = pipe(request.as_bytes(), &["batch", "-", "-o", "-"]).ok();
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(text(&answer), "The capital of Peru is Lima.");
+}
+
+#[test]
+fn a_pipe_that_stays_open_is_answered_meanwhile() {
+    let mut child = command(&["batch", "-", "-o", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for id in ["a", "b"] {
+        writeln!(input, "{}", chat(id, PERU, json!({}))).unwrap();
+        input.flush().unwrap();
+        let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert_eq!(answer["custom_id"], id);
+        assert_eq!(text(&answer), "The capital of Peru is Lima.");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+/// However it ends, what is written stays, and the rest is done by the same command.
+#[test]
+fn a_batch_that_is_ended_goes_on() {
+    let long = json!({"max_tokens": 300, "ignore_eos": true, "temperature": 1, "seed": 4});
+    let request = |i| {
+        chat(
+            &format!("{i}"),
+            "Tell me a story about a fox.",
+            long.clone(),
+        )
+    };
+    let requests: Vec<_> = (0..60).map(request).collect();
+    for (signal, code) in [("INT", Some(130)), ("KILL", None)] {
+        let bed = Bed::new(&lines(&requests));
+        let (input, output) = (bed.path("in.jsonl"), bed.path("out.jsonl"));
+        let mut child = command(&["batch", &input, "-o", &output])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while fs::read_to_string(&output)
+            .unwrap_or_default()
+            .lines()
+            .count()
+            < 3
+        {
+            assert!(start.elapsed() < Duration::from_secs(100));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = child.id().to_string();
+        let killed = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(killed.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), code);
+        let before = fs::read_to_string(&output).unwrap().lines().count();
+        assert!(before < 60, "it was done before it was ended");
+        bed.run(&[]).ok();
+        let answers = bed.answers();
+        let mut ids: Vec<_> = answers.iter().map(|a| a["custom_id"].to_string()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((ids.len(), answers.len()), (60, 60));
+        assert!(
+            answers
+                .iter()
+                .all(|answer| text(answer) == text(&answers[0]))
+        );
+    }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::mpsc::{Receiver, channel};
 
 /// Longest line.
 pub(super) const MOST_BYTES: usize = 16 << 20;
@@ -32,6 +33,12 @@ pub(super) struct Fault {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
+
+/// A line's number from 1, and what it asks.
+pub(super) type Numbered = (usize, Result<Request, Fault>);
+
+/// Lines that are read before they are wanted.
+const AHEAD: usize = 4;
 
 /// A file of requests.
 pub(super) struct Lines {
@@ -62,8 +69,28 @@ impl Lines {
         }
     }
 
+    /// Reads on a thread of its own, for callers that cannot wait; some lines ahead.
+    pub(super) fn ahead(mut self) -> Receiver<io::Result<Numbered>> {
+        let (sender, lines) = channel(AHEAD);
+        // It ends with the input, or when nobody wants more; a pipe that stays open keeps nobody from ending.
+        std::thread::spawn(move || {
+            loop {
+                let line = match self.next() {
+                    Ok(None) => return,
+                    Ok(Some(line)) => Ok(line),
+                    Err(error) => Err(error),
+                };
+                let failed = line.is_err();
+                if sender.blocking_send(line).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        lines
+    }
+
     /// The next line that is not empty: its number from 1, and what it asks.
-    pub(super) fn next(&mut self) -> io::Result<Option<(usize, Result<Request, Fault>)>> {
+    fn next(&mut self) -> io::Result<Option<Numbered>> {
         loop {
             let mut line = Vec::new();
             let most = MOST_BYTES as u64 + 1;
@@ -179,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    fn all(text: &str) -> Vec<(usize, Result<Request, Fault>)> {
+    fn all(text: &str) -> Vec<Numbered> {
         let mut lines = Lines::of(Box::new(io::Cursor::new(text.as_bytes().to_vec())), None);
         std::iter::from_fn(|| lines.next().unwrap()).collect()
     }

@@ -73,7 +73,11 @@ pub(crate) fn run(
     console.note(&done.summary());
     if done.interrupted {
         if args.output.as_os_str() != "-" {
-            console.note("the same command goes on from here");
+            console.note(if args.force {
+                "the same command without --force goes on from here"
+            } else {
+                "the same command goes on from here"
+            });
         }
         return Ok(ExitCode::from(CANCELLED));
     }

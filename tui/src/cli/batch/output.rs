@@ -1,7 +1,7 @@
 //! The file of answers: appended to, made sure of, and read when a batch goes on.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom, Write};
 
 use anyhow::Context as _;
@@ -11,8 +11,12 @@ use super::args::BatchArgs;
 
 enum Target {
     Stdout,
-    File(File),
+    /// Whether it is to be emptied first.
+    File(File, bool),
 }
+
+/// What every line that this command writes begins with.
+const BEGINNING: &[u8] = b"{\"id\":\"line-";
 
 /// Where answers go.
 pub(super) struct Output {
@@ -51,9 +55,21 @@ impl Output {
             .read(true)
             .write(true)
             .create(true)
-            .truncate(args.force)
+            .truncate(false)
             .open(path)
             .with_context(cannot)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                anyhow::bail!("another tritone batch is writing '{}'", path.display());
+            }
+            // Some file systems have no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        if args.force {
+            // Emptied when there is something to write: until then it can be thought better of.
+            output.target = Target::File(file, true);
+            return Ok(output);
+        }
         let whole = output.read(&file).with_context(|| {
             format!(
                 "'{}' is there, and was not written by tritone batch; --force replaces it",
@@ -77,7 +93,7 @@ impl Output {
                 path.display()
             ));
         }
-        output.target = Target::File(file);
+        output.target = Target::File(file, false);
         Ok(output)
     }
 
@@ -89,12 +105,13 @@ impl Output {
             line.clear();
             let length = reader.read_until(b'\n', &mut line)?;
             number += 1;
+            let common = line.len().min(BEGINNING.len());
+            anyhow::ensure!(
+                line[..common] == BEGINNING[..common],
+                "line {number} is no answer"
+            );
             if length == 0 || !line.ends_with(b"\n") {
-                // A line that was being written when the batch ended. Anything else would have an end.
-                anyhow::ensure!(
-                    number > 1 || length == 0 || line.starts_with(b"{\""),
-                    "line 1 is no answer"
-                );
+                // A line that was being written when the batch ended.
                 return Ok(whole);
             }
             let value: Value =
@@ -111,8 +128,7 @@ impl Output {
         &self.notes
     }
 
-    /// Whether a request is answered already: by its `custom_id`, or its line where it has none. From now on it
-    /// counts as answered.
+    /// Whether a request is answered already: by its `custom_id`, or its line where it has none.
     pub(super) fn is_done(&mut self, custom_id: Option<&str>, line: usize) -> bool {
         self.done.contains(&key(custom_id, &line_id(line)))
     }
@@ -126,7 +142,10 @@ impl Output {
                 out.write_all(line.as_bytes())?;
                 out.flush()
             }
-            Target::File(file) => {
+            Target::File(file, empty) => {
+                if std::mem::take(empty) {
+                    file.set_len(0)?;
+                }
                 file.write_all(line.as_bytes())?;
                 self.unsynced += 1;
                 if self.unsynced >= self.sync {
@@ -143,7 +162,7 @@ impl Output {
         self.unsynced = 0;
         match &self.target {
             Target::Stdout => Ok(()),
-            Target::File(file) => file.sync_data(),
+            Target::File(file, _) => file.sync_data(),
         }
     }
 }

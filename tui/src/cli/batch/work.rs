@@ -1,15 +1,17 @@
 //! Requests to the engine, answers to the output.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::{JoinError, JoinSet};
 use tritone_server::serve::Local;
 
 use super::args::BatchArgs;
-use super::line::{Fault, Lines, Request};
+use super::line::{Fault, Lines, Numbered, Request};
 use super::output::{Output, line_id};
 use crate::cli::console::Console;
 use crate::cli::interrupt::Interrupt;
@@ -48,120 +50,157 @@ impl Done {
 /// A line of the output, and whether it is an answer.
 type Answer = (usize, bool, String);
 
+/// Lines on their way.
+struct Work<'a> {
+    local: Local,
+    output: &'a mut Output,
+    ordered: bool,
+    done: Done,
+    /// Names of the lines so far.
+    seen: HashSet<String>,
+    running: JoinSet<Answer>,
+    /// Lines of the output that are not written yet.
+    waiting: BTreeMap<usize, (bool, String)>,
+    /// Lines that are not written yet, in their order.
+    order: VecDeque<usize>,
+}
+
+impl Work<'_> {
+    /// Begins a line.
+    fn begin(&mut self, (number, request): Numbered) {
+        let id = match &request {
+            Ok(request) => Some(request.custom_id.clone()),
+            Err(fault) => fault.custom_id.clone(),
+        };
+        let again = id.as_ref().is_some_and(|id| !self.seen.insert(id.clone()));
+        // Without its name, a line could not be taken for the earlier one of that name.
+        let named = id.as_deref().filter(|_| !again);
+        if self.output.is_done(named, number) {
+            self.done.skipped += 1;
+            return;
+        }
+        self.order.push_back(number);
+        let fault = match request {
+            Ok(request) if again => Fault {
+                custom_id: None,
+                code: "duplicate_custom_id",
+                message: format!("'{}' is the name of an earlier line", request.custom_id),
+            },
+            Ok(request) => {
+                let local = self.local.clone();
+                self.running
+                    .spawn(async move { answer(&local, number, request).await });
+                return;
+            }
+            Err(fault) => fault,
+        };
+        self.waiting
+            .insert(number, (false, fault_line(number, &fault)));
+    }
+
+    /// Writes what is there, as far as the order allows.
+    fn write(&mut self) -> anyhow::Result<()> {
+        while let Some(answer) = self.running.try_join_next() {
+            self.take(answer)?;
+        }
+        while let Some(number) = next(&self.waiting, &self.order, self.ordered) {
+            self.order.retain(|other| *other != number);
+            if let Some((good, text)) = self.waiting.remove(&number) {
+                self.output
+                    .write(&text)
+                    .context("cannot write the answers")?;
+                if good {
+                    self.done.answered += 1;
+                } else {
+                    self.done.refused += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, answer: Result<Answer, JoinError>) -> anyhow::Result<()> {
+        let (number, good, text) = answer.context("a request failed")?;
+        self.waiting.insert(number, (good, text));
+        Ok(())
+    }
+}
+
 /// Answers everything.
 pub(super) async fn all(
     args: &BatchArgs,
     local: Local,
-    mut lines: Lines,
+    lines: Lines,
     mut output: Output,
     console: &Console,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Done> {
     let mut progress = console.progress();
-    let (start, total) = (Instant::now(), lines.count);
-    let mut done = Done::default();
-    let mut seen = HashSet::new();
-    let mut running: JoinSet<Answer> = JoinSet::new();
-    // In order: answers that wait for an earlier one, and the lines that are under way.
-    let mut waiting = BTreeMap::new();
-    let mut order = std::collections::VecDeque::new();
-    let mut more = true;
-    let most = local.slots();
+    let (start, total, most) = (Instant::now(), lines.count, local.slots());
+    let mut lines = Some(lines.ahead());
+    let mut work = Work {
+        local,
+        output: &mut output,
+        ordered: args.ordered,
+        done: Done::default(),
+        seen: HashSet::new(),
+        running: JoinSet::new(),
+        waiting: BTreeMap::new(),
+        order: VecDeque::new(),
+    };
     loop {
+        work.write()?;
+        if lines.is_none() && work.running.is_empty() {
+            break;
+        }
         if interrupt.is_pressed() {
-            done.interrupted = more || !running.is_empty();
+            work.done.interrupted = true;
             break;
         }
-        while more && running.len() < most && waiting.len() < 64 * most {
-            let Some((number, request)) = lines.next().context("cannot read the requests")? else {
-                more = false;
-                break;
-            };
-            let id = match &request {
-                Ok(request) => Some(request.custom_id.clone()),
-                Err(fault) => fault.custom_id.clone(),
-            };
-            // Before a line that has the same name: that one is answered with an error.
-            let again = id.as_ref().is_some_and(|id| !seen.insert(id.clone()));
-            if !again && output.is_done(id.as_deref(), number) {
-                done.skipped += 1;
-                continue;
-            }
-            order.push_back(number);
-            match request {
-                Ok(request) if again => {
-                    let message = format!("'{}' is the name of an earlier line", request.custom_id);
-                    let fault = Fault {
-                        // Without it the line could be taken for the earlier one's.
-                        custom_id: None,
-                        code: "duplicate_custom_id",
-                        message,
-                    };
-                    if output.is_done(None, number) {
-                        order.pop_back();
-                        done.skipped += 1;
-                    } else {
-                        waiting.insert(number, (false, fault_line(number, &fault)));
-                    }
-                }
-                Ok(request) => {
-                    let local = local.clone();
-                    running.spawn(async move { answer(&local, number, request).await });
-                }
-                Err(fault) => {
-                    waiting.insert(number, (false, fault_line(number, &fault)));
-                }
-            }
-        }
-        while let Some(number) = next(&waiting, &order, args.ordered) {
-            order.retain(|other| *other != number);
-            if let Some((good, text)) = waiting.remove(&number) {
-                output.write(&text).context("cannot write the answers")?;
-                if good {
-                    done.answered += 1;
-                } else {
-                    done.refused += 1;
-                }
-            }
-        }
-        if running.is_empty() {
-            if more {
-                continue;
-            }
-            break;
-        }
+        let room = work.running.len() < most && work.waiting.len() < 64 * most;
+        let wanted = lines.as_mut().filter(|_| room);
         tokio::select! {
-            Some(answer) = running.join_next() => {
-                let (number, good, text) = answer.context("a request failed")?;
-                waiting.insert(number, (good, text));
-            }
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            Some(answer) = work.running.join_next() => work.take(answer)?,
+            line = line_of(wanted) => match line {
+                Some(line) => work.begin(line.context("cannot read the requests")?),
+                None => lines = None,
+            },
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
         progress.show(|| {
-            let over = done.answered + done.refused;
+            let over = work.done.answered + work.done.refused;
             let rate = over as f64 / start.elapsed().as_secs_f64().max(1e-3);
-            match total.map(|total| total.saturating_sub(over + done.skipped)) {
+            match total.map(|total| total.saturating_sub(over + work.done.skipped)) {
                 Some(left) if rate > 0.0 => {
                     let eta = left as f64 / rate;
-                    format!("{over} requests answered, {rate:.1} a second, {left} left, {eta:.0} s to go")
+                    format!(
+                        "{over} requests answered, {rate:.1} a second, {left} left, {eta:.0} s to go"
+                    )
                 }
                 _ => format!("{over} requests answered, {rate:.1} a second"),
             }
         });
     }
     progress.clear();
-    running.abort_all();
+    work.running.abort_all();
+    let mut done = work.done;
     output.sync().context("cannot write the answers")?;
     done.took = start.elapsed();
     Ok(done)
 }
 
+/// The next line; never, when none is wanted now.
+async fn line_of(
+    lines: Option<&mut Receiver<io::Result<Numbered>>>,
+) -> Option<io::Result<Numbered>> {
+    match lines {
+        Some(lines) => lines.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The line that is written next, if it is there.
-fn next<T>(
-    waiting: &BTreeMap<usize, T>,
-    order: &std::collections::VecDeque<usize>,
-    ordered: bool,
-) -> Option<usize> {
+fn next<T>(waiting: &BTreeMap<usize, T>, order: &VecDeque<usize>, ordered: bool) -> Option<usize> {
     if ordered {
         order
             .front()
