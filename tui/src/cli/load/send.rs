@@ -131,8 +131,8 @@ impl Sender {
         let request = ChatRequest {
             model: shared.model.clone(),
             max_tokens: Some(shared.generate),
+            // Without a seed, so that the server has to write what it is asked for.
             temperature: Some(0.7),
-            seed: Some(number as u64),
             ignore_eos: Some(true),
             ..ChatRequest::new(vec![Message::user(prompt)])
         };
