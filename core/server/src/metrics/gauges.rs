@@ -14,6 +14,8 @@ pub struct Gauges {
     pub cache: CacheStatus,
     /// Pages of the KV cache in use, of all there are, 0 to 1.
     pub kv_ratio: f64,
+    /// Pages of the KV cache.
+    pub kv_pages: usize,
     /// Steps that the engine has done, and sequences in them now.
     pub steps: u64,
     /// Sequences in the running batch.
@@ -46,6 +48,7 @@ impl Gauges {
             schedule: dispatcher.status(),
             cache: dispatcher.cache_status(),
             kv_ratio: status.kv_pages_used as f64 / status.kv_pages.max(1) as f64,
+            kv_pages: status.kv_pages,
             steps: status.counters.steps,
             batch: status.active,
             model: model.to_owned(),

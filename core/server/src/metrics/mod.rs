@@ -107,7 +107,7 @@ impl Phase {
 }
 
 /// Routes that are counted by name; everything else is `other`.
-const ROUTES: [&str; 8] = [
+pub(crate) const ROUTES: [&str; 8] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/responses",
@@ -119,8 +119,8 @@ const ROUTES: [&str; 8] = [
 ];
 
 /// Status codes that are counted by number; the others are counted as 500.
-const STATUSES: [u16; 16] = [
-    200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 499, 500, 501, 503,
+const STATUSES: [u16; 17] = [
+    200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 499, 500, 501, 503,
 ];
 
 /// What has been counted since the server started.

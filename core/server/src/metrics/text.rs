@@ -219,7 +219,7 @@ fn requests(w: &mut Writer, metrics: &Metrics, gauges: &Gauges, security: &Secur
             // Series begin with their first event; there would be a hundred empty ones.
             if get(count) > 0 {
                 let outcome = match status {
-                    200 => "ok",
+                    200 | 204 => "ok",
                     499 => "cancelled",
                     429 | 503 => "busy",
                     500..=599 => "failed",
@@ -362,10 +362,15 @@ fn aliases(w: &mut Writer, gauges: &Gauges) {
         w.sample(name, &[("model_name", &gauges.model)], value);
     }
     let name = "vllm:cache_config_info";
-    w.family(name, "gauge", "Answers that are written at once.");
+    w.family(
+        name,
+        "gauge",
+        "Pages of the KV cache, and positions of one.",
+    );
+    let pages = gauges.kv_pages.to_string();
     w.sample(
         name,
-        &[("num_gpu_blocks", &schedule.slots.to_string())],
+        &[("block_size", "64"), ("num_gpu_blocks", &pages)],
         1.0,
     );
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct Watchdog {
     steps: u64,
     moved: Instant,
+    /// There was work at the last look.
+    pending: bool,
     /// Time between two looks that saw it move, smoothed.
     step: Duration,
 }
@@ -23,15 +25,22 @@ impl Watchdog {
         Self {
             steps: 0,
             moved: now,
+            pending: false,
             step: Duration::ZERO,
         }
     }
 
     /// Looks: the engine has done `steps` steps, and `pending` says whether there is work. Whether it is well.
     pub fn look(&mut self, now: Instant, steps: u64, pending: bool) -> bool {
-        if steps != self.steps || !pending {
+        // An engine that was idle has all its time from when work is first seen.
+        let was_pending = std::mem::replace(&mut self.pending, pending);
+        let began = pending && !was_pending;
+        if steps != self.steps || !pending || began {
             let done = steps.wrapping_sub(self.steps);
-            if pending && let Ok(done @ 1..) = u32::try_from(done) {
+            if pending
+                && !began
+                && let Ok(done @ 1..) = u32::try_from(done)
+            {
                 let step = now.saturating_duration_since(self.moved) / done;
                 self.step = (self.step * 7 + step) / 8;
             }
@@ -58,6 +67,12 @@ mod tests {
         assert!(!dog.look(at(1032), 1, true), "31 s without a step");
         assert!(dog.look(at(1033), 2, true), "it was only slow");
         assert!(dog.look(at(1100), 2, false), "idle again");
+        assert!(dog.look(at(1200), 2, true), "work has just come");
+        assert!(dog.look(at(1230), 2, true));
+        assert!(
+            !dog.look(at(1300), 2, true),
+            "more than twenty of its steps"
+        );
     }
 
     #[test]

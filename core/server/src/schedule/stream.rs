@@ -215,7 +215,10 @@ impl AnswerStream {
                 timings,
             }) => {
                 let now = Instant::now();
+                let kept = matches!(self.events, Source::Kept(_));
                 match self.last_token.replace(now) {
+                    // It was not written now.
+                    _ if kept => {}
                     _ if timings.generated_tokens == self.timings.generated_tokens => {}
                     Some(last) => metrics.inter_token(now - last),
                     None => metrics.first_token(self.meter.born.elapsed()),
@@ -307,6 +310,13 @@ impl Drop for AnswerStream {
             .place
             .and_then(|(client, id)| self.shared.lock().queue.remove(client, id));
         if !self.over {
+            // What was written for somebody who left was written all the same.
+            let timings = self.timings;
+            if matches!(self.events, Source::Engine(_)) && timings.generated_tokens > 0 {
+                let metrics = &self.shared.metrics;
+                metrics.prompt_tokens(timings.prompt_tokens, timings.cached_tokens);
+                metrics.generated(timings.generated_tokens);
+            }
             let phase = if waiting.is_some() {
                 Phase::Queued
             } else {

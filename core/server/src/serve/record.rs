@@ -13,7 +13,7 @@ use super::route::Found;
 use super::watched::Record;
 use crate::ApiError;
 use crate::guard::{Entry, Pass, RequestLog, trace_id};
-use crate::metrics::Rejected;
+use crate::metrics::{ROUTES, Rejected};
 
 /// The status in the counts for a client that left before it had one.
 const LEFT: u16 = 499;
@@ -204,10 +204,16 @@ impl Told {
         // Both spellings of a path are one route.
         let route = ["/v1", ""].iter().find_map(|version| {
             let path = format!("{version}{}", entry.route.trim_start_matches("/v1"));
-            COUNTED.iter().find(|counted| **counted == path)
+            ROUTES.iter().find(|counted| **counted == path)
         });
-        app.metrics
-            .request(route.copied().unwrap_or("other"), status, took);
+        // A stream that failed on its way had a good head.
+        let counted = if outcome == "error" && status < 400 {
+            500
+        } else {
+            status
+        };
+        let route = route.copied().unwrap_or("other");
+        app.metrics.request(route, counted, took);
         tracing::info!(
             request_id = %entry.request_id,
             client = entry.client,
@@ -227,16 +233,6 @@ impl Told {
         }
     }
 }
-
-/// Routes that are counted by name.
-const COUNTED: [&str; 6] = [
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/embeddings",
-    "/v1/models",
-    "/tokenize",
-    "/detokenize",
-];
 
 /// Why a request was refused, where the scheduler did not count it.
 fn why(error: &ApiError) -> Option<Rejected> {

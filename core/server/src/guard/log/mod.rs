@@ -220,7 +220,10 @@ pub fn trace_id(traceparent: &str) -> Option<&str> {
     };
     let good =
         hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
-    (good && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
+    // Later versions may have more; this one has not.
+    let whole = version != "00" || parts.next().is_none();
+    let named = |text: &str| text.bytes().any(|byte| byte != b'0');
+    (good && whole && named(trace) && named(parent)).then_some(trace)
 }
 
 #[cfg(test)]
