@@ -1,6 +1,9 @@
 //! What this process takes.
 
+use std::time::Duration;
+
 use crate::roots::{Roots, kib_field};
+use crate::usage;
 
 /// Resident memory of this process in bytes, mapped file pages included.
 ///
@@ -34,6 +37,22 @@ pub fn address_space_bytes() -> Option<u64> {
     kib_field(&Roots::system().read_proc("self/status")?, "VmSize")
 }
 
+/// Processor time of this process, all its threads.
+///
+/// `None` on systems without `/proc`.
+pub fn cpu_time() -> Option<Duration> {
+    usage::process_time(&Roots::system())
+}
+
+/// File descriptors that this process has open.
+///
+/// `None` on systems without `/proc`.
+pub fn open_files() -> Option<u64> {
+    let open = std::fs::read_dir(Roots::system().proc.join("self/fd")).ok()?;
+    // The look itself takes one.
+    Some((open.count() as u64).saturating_sub(1))
+}
+
 fn resident_from_sysinfo() -> Option<u64> {
     let pid = sysinfo::get_current_pid().ok()?;
     let mut system = sysinfo::System::new().ok()?;
@@ -51,6 +70,23 @@ fn resident_from_sysinfo() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resident_memory_is_in_kib() {
+        let resident = |text| kib_field(text, "VmRSS");
+        assert_eq!(resident("Name:\tx\nVmRSS:\t     640 kB\n"), Some(655_360));
+        assert_eq!(resident("VmRSS:\t?\n"), None);
+    }
+
+    #[test]
+    fn what_this_process_has_is_told() {
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        let (files, before) = (open_files().unwrap(), cpu_time().unwrap());
+        assert!(files >= 3, "{files}: input, output and errors at least");
+        assert!(cpu_time().unwrap() >= before);
+    }
 
     #[test]
     fn the_portable_reading_agrees_with_the_kernel() {

@@ -52,9 +52,7 @@ impl Reading {
         Self {
             at,
             cpus,
-            process: roots
-                .read_proc("self/stat")
-                .and_then(|text| parse_process(&text)),
+            process: process_time(roots),
             group: cgroup::group_time(roots),
         }
     }
@@ -122,6 +120,11 @@ fn parse_stat(text: &str) -> BTreeMap<usize, (u64, u64)> {
         .filter(|text| !text.starts_with("cpu "))
         .filter_map(line)
         .collect()
+}
+
+/// Processor time of this process, all its threads.
+pub(crate) fn process_time(roots: &Roots) -> Option<Duration> {
+    parse_process(&roots.read_proc("self/stat")?)
 }
 
 /// User and system time of a process from `/proc/PID/stat`.

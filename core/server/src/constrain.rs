@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::{Matcher, ParserFactory};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
 use tritone_engine::sample::TokenMask;
 use tritone_engine::{Constraint, Grammar, Model};
@@ -127,23 +127,32 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Refuses bounds that no number of the wire could keep to; arithmetic with them overflows.
 fn check_bounds(schema: &Value) -> Result<(), String> {
-    let mut open = vec![schema];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(values) => open.extend(values),
-            Value::Object(object) => {
-                open.extend(object.values());
-                for word in BOUNDS {
-                    let number = object.get(word).and_then(Value::as_f64);
-                    if number.is_some_and(|number| number.abs() > EXACT) {
-                        return Err(format!("its '{word}' is beyond 2^53"));
-                    }
-                }
+    for object in objects(schema) {
+        for word in BOUNDS {
+            let number = object.get(word).and_then(Value::as_f64);
+            if number.is_some_and(|number| number.abs() > EXACT) {
+                return Err(format!("its '{word}' is beyond 2^53"));
             }
-            _ => {}
         }
     }
     Ok(())
+}
+
+/// Every object in a value, itself included.
+fn objects(value: &Value) -> impl Iterator<Item = &Map<String, Value>> {
+    let mut open = vec![value];
+    std::iter::from_fn(move || {
+        loop {
+            match open.pop()? {
+                Value::Array(values) => open.extend(values),
+                Value::Object(object) => {
+                    open.extend(object.values());
+                    return Some(object);
+                }
+                _ => {}
+            }
+        }
+    })
 }
 
 /// Most remainders of all `multipleOf` in a schema together.
@@ -155,33 +164,25 @@ fn check_multiples(schema: &Value) -> Result<(), String> {
     // The common multiple of all so far, in units of the last digit of all so far.
     let (mut all, mut digits) = (1_u64, 0_u32);
     let mut found = false;
-    let mut open = vec![schema];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(values) => open.extend(values),
-            Value::Object(object) => {
-                open.extend(object.values());
-                let number = object.get("multipleOf").and_then(Value::as_number);
-                let Some(number) = number else { continue };
-                let (one, places) = decimal(&number.to_string());
-                let unit = |value: u64, from: u32| {
-                    let factor = 10_u64.checked_pow(digits.max(places) - from);
-                    value.saturating_mul(factor.unwrap_or(u64::MAX))
-                };
-                all = if found {
-                    common_multiple(unit(all, digits), unit(one, places))
-                } else {
-                    one
-                };
-                digits = if found { digits.max(places) } else { places };
-                found = true;
-                if all > REMAINDERS {
-                    return Err(format!(
-                        "its numbers under 'multipleOf' have a common multiple over {REMAINDERS}, at {number}"
-                    ));
-                }
-            }
-            _ => {}
+    for object in objects(schema) {
+        let number = object.get("multipleOf").and_then(Value::as_number);
+        let Some(number) = number else { continue };
+        let (one, places) = decimal(&number.to_string());
+        let unit = |value: u64, from: u32| {
+            let factor = 10_u64.checked_pow(digits.max(places) - from);
+            value.saturating_mul(factor.unwrap_or(u64::MAX))
+        };
+        all = if found {
+            common_multiple(unit(all, digits), unit(one, places))
+        } else {
+            one
+        };
+        digits = if found { digits.max(places) } else { places };
+        found = true;
+        if all > REMAINDERS {
+            return Err(format!(
+                "its numbers under 'multipleOf' have a common multiple over {REMAINDERS}, at {number}"
+            ));
         }
     }
     Ok(())

@@ -11,8 +11,9 @@ use tritone_abi::layout::t2r32::{BLOCK_BYTES, BLOCK_COLS, GROUP_ROWS};
 use tritone_abi::{Activations, MatOut, TernaryMatrix};
 
 use crate::dot::{Dot, for_each_isa};
-use crate::fold::{self, HALVES, Spans};
+use crate::fold::HALVES;
 use crate::isa::Isa;
+use crate::rows::{Sums, rows};
 
 /// Most tokens that this path takes in one pass over the weights: 24 accumulators.
 pub(crate) const MAX_TOKENS: usize = 3;
@@ -51,93 +52,62 @@ unsafe fn product<D: Dot, const T: usize>(
     x: &Activations<'_>,
     out: &mut MatOut<'_>,
 ) {
-    let spans = Spans::of(w);
-    let blocks = w.cols.div_ceil(BLOCK_COLS);
-    let span_blocks = spans.cols.div_ceil(BLOCK_COLS);
     for first_row in out.range().step_by(GROUP_ROWS) {
-        let row_group = first_row / GROUP_ROWS;
-        let data = &w.data[row_group * blocks * BLOCK_BYTES..][..blocks * BLOCK_BYTES];
         // SAFETY: the features are there.
-        let mut acc = unsafe { [[_mm512_setzero_ps(); HALVES]; T] };
-        for span in 0..spans.count {
-            let weights = &data[span * span_blocks * BLOCK_BYTES..][..span_blocks * BLOCK_BYTES];
-            let mut q = [core::ptr::null(); T];
-            for (t, q) in q.iter_mut().enumerate() {
-                let first = span * span_blocks * BLOCK_COLS;
-                *q = x.row(t)[first..][..span_blocks * BLOCK_COLS].as_ptr();
-            }
-            // SAFETY: the features are there; the slices hold `span_blocks` blocks and sixteen
-            // times as many activations.
-            unsafe {
-                let sums = span_sums::<D, T>(weights.as_ptr(), &q, span_blocks);
-                for t in 0..T {
-                    for h in 0..HALVES {
-                        let at = (row_group, span, h);
-                        acc[t][h] = spans.fold(acc[t][h], sums[t][h], x, t, at);
-                    }
-                }
-            }
-        }
-        for (t, acc) in acc.iter().enumerate() {
-            for (h, values) in acc.iter().enumerate() {
-                // SAFETY: the features are there.
-                unsafe { fold::store(out, t, first_row + 16 * h, *values) };
-            }
-        }
+        unsafe { rows::<D, Masked, T>(w, x, out, (first_row / GROUP_ROWS, 0)) };
     }
 }
 
-/// Products of codes and activations over `blocks` blocks, for a row group and `T` tokens.
-///
-/// # Safety
-/// * The processor has the features of `D`.
-/// * `blocks * BLOCK_BYTES` bytes are readable at `weights`;
-/// * `blocks * BLOCK_COLS` activations are readable at every `q[t]`.
-#[inline(always)]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "counted loops over register arrays read alike"
-)]
-unsafe fn span_sums<D: Dot, const T: usize>(
-    weights: *const u8,
-    q: &[*const i8; T],
-    blocks: usize,
-) -> [[__m512i; HALVES]; T] {
-    // SAFETY: the features are there, and the loads are those promised by the caller.
-    unsafe {
-        let masks = [0x03, 0x0c, 0x30, 0xc0_u8 as i8].map(|mask| _mm512_set1_epi8(mask));
-        let mut planes = [[[_mm512_setzero_si512(); PLANES]; HALVES]; T];
-        for b in 0..blocks {
-            let block = weights.add(b * BLOCK_BYTES);
-            // A prefetch cannot fault, so it may run past the end of the weights.
-            let ahead = block.wrapping_add(PREFETCH_BYTES).cast();
-            _mm_prefetch::<_MM_HINT_T0>(ahead);
-            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
-            for h in 0..HALVES {
-                let v = _mm512_loadu_si512(block.add(64 * h).cast());
-                for (p, mask) in masks.iter().enumerate() {
-                    let codes = _mm512_and_si512(v, *mask);
-                    for t in 0..T {
-                        let quad: *const i32 = q[t].add(b * BLOCK_COLS + 4 * p).cast();
-                        let quad = _mm512_set1_epi32(quad.read_unaligned());
-                        planes[t][h][p] = D::dot(planes[t][h][p], codes, quad);
+/// Planes that are masked where they lie, an accumulator each.
+struct Masked;
+
+impl Sums for Masked {
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "counted loops over register arrays read alike"
+    )]
+    unsafe fn sums<D: Dot, const T: usize>(
+        weights: *const u8,
+        q: &[*const i8; T],
+        blocks: usize,
+    ) -> [[__m512i; HALVES]; T] {
+        // SAFETY: the features are there, and the loads are those promised by the caller.
+        unsafe {
+            let masks = [0x03, 0x0c, 0x30, 0xc0_u8 as i8].map(|mask| _mm512_set1_epi8(mask));
+            let mut planes = [[[_mm512_setzero_si512(); PLANES]; HALVES]; T];
+            for b in 0..blocks {
+                let block = weights.add(b * BLOCK_BYTES);
+                // A prefetch cannot fault, so it may run past the end of the weights.
+                let ahead = block.wrapping_add(PREFETCH_BYTES).cast();
+                _mm_prefetch::<_MM_HINT_T0>(ahead);
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+                for h in 0..HALVES {
+                    let v = _mm512_loadu_si512(block.add(64 * h).cast());
+                    for (p, mask) in masks.iter().enumerate() {
+                        let codes = _mm512_and_si512(v, *mask);
+                        for t in 0..T {
+                            let quad: *const i32 = q[t].add(b * BLOCK_COLS + 4 * p).cast();
+                            let quad = _mm512_set1_epi32(quad.read_unaligned());
+                            planes[t][h][p] = D::dot(planes[t][h][p], codes, quad);
+                        }
                     }
                 }
             }
-        }
-        let mut sums = [[_mm512_setzero_si512(); HALVES]; T];
-        for t in 0..T {
-            for h in 0..HALVES {
-                let [one, four, sixteen, most] = planes[t][h];
-                // Every product of plane `p` is a multiple of 4^p, so the shifts are exact.
-                let low = _mm512_add_epi32(one, _mm512_srai_epi32::<2>(four));
-                let high = _mm512_add_epi32(
-                    _mm512_srai_epi32::<4>(sixteen),
-                    _mm512_srai_epi32::<6>(most),
-                );
-                sums[t][h] = _mm512_add_epi32(low, high);
+            let mut sums = [[_mm512_setzero_si512(); HALVES]; T];
+            for t in 0..T {
+                for h in 0..HALVES {
+                    let [one, four, sixteen, most] = planes[t][h];
+                    // Every product of plane `p` is a multiple of 4^p, so the shifts are exact.
+                    let low = _mm512_add_epi32(one, _mm512_srai_epi32::<2>(four));
+                    let high = _mm512_add_epi32(
+                        _mm512_srai_epi32::<4>(sixteen),
+                        _mm512_srai_epi32::<6>(most),
+                    );
+                    sums[t][h] = _mm512_add_epi32(low, high);
+                }
             }
+            sums
         }
-        sums
     }
 }

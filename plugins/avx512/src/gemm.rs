@@ -12,8 +12,9 @@ use tritone_abi::layout::t2r32::{BLOCK_BYTES, BLOCK_COLS, GROUP_ROWS};
 use tritone_abi::{Activations, MatOut, TernaryMatrix};
 
 use crate::dot::{Dot, for_each_isa};
-use crate::fold::{self, HALVES, Spans};
+use crate::fold::HALVES;
 use crate::isa::Isa;
+use crate::rows::{Sums, rows};
 
 /// Most tokens of a tile: 24 sums, four registers of weights and codes, one of activations, one mask.
 const TOKENS: usize = 12;
@@ -46,18 +47,18 @@ unsafe fn product<D: Dot>(w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut 
             // SAFETY: the features are there.
             unsafe {
                 match end - token {
-                    1 => rows::<D, 1>(w, x, out, at),
-                    2 => rows::<D, 2>(w, x, out, at),
-                    3 => rows::<D, 3>(w, x, out, at),
-                    4 => rows::<D, 4>(w, x, out, at),
-                    5 => rows::<D, 5>(w, x, out, at),
-                    6 => rows::<D, 6>(w, x, out, at),
-                    7 => rows::<D, 7>(w, x, out, at),
-                    8 => rows::<D, 8>(w, x, out, at),
-                    9 => rows::<D, 9>(w, x, out, at),
-                    10 => rows::<D, 10>(w, x, out, at),
-                    11 => rows::<D, 11>(w, x, out, at),
-                    _ => rows::<D, TOKENS>(w, x, out, at),
+                    1 => rows::<D, Shifted, 1>(w, x, out, at),
+                    2 => rows::<D, Shifted, 2>(w, x, out, at),
+                    3 => rows::<D, Shifted, 3>(w, x, out, at),
+                    4 => rows::<D, Shifted, 4>(w, x, out, at),
+                    5 => rows::<D, Shifted, 5>(w, x, out, at),
+                    6 => rows::<D, Shifted, 6>(w, x, out, at),
+                    7 => rows::<D, Shifted, 7>(w, x, out, at),
+                    8 => rows::<D, Shifted, 8>(w, x, out, at),
+                    9 => rows::<D, Shifted, 9>(w, x, out, at),
+                    10 => rows::<D, Shifted, 10>(w, x, out, at),
+                    11 => rows::<D, Shifted, 11>(w, x, out, at),
+                    _ => rows::<D, Shifted, TOKENS>(w, x, out, at),
                 }
             }
         }
@@ -65,96 +66,50 @@ unsafe fn product<D: Dot>(w: &TernaryMatrix<'_>, x: &Activations<'_>, out: &mut 
     }
 }
 
-/// A row group for tokens `token .. token + T`.
-///
-/// # Safety
-/// The processor has the features of `D`.
-#[inline(always)]
-unsafe fn rows<D: Dot, const T: usize>(
-    w: &TernaryMatrix<'_>,
-    x: &Activations<'_>,
-    out: &mut MatOut<'_>,
-    (row_group, token): (usize, usize),
-) {
-    let spans = Spans::of(w);
-    let blocks = w.cols.div_ceil(BLOCK_COLS);
-    let span_blocks = spans.cols.div_ceil(BLOCK_COLS);
-    let data = &w.data[row_group * blocks * BLOCK_BYTES..][..blocks * BLOCK_BYTES];
-    // SAFETY: the features are there.
-    let mut acc = unsafe { [[_mm512_setzero_ps(); HALVES]; T] };
-    for span in 0..spans.count {
-        let weights = &data[span * span_blocks * BLOCK_BYTES..][..span_blocks * BLOCK_BYTES];
-        let mut q = [core::ptr::null(); T];
-        for (t, q) in q.iter_mut().enumerate() {
-            let first = span * span_blocks * BLOCK_COLS;
-            *q = x.row(token + t)[first..][..span_blocks * BLOCK_COLS].as_ptr();
-        }
-        // SAFETY: the features are there; the slices hold `span_blocks` blocks and sixteen times as
-        // many activations.
-        unsafe {
-            let sums = tile::<D, T>(weights.as_ptr(), &q, span_blocks);
-            for t in 0..T {
-                for h in 0..HALVES {
-                    let at = (row_group, span, h);
-                    acc[t][h] = spans.fold(acc[t][h], sums[t][h], x, token + t, at);
-                }
-            }
-        }
-    }
-    for (t, acc) in acc.iter().enumerate() {
-        for (h, values) in acc.iter().enumerate() {
-            let row = row_group * GROUP_ROWS + 16 * h;
-            // SAFETY: the features are there.
-            unsafe { fold::store(out, token + t, row, *values) };
-        }
-    }
-}
+/// Planes that are shifted down, all into one accumulator a row register and token.
+struct Shifted;
 
-/// Products of codes and activations over `blocks` blocks, for a row group and `T` tokens.
-///
-/// # Safety
-/// * The processor has the features of `D`.
-/// * `blocks * BLOCK_BYTES` bytes are readable at `weights`;
-/// * `blocks * BLOCK_COLS` activations are readable at every `q[t]`.
-#[inline(always)]
-unsafe fn tile<D: Dot, const T: usize>(
-    weights: *const u8,
-    q: &[*const i8; T],
-    blocks: usize,
-) -> [[__m512i; HALVES]; T] {
-    // SAFETY: the features are there, and the loads are those promised by the caller.
-    unsafe {
-        let mask = _mm512_set1_epi8(0x03);
-        let mut sums = [[_mm512_setzero_si512(); HALVES]; T];
-        for b in 0..blocks {
-            let block = weights.add(b * BLOCK_BYTES);
-            // A prefetch cannot fault, so it may run past the end of the weights.
-            let ahead = block.wrapping_add(PREFETCH_BYTES).cast();
-            _mm_prefetch::<_MM_HINT_T0>(ahead);
-            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
-            let mut packed = [_mm512_setzero_si512(); HALVES];
-            for (h, packed) in packed.iter_mut().enumerate() {
-                *packed = _mm512_loadu_si512(block.add(64 * h).cast());
-            }
-            let first = b * BLOCK_COLS;
-            // Bits that a shift of 16-bit lanes brings in from the next byte are masked away.
-            let planes = [
-                packed,
-                packed.map(|v| _mm512_srli_epi16::<2>(v)),
-                packed.map(|v| _mm512_srli_epi16::<4>(v)),
-                packed.map(|v| _mm512_srli_epi16::<6>(v)),
-            ];
-            for (p, plane) in planes.iter().enumerate() {
-                let codes = plane.map(|v| _mm512_and_si512(v, mask));
-                for t in 0..T {
-                    let quad: *const i32 = q[t].add(first + QUAD * p).cast();
-                    let quad = _mm512_set1_epi32(quad.read_unaligned());
-                    for h in 0..HALVES {
-                        sums[t][h] = D::dot(sums[t][h], codes[h], quad);
+impl Sums for Shifted {
+    #[inline(always)]
+    unsafe fn sums<D: Dot, const T: usize>(
+        weights: *const u8,
+        q: &[*const i8; T],
+        blocks: usize,
+    ) -> [[__m512i; HALVES]; T] {
+        // SAFETY: the features are there, and the loads are those promised by the caller.
+        unsafe {
+            let mask = _mm512_set1_epi8(0x03);
+            let mut sums = [[_mm512_setzero_si512(); HALVES]; T];
+            for b in 0..blocks {
+                let block = weights.add(b * BLOCK_BYTES);
+                // A prefetch cannot fault, so it may run past the end of the weights.
+                let ahead = block.wrapping_add(PREFETCH_BYTES).cast();
+                _mm_prefetch::<_MM_HINT_T0>(ahead);
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+                let mut packed = [_mm512_setzero_si512(); HALVES];
+                for (h, packed) in packed.iter_mut().enumerate() {
+                    *packed = _mm512_loadu_si512(block.add(64 * h).cast());
+                }
+                let first = b * BLOCK_COLS;
+                // Bits that a shift of 16-bit lanes brings in from the next byte are masked away.
+                let planes = [
+                    packed,
+                    packed.map(|v| _mm512_srli_epi16::<2>(v)),
+                    packed.map(|v| _mm512_srli_epi16::<4>(v)),
+                    packed.map(|v| _mm512_srli_epi16::<6>(v)),
+                ];
+                for (p, plane) in planes.iter().enumerate() {
+                    let codes = plane.map(|v| _mm512_and_si512(v, mask));
+                    for t in 0..T {
+                        let quad: *const i32 = q[t].add(first + QUAD * p).cast();
+                        let quad = _mm512_set1_epi32(quad.read_unaligned());
+                        for h in 0..HALVES {
+                            sums[t][h] = D::dot(sums[t][h], codes[h], quad);
+                        }
                     }
                 }
             }
+            sums
         }
-        sums
     }
 }

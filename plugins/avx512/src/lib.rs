@@ -37,6 +37,7 @@ mod kernel;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod probe;
+mod rows;
 
 #[cfg(target_arch = "x86_64")]
 type Here = tritone_simd::SimdKernel<kernel::Avx512>;

@@ -4,7 +4,7 @@ use std::net::Shutdown;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Pending, Server};
+use crate::harness::{Pending, SLOW, Server};
 
 const ADMIN: &str = "sk-admin-0123456789abcdef";
 
@@ -16,16 +16,7 @@ enum How {
 }
 
 fn server() -> Server {
-    let args = [
-        "--slots",
-        "1",
-        "--profile",
-        "server",
-        "--kernel",
-        "scalar",
-        "--ctx",
-        "4096",
-    ];
+    let args = [&["--slots", "1"][..], &SLOW].concat();
     Server::start_with(&args, &[("TRITONE_ADMIN_KEY", ADMIN)])
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct Server {
     pub(crate) home: tempfile::TempDir,
 }
 
+/// Answers take their time, and there is room for long ones.
+pub(crate) const SLOW: [&str; 6] = ["--profile", "server", "--kernel", "scalar", "--ctx", "4096"];
+
 /// The program without the settings of whoever runs the tests, with directories of its own.
 pub(crate) fn command(args: &[&str], home: &std::path::Path) -> Command {
     let mut command = Command::new(tritone());

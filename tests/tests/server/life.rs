@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Pending, Server, command};
+use crate::harness::{Pending, SLOW, Server, command};
 
 #[test]
 fn a_server_ends_in_order() {
@@ -115,16 +115,7 @@ const ADMIN: &str = "sk-admin-0123456789abcdef";
 #[test]
 fn running_streams_are_finished_and_those_that_wait_are_refused() {
     // Long enough that none is over before all others are there.
-    let mut server = watched(&[
-        "--slots",
-        "3",
-        "--profile",
-        "server",
-        "--kernel",
-        "scalar",
-        "--ctx",
-        "4096",
-    ]);
+    let mut server = watched(&[&["--slots", "3"][..], &SLOW].concat());
     let mut running = streams(&server, 3);
     let waiting: Vec<_> = [true, false, true, false, true]
         .into_iter()

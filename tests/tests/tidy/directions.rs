@@ -43,7 +43,7 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/loader", ABI, PLUGINS),
     (
         "core/server",
-        &["tritone-engine", "tritone-monitor"],
+        &["tritone-engine", "tritone-machine", "tritone-monitor"],
         KERNELS,
     ),
     ("core/client", &[], &[]),

@@ -62,9 +62,7 @@ impl Peaks {
         let at = logits[start..].iter().position(|&logit| logit == self.max);
         (start + at.unwrap_or(0)) as u32
     }
-}
 
-impl Peaks {
     /// The `most` greatest of the same `logits`, greatest first, the lower id of equals first.
     pub(super) fn likeliest(&self, logits: &[f32], most: usize, found: &mut Vec<(u32, f32)>) {
         found.clear();

@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ring::digest::{SHA256, digest};
 use tritone_engine::{Event, Request};
 
-use super::admission::Shared;
-
 /// What an answer depends on, as a digest.
 pub(super) type Key = [u8; 32];
 
@@ -174,13 +172,6 @@ impl Recorder {
     /// The answer ended by itself.
     pub(super) fn keep(self) {
         self.cache.put(self.key, self.events, self.bytes);
-    }
-}
-
-impl Shared {
-    /// Counts a look into the cache.
-    pub(super) fn count_look(&self, found: bool) {
-        self.metrics.response_cache(found);
     }
 }
 

@@ -131,7 +131,7 @@ impl Dispatcher {
         };
         if let Some(key) = key {
             let kept = self.cache.get(&key);
-            self.shared.count_look(kept.is_some());
+            self.shared.metrics.response_cache(kept.is_some());
             if let Some(events) = kept {
                 stream.events = Source::Kept(events.to_vec().into());
                 return stream;
@@ -194,24 +194,21 @@ impl Dispatcher {
     /// Brings to the engine what there is room for.
     fn dispatch(&self) {
         loop {
-            let (waiting, kept) = {
+            let waiting = {
                 let mut state = self.shared.lock();
                 if state.running >= self.shared.schedule.slots {
                     return;
                 }
+                // A server that drains has emptied the queue, and nothing enters it any more.
                 let Some((_, mut waiting)) = state.queue.pop() else {
                     return;
                 };
                 waiting.seat.begin(&mut state);
                 state.meters.retain(|meter| meter.strong_count() > 0);
                 state.meters.push(Arc::downgrade(&waiting.meter));
-                (waiting, state.draining)
+                waiting
             };
-            if kept {
-                refuse(waiting);
-            } else {
-                self.begin(waiting);
-            }
+            self.begin(waiting);
         }
     }
 

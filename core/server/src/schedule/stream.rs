@@ -63,6 +63,14 @@ impl Meter {
         }
     }
 
+    /// Nobody wants it any more.
+    fn leave(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        if let Some(cancel) = self.cancel.get() {
+            cancel.cancel();
+        }
+    }
+
     /// The server ends.
     pub(super) fn drain(&self) {
         self.end(DRAINING);
@@ -301,10 +309,7 @@ impl AnswerStream {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        self.meter.gone.store(true, Ordering::Relaxed);
-        if let Some(cancel) = self.meter.cancel.get() {
-            cancel.cancel();
-        }
+        self.meter.leave();
         // Dropped outside of the lock, which its seat takes.
         let waiting = self
             .place
@@ -357,10 +362,7 @@ impl PendingVector {
 
 impl Drop for PendingVector {
     fn drop(&mut self) {
-        self.meter.gone.store(true, Ordering::Relaxed);
-        if let Some(cancel) = self.meter.cancel.get() {
-            cancel.cancel();
-        }
+        self.meter.leave();
         let (client, id) = self.place;
         let waiting = self.shared.lock().queue.remove(client, id);
         drop(waiting);

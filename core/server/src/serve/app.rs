@@ -112,6 +112,19 @@ impl App {
         }
     }
 
+    /// The model is there: requests are taken from now on. Called on the runtime that answers are made on.
+    pub(super) fn ready(&self, live: Live) {
+        let schedule = Schedule {
+            slots: live.slots,
+            ..self.config.schedule.clone()
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let dispatcher = Dispatcher::start(live.engine.clone(), schedule, metrics);
+        if self.live.set((Arc::new(live), dispatcher)).is_ok() {
+            self.life.advance(Phase::Ready);
+        }
+    }
+
     /// Seconds since 1970.
     pub(super) fn now(&self) -> u64 {
         self.created + self.started.elapsed().as_secs()

@@ -11,10 +11,8 @@ use http_body_util::BodyExt as _;
 
 use super::app::{App, Config, Live};
 use super::pass;
-use super::phase::Phase;
 use crate::Schedule;
 use crate::guard::{Guard, GuardConfig, GuardError, InstallSecret, KeySources};
-use crate::schedule::Dispatcher;
 
 /// Answers requests of this process. Clones are handles to the same one.
 #[derive(Clone)]
@@ -43,7 +41,6 @@ impl Local {
     pub fn new(mut config: Config, live: Live) -> Result<Self, GuardError> {
         let slots = live.slots;
         config.schedule = Schedule {
-            slots,
             // Places for as many as are asked for at once, and for the answers of each.
             queue_max: slots * 2 * config.limits.choices,
             queued_tokens_max: u64::MAX,
@@ -58,12 +55,7 @@ impl Local {
             secret,
         )?;
         let app = App::new(config, guard);
-        let metrics = Arc::clone(&app.metrics);
-        let dispatcher =
-            Dispatcher::start(live.engine.clone(), app.config.schedule.clone(), metrics);
-        if app.live.set((Arc::new(live), dispatcher)).is_ok() {
-            app.life.advance(Phase::Ready);
-        }
+        app.ready(live);
         let app = Arc::new(app);
         Ok(Self { app, slots })
     }

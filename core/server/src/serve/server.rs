@@ -12,9 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::app::{App, Config, Live};
 use super::listener;
 use super::phase::Phase;
-use crate::Schedule;
 use crate::guard::{Guard, GuardError, Reloaded};
-use crate::schedule::Dispatcher;
 
 /// How often it is looked at whether everything has ended.
 const POLL: Duration = Duration::from_millis(10);
@@ -53,15 +51,7 @@ impl Server {
 
     /// The model is there: requests are taken from now on. Called on the runtime that the server lives on.
     pub fn ready(&self, live: Live) {
-        let schedule = Schedule {
-            slots: live.slots,
-            ..self.app.config.schedule.clone()
-        };
-        let metrics = Arc::clone(&self.app.metrics);
-        let dispatcher = Dispatcher::start(live.engine.clone(), schedule, metrics);
-        if self.app.live.set((Arc::new(live), dispatcher)).is_ok() {
-            self.app.life.advance(Phase::Ready);
-        }
+        self.app.ready(live);
     }
 
     /// Requests whose answers are not complete.

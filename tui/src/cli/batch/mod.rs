@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tritone_engine::LoadError;
-use tritone_server::serve::{Config, Live, Local};
-use tritone_server::{Grammars, Limits, Schedule};
+use tritone_server::serve::{Config, Local};
+use tritone_server::{Limits, Schedule};
 
 pub(crate) use args::BatchArgs;
 
@@ -107,19 +107,7 @@ fn load(
         },
         ..Config::default()
     };
-    let live = Live {
-        grammars: Grammars::new(engine.shared_model()),
-        slots,
-        model: serve::name(&setup.source),
-        content: engine.model().content_id(),
-        control: Box::new(serve::control::Live::new(
-            engine.clone(),
-            common,
-            slots,
-            setup,
-        )),
-        engine,
-    };
+    let live = serve::live(engine, slots, common, setup);
     let local = Local::new(config, live).map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok((local, notes))
 }

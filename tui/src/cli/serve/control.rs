@@ -9,7 +9,7 @@ use crate::cli::args::CommonArgs;
 use crate::cli::setup::Setup;
 
 /// What the admin routes change.
-pub(in crate::cli) struct Live {
+pub(super) struct Live {
     engine: Engine,
     common: CommonArgs,
     /// Answers written at once: that stays.
@@ -18,12 +18,7 @@ pub(in crate::cli) struct Live {
 }
 
 impl Live {
-    pub(in crate::cli) fn new(
-        engine: Engine,
-        common: &CommonArgs,
-        slots: usize,
-        setup: Setup,
-    ) -> Self {
+    pub(super) fn new(engine: Engine, common: &CommonArgs, slots: usize, setup: Setup) -> Self {
         Self {
             engine,
             common: common.clone(),

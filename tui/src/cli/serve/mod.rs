@@ -1,7 +1,7 @@
 //! `tritone serve`: an OpenAI-compatible server.
 
 mod args;
-pub(in crate::cli) mod control;
+mod control;
 mod signals;
 
 use std::io::{self, Write as _};
@@ -171,20 +171,28 @@ fn load(
         console.note(note);
     }
     warm_up(&engine)?;
-    let model = match &args.model_name {
-        Some(name) => name.clone(),
-        None => name(&setup.source),
-    };
-    let content = engine.model().content_id();
-    let control = Box::new(control::Live::new(engine.clone(), common, slots, setup));
-    Ok(Some(Live {
+    let mut live = live(engine, slots, common, setup);
+    if let Some(name) = &args.model_name {
+        live.model.clone_from(name);
+    }
+    Ok(Some(live))
+}
+
+/// A model that is loaded, called by the name of its file.
+pub(in crate::cli) fn live(
+    engine: Engine,
+    slots: usize,
+    common: &CommonArgs,
+    setup: Setup,
+) -> Live {
+    Live {
         grammars: Grammars::new(engine.shared_model()),
-        engine,
         slots,
-        model,
-        content,
-        control,
-    }))
+        model: name(&setup.source),
+        content: engine.model().content_id(),
+        control: Box::new(control::Live::new(engine.clone(), common, slots, setup)),
+        engine,
+    }
 }
 
 /// The engine, how many answers it writes at once, and what there is to say.
@@ -248,7 +256,7 @@ fn warm_up(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// What requests call a model.
-pub(in crate::cli) fn name(source: &ModelSource) -> String {
+fn name(source: &ModelSource) -> String {
     let whole = source.name();
     let path = Path::new(&whole);
     let stem = match source {
