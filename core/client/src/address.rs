@@ -30,6 +30,16 @@ impl Address {
         format!("{}/v1{route}", self.base)
     }
 
+    /// Whether it is on this machine: what is sent there does not leave it.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        match address {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
     /// What goes into the `Host` header.
     pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') {

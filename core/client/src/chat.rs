@@ -109,7 +109,7 @@ impl ChatStream {
         let chunk: Chunk = serde_json::from_str(&data)
             .map_err(|error| ClientError::Protocol(format!("a chunk of the stream: {error}")))?;
         for choice in chunk.choices {
-            let (index, text) = (choice.index, choice.delta.content);
+            let (index, text) = (choice.index, choice.delta.content.or(choice.text));
             if let Some(text) = text {
                 self.updates.push_back(Update::Text {
                     choice: index,
@@ -148,7 +148,7 @@ pub(crate) fn completion_of(chunk: Chunk) -> Result<Completion, ClientError> {
         .next()
         .ok_or_else(|| ClientError::Protocol("an answer without choices".to_owned()))?;
     Ok(Completion {
-        text: choice.delta.content.unwrap_or_default(),
+        text: choice.delta.content.or(choice.text).unwrap_or_default(),
         finish: Finish::from(choice.finish_reason.as_deref().unwrap_or("stop")),
         usage,
         model: chunk.model,

@@ -15,7 +15,7 @@ use crate::chat::{ChatStream, completion_of};
 use crate::connection::{self, Reply, Sender};
 use crate::error::ClientError;
 use crate::retry::Retries;
-use crate::types::{ChatRequest, Completion, ModelEntry, Models};
+use crate::types::{ChatRequest, Completion, ModelEntry, Models, Vectors};
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,13 +109,13 @@ impl Client {
         Ok(models.data)
     }
 
-    /// A whole answer.
+    /// A whole answer: of a chat, or the continuation of a text.
     ///
     /// # Errors
     /// As for every request.
     pub async fn chat(&self, request: &ChatRequest) -> Result<Completion, ClientError> {
         let body = to_value(request)?;
-        let path = self.address.v1("/chat/completions");
+        let path = self.answering(request);
         completion_of(self.json(Method::POST, &path, Some(&body)).await?)
     }
 
@@ -127,9 +127,43 @@ impl Client {
         let mut body = to_value(request)?;
         body["stream"] = Value::Bool(true);
         body["stream_options"] = serde_json::json!({"include_usage": true});
-        let path = self.address.v1("/chat/completions");
+        let path = self.answering(request);
         let reply = self.request(Method::POST, &path, Some(&body)).await?;
         Ok(ChatStream::of(reply))
+    }
+
+    /// The path of the route that answers such a request.
+    fn answering(&self, request: &ChatRequest) -> String {
+        self.address.v1(match request.prompt {
+            Some(_) => "/completions",
+            None => "/chat/completions",
+        })
+    }
+
+    /// Vectors of texts, in their order.
+    ///
+    /// # Errors
+    /// As for every request, and when there is not one vector for each text.
+    pub async fn embeddings(
+        &self,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, ClientError> {
+        let mut body = serde_json::json!({"input": texts, "encoding_format": "float"});
+        if !model.is_empty() {
+            body["model"] = model.into();
+        }
+        let path = self.address.v1("/embeddings");
+        let Vectors { mut data } = self.json(Method::POST, &path, Some(&body)).await?;
+        data.sort_by_key(|vector| vector.index);
+        if data.len() != texts.len() {
+            return Err(ClientError::Protocol(format!(
+                "{} vectors came for {} texts",
+                data.len(),
+                texts.len()
+            )));
+        }
+        Ok(data.into_iter().map(|vector| vector.embedding).collect())
     }
 
     /// What a route of the server itself says, such as `/metrics`.

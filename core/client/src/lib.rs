@@ -37,4 +37,4 @@ pub use connection::Reply;
 pub use error::{ClientError, Fault};
 pub use retry::Retries;
 pub use sse::{SseEvent, SseParser};
-pub use types::{ChatRequest, Completion, Finish, Message, ModelEntry, Usage};
+pub use types::{ChatRequest, Completion, Finish, Message, ModelEntry, ModelMeta, Usage};

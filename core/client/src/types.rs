@@ -28,14 +28,18 @@ impl Message {
     }
 }
 
-/// A request for an answer in a chat; `None` leaves a setting to the server.
+/// A request for an answer in a chat, or for the continuation of a text; `None` leaves a setting to the server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ChatRequest {
     /// Name of the model; empty for the one that the server has.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub model: String,
     /// The conversation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Message>,
+    /// The text to continue, instead of a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Most tokens of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
@@ -65,6 +69,15 @@ impl ChatRequest {
     pub fn new(messages: Vec<Message>) -> Self {
         Self {
             messages,
+            ..Self::default()
+        }
+    }
+
+    /// A request to continue `prompt` as it stands.
+    #[must_use]
+    pub fn continuing(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: Some(prompt.into()),
             ..Self::default()
         }
     }
@@ -142,12 +155,54 @@ pub struct ModelEntry {
     /// Positions of one conversation, where the server says so.
     #[serde(default)]
     pub max_model_len: Option<u64>,
+    /// Whose it is: most servers name themselves here.
+    #[serde(default, deserialize_with = "nothing_is_default")]
+    pub owned_by: String,
+    /// What Tritone and llama.cpp say besides.
+    #[serde(default)]
+    pub meta: Option<ModelMeta>,
+}
+
+/// What some servers say about a model besides its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ModelMeta {
+    /// Positions of one conversation at this server.
+    pub n_ctx: Option<u64>,
+    /// Positions it was trained for.
+    pub n_ctx_train: Option<u64>,
+    /// Weights.
+    pub n_params: Option<u64>,
+    /// Bytes of its file.
+    pub size: Option<u64>,
+}
+
+impl ModelEntry {
+    /// Positions of one conversation, as far as the server says so.
+    #[must_use]
+    pub fn context(&self) -> Option<u64> {
+        let meta = self.meta.unwrap_or_default();
+        self.max_model_len.or(meta.n_ctx).or(meta.n_ctx_train)
+    }
 }
 
 /// A list of models.
 #[derive(Deserialize)]
 pub(crate) struct Models {
     pub(crate) data: Vec<ModelEntry>,
+}
+
+/// Vectors of texts.
+#[derive(Deserialize)]
+pub(crate) struct Vectors {
+    pub(crate) data: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Vector {
+    #[serde(default)]
+    pub(crate) index: usize,
+    pub(crate) embedding: Vec<f32>,
 }
 
 /// A chunk of a stream, or a whole answer: both have `choices`, with a `delta` or a `message`.
@@ -168,6 +223,9 @@ pub(crate) struct Choice {
     pub(crate) index: u32,
     #[serde(default, alias = "message", deserialize_with = "nothing_is_default")]
     pub(crate) delta: Delta,
+    /// Where a text is continued.
+    #[serde(default)]
+    pub(crate) text: Option<String>,
     #[serde(default)]
     pub(crate) finish_reason: Option<String>,
 }

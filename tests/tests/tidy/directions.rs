@@ -47,6 +47,16 @@ const ROOMS: &[(&str, Names, Names)] = &[
         KERNELS,
     ),
     ("core/client", &[], &[]),
+    (
+        "core/strategy",
+        &[
+            "tritone-client",
+            "tritone-engine",
+            "tritone-formats",
+            "tritone-machine",
+        ],
+        KERNELS,
+    ),
     ("plugins/scalar", ABI, ORACLE),
     ("plugins/simd", ABI, ORACLE),
     ("plugins/avx2", VECTORS, ORACLE),
@@ -78,7 +88,13 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
     // The engine is synchronous on its own threads.
     (
         &["tokio", "async-std", "smol", "futures"],
-        &["core/server", "core/client", "tui", "tests"],
+        &[
+            "core/server",
+            "core/client",
+            "core/strategy",
+            "tui",
+            "tests",
+        ],
     ),
     (&["libloading"], &["core/loader"]),
     (&["memmap2"], &["core/engine"]),

@@ -1,0 +1,35 @@
+//! Deployment strategies: ways to run a model behind one trait, [`Strategy`].
+//!
+//! [`Native`] runs it with the engine of this process; [`Remote`] asks a server that speaks OpenAI's API. All
+//! answer the same [`Request`](tritone_engine::Request) with the same stream of
+//! [`Event`](tritone_engine::Event)s, so that whoever shows an answer need not know who wrote it, and all are tried with
+//! the same [trial](Trial), so that they can be compared.
+//!
+//! Calls block; none may be made from within an asynchronous runtime. What has to speak to a server does so on a
+//! runtime of its own.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod capability;
+mod deployment;
+mod environment;
+mod error;
+mod health;
+mod ledger;
+mod native;
+mod remote;
+mod runtime;
+mod strategy;
+mod trial;
+
+pub use answer::{Answer, UNKNOWN_TOKEN};
+pub use capability::Capabilities;
+pub use deployment::{Deployed, Deployment, ModelRef};
+pub use environment::{Environment, Finding};
+pub use error::{Fault, StrategyError};
+pub use health::{Health, State};
+pub use ledger::Performance;
+pub use native::{Loader, Native};
+pub use remote::{Dialect, Endpoint, Remote};
+pub use strategy::Strategy;
+pub use trial::{Trial, Tried};

@@ -1,0 +1,297 @@
+//! A server that speaks OpenAI's API.
+
+mod dialect;
+mod listen;
+mod wire;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tritone_client::{Address, Client, ClientError, ModelEntry, Retries, Times};
+use tritone_engine::{Cancel, LoadProgress, Request};
+
+pub use dialect::Dialect;
+
+use crate::answer::Answer;
+use crate::capability::Capabilities;
+use crate::deployment::{Deployed, Deployment, ModelRef};
+use crate::environment::{Environment, Finding};
+use crate::error::{Fault, StrategyError};
+use crate::health::{Health, State};
+use crate::ledger::{Ledger, Performance};
+use crate::runtime::runtime;
+use crate::strategy::Strategy;
+
+/// Events of an answer that wait to be taken; a server that is faster waits.
+const AHEAD: usize = 256;
+
+/// How long a server may take to say which models it has.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where a server is, and how it is spoken to.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The name with which it is chosen.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// The key it wants, if it wants one.
+    pub key: Option<String>,
+    /// The model to ask for, where the deployment names none; empty for the first the server has.
+    pub model: String,
+    /// How long it may take.
+    pub times: Times,
+    /// How often a request to a busy server is repeated.
+    pub retries: Retries,
+}
+
+impl Endpoint {
+    /// A server without a key, with the usual times, and two repetitions.
+    #[must_use]
+    pub fn new(name: &str, address: Address) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            key: None,
+            model: String::new(),
+            times: Times::default(),
+            retries: Retries::TWICE,
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("address", &self.address.to_string())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks a server.
+pub struct Remote {
+    endpoint: Endpoint,
+    client: Client,
+    chosen: Mutex<Option<Chosen>>,
+    ledger: Arc<Ledger>,
+}
+
+/// The model that is asked.
+#[derive(Clone)]
+struct Chosen {
+    dialect: Dialect,
+    card: Deployed,
+}
+
+impl Remote {
+    /// A strategy that asks the server at `endpoint`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the key has characters that no header may have.
+    pub fn new(endpoint: Endpoint) -> Result<Self, StrategyError> {
+        let mut client = Client::new(endpoint.address.clone())
+            .with_times(endpoint.times)
+            .with_retries(endpoint.retries);
+        if let Some(key) = &endpoint.key {
+            client = client.with_key(key)?;
+        }
+        Ok(Self {
+            endpoint,
+            client,
+            chosen: Mutex::default(),
+            ledger: Arc::default(),
+        })
+    }
+
+    /// The client that speaks to the server; its calls are made on the runtime of the strategies, by
+    /// [`wait_for`](Self::wait_for).
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Waits for what a server says, on the runtime of the strategies.
+    ///
+    /// # Errors
+    /// When there is no runtime, or the server says so.
+    pub fn wait_for<T>(
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, StrategyError> {
+        Ok(runtime()?.block_on(work)?)
+    }
+
+    /// Whose server it is, once a model was chosen.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.chosen().map(|chosen| chosen.dialect)
+    }
+
+    fn chosen(&self) -> Option<Chosen> {
+        let chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.clone()
+    }
+
+    fn choose(&self, now: Option<Chosen>) {
+        *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// The models that the server has.
+    fn models(&self) -> Result<Vec<ModelEntry>, StrategyError> {
+        let times = Times {
+            answer: LOOK.min(self.endpoint.times.answer),
+            ..self.endpoint.times
+        };
+        let client = self.client.clone().with_times(times);
+        Self::wait_for(client.models())
+    }
+
+    /// The model to ask for, out of those the server has.
+    fn pick(&self, wanted: &ModelRef, models: &[ModelEntry]) -> Result<ModelEntry, StrategyError> {
+        let wanted = match wanted {
+            ModelRef::Named(name) if !name.is_empty() => name.as_str(),
+            // A server runs what it runs: a file here says nothing to it.
+            _ => self.endpoint.model.as_str(),
+        };
+        let list = || {
+            let names: Vec<&str> = models.iter().take(20).map(|model| &*model.id).collect();
+            names.join(", ")
+        };
+        let found = match wanted {
+            "" => models.first(),
+            name => models.iter().find(|model| model.id == name),
+        };
+        found.cloned().ok_or_else(|| {
+            let at = &self.endpoint.address;
+            match models {
+                [] => StrategyError::new(Fault::Model, format!("the server at {at} has no model"))
+                    .remedy("load one there"),
+                _ => StrategyError::new(
+                    Fault::Model,
+                    format!("the server at {at} has no model '{wanted}'"),
+                )
+                .remedy(format!("choose one of: {}", list())),
+            }
+        })
+    }
+}
+
+impl Strategy for Remote {
+    fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    fn summary(&self) -> String {
+        format!("the server at {}", self.endpoint.address)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let dialect = self.dialect();
+        let ours = dialect == Some(Dialect::Tritone);
+        Capabilities {
+            streaming: true,
+            logprobs: dialect.is_some_and(Dialect::has_logprobs),
+            embeddings: true,
+            kernel_switch: ours,
+            memory_limit: false,
+            one_answer: ours,
+            leaves_machine: !self.endpoint.address.is_loopback(),
+        }
+    }
+
+    fn setup_environment(&self) -> Environment {
+        let what = format!("a server at {}", self.endpoint.address);
+        let finding = match self.models() {
+            Ok(models) => Finding::good(
+                what,
+                format!(
+                    "{} with {} model{}",
+                    Dialect::of(&models).name(),
+                    models.len(),
+                    if models.len() == 1 { "" } else { "s" }
+                ),
+            ),
+            Err(error) => Finding::missing(what, error.what, error.remedy),
+        };
+        Environment {
+            findings: vec![finding],
+        }
+    }
+
+    fn deploy_model(
+        &self,
+        deployment: &Deployment,
+        _: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Deployed, StrategyError> {
+        self.choose(None);
+        let models = self.models()?;
+        let model = self.pick(&deployment.model, &models)?;
+        let dialect = Dialect::of(&models);
+        let meta = model.meta.unwrap_or_default();
+        let context = model.context();
+        let card = Deployed {
+            model: model.id,
+            architecture: None,
+            parameters: meta.n_params,
+            context: context.and_then(|context| usize::try_from(context).ok()),
+            file_bytes: meta.size,
+            runs_on: format!("{} at {}", dialect.name(), self.endpoint.address),
+            notices: Vec::new(),
+        };
+        self.choose(Some(Chosen {
+            dialect,
+            card: card.clone(),
+        }));
+        Ok(card)
+    }
+
+    fn deployed(&self) -> Option<Deployed> {
+        self.chosen().map(|chosen| chosen.card)
+    }
+
+    fn generate(&self, request: Request) -> Result<Answer, StrategyError> {
+        let chosen = self
+            .chosen()
+            .ok_or_else(|| StrategyError::not_deployed(&self.endpoint.name))?;
+        let body = wire::body(request, &chosen.card.model, chosen.dialect)?;
+        let (sender, events) = mpsc::channel(AHEAD);
+        let cancel = Cancel::default();
+        let task = listen::listen(self.client.clone(), body, cancel.clone(), sender);
+        runtime()?.spawn(task);
+        Ok(Answer::of_task(events, cancel, Arc::clone(&self.ledger)))
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StrategyError> {
+        let chosen = self
+            .chosen()
+            .ok_or_else(|| StrategyError::not_deployed(&self.endpoint.name))?;
+        Self::wait_for(self.client.embeddings(&chosen.card.model, texts))
+    }
+
+    fn performance_metrics(&self) -> Performance {
+        self.ledger.performance(None)
+    }
+
+    fn health(&self) -> Health {
+        let Some(chosen) = self.chosen() else {
+            return Health::new(State::Off, "no model of the server is chosen");
+        };
+        match self.models() {
+            Ok(models) if models.iter().any(|model| model.id == chosen.card.model) => {
+                Health::new(State::Ready, chosen.card.runs_on)
+            }
+            Ok(_) => Health::new(
+                State::Unhealthy,
+                format!("the server no longer has '{}'", chosen.card.model),
+            ),
+            Err(error) => Health::new(State::Unhealthy, error.to_string()),
+        }
+    }
+
+    fn shutdown(&self) {
+        self.choose(None);
+    }
+}
