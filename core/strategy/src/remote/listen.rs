@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
-use tritone_client::{ChatRequest, Client, ClientError, Finish, Update, Usage};
+use tritone_client::{ChatRequest, Client, Finish, Update, Usage};
 use tritone_engine::{Cancel, Event, FinishReason, Finished, GenerateError, Timings};
 
 use crate::answer::UNKNOWN_TOKEN;
-use crate::error::StrategyError;
+use crate::error::{Fault, StrategyError};
 
 /// How often it is looked at whether the answer is still wanted.
 const POLL: Duration = Duration::from_millis(20);
@@ -78,7 +78,7 @@ pub(super) async fn listen(
         }),
         ended = answer(&client, &body, &events, &mut clock) => match ended {
             Ok(reason) => Event::Finished(Finished { reason, timings: clock.timings() }),
-            Err(error) => Event::Failed(GenerateError::from(StrategyError::from(error))),
+            Err(error) => Event::Failed(GenerateError::from(error)),
         },
     };
     // Dropping the stream has closed the connection, which ends the answer at the server.
@@ -103,7 +103,7 @@ async fn answer(
     body: &ChatRequest,
     events: &Sender<Event>,
     clock: &mut Clock,
-) -> Result<FinishReason, ClientError> {
+) -> Result<FinishReason, StrategyError> {
     let mut stream = client.chat_stream(body).await?;
     let mut reason = FinishReason::EndOfTurn;
     while let Some(update) = stream.next().await? {
@@ -126,9 +126,11 @@ async fn answer(
             Update::Finished { choice: 0, finish } => {
                 reason = match finish {
                     Finish::Length => FinishReason::MaxTokens,
-                    Finish::Stop | Finish::ContentFilter | Finish::Other(_) => {
-                        FinishReason::EndOfTurn
+                    Finish::ContentFilter => {
+                        let text = "a rule of the server ended the answer (content_filter)";
+                        return Err(StrategyError::new(Fault::Refused, text));
                     }
+                    Finish::Stop | Finish::Other(_) => FinishReason::EndOfTurn,
                 }
             }
             Update::Usage(usage) => clock.usage = usage,
