@@ -1,4 +1,5 @@
 //! The engine of this process as a strategy.
+#![allow(clippy::unwrap_used, reason = "test code outside test functions")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! A server that plays its part, and what a strategy makes of it.
+#![allow(clippy::unwrap_used, reason = "test code outside test functions")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

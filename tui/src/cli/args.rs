@@ -1,8 +1,10 @@
 //! The arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
@@ -66,6 +68,30 @@ pub(crate) struct Cli {
     /// For all commands.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+impl Cli {
+    /// Reads the arguments of this process; shows what is wrong with them, or the help, and ends it.
+    pub(crate) fn of_process() -> Self {
+        let args: Vec<OsString> = std::env::args_os().collect();
+        Self::read(&args).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads arguments, the program's name first. Without a command, the flags of `chat` are understood: the chat
+    /// is what no command stands for.
+    ///
+    /// # Errors
+    /// What is wrong, or that help is wanted.
+    fn read(args: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(args).or_else(|error| {
+            if error.kind() != ErrorKind::UnknownArgument {
+                return Err(error);
+            }
+            let mut chat = args.to_vec();
+            chat.insert(args.len().min(1), "chat".into());
+            Self::try_parse_from(chat).map_err(|_| error)
+        })
+    }
 }
 
 /// What to do.
@@ -258,7 +284,12 @@ pub(crate) struct SamplingArgs {
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p"])]
     greedy: bool,
     /// Spread of the choice [default: 0.6]; 0 always takes the most likely token.
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        visible_alias = "temp",
+        value_name = "X",
+        allow_negative_numbers = true
+    )]
     temperature: Option<f32>,
     /// Choose among the N most likely tokens; 0 is all [default: 0].
     #[arg(long, value_name = "N")]
@@ -537,4 +568,38 @@ pub(crate) struct KernelsArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Cli::read(&args)
+    }
+
+    #[test]
+    fn without_a_command_the_flags_of_the_chat_are_understood() {
+        for line in ["tritone --temp 0", "tritone --threads 1 --temp 0 --no-save"] {
+            let Ok(Cli {
+                command: Some(Command::Chat(args)),
+                ..
+            }) = read(line)
+            else {
+                panic!("{line}");
+            };
+            assert_eq!(args.sampling.temperature, Some(0.0), "{line}");
+        }
+        assert!(matches!(read("tritone"), Ok(Cli { command: None, .. })));
+    }
+
+    #[test]
+    fn what_no_command_has_is_refused_as_it_was_written() {
+        for line in ["tritone --nonsense", "tritone --temp 0 run hello"] {
+            let text = read(line).unwrap_err().to_string();
+            assert!(text.contains("unexpected argument '--"), "{text}");
+            assert!(!text.contains("tritone chat"), "{text}");
+        }
+    }
 }

@@ -49,14 +49,12 @@ mod types;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Cli, Command};
 use console::Console;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let console = Console::new(&cli.common);
     match dispatch(&cli, &console) {
         Ok(code) => code,
