@@ -311,7 +311,7 @@ impl FinishReason {
 pub struct Timings {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Of those, found in the KV cache of an earlier request.
+    /// Of those, taken over from the KV cache of an earlier request, or of one that runs beside.
     pub cached_tokens: usize,
     /// Tokens generated.
     pub generated_tokens: usize,

@@ -3,7 +3,10 @@
 //! Continuous batching: a step holds the next token of every running sequence and then as much
 //! of the oldest unread prompt as a chunk, and the time the others may be kept waiting, allow. Pages are reserved at admission for the whole
 //! answer, so a running sequence never has to stop for memory. Pages of finished sequences are
-//! kept as long as nobody needs them; a request that continues one reads only what is new.
+//! kept as long as nobody needs them; a request that continues one reads only what is new. Prompts of a batch that begin alike are read
+//! once (`share`).
+
+mod share;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -285,6 +288,7 @@ impl Scheduler {
         if self.active.is_empty() {
             return Ok(());
         }
+        self.share();
         self.copy_states();
         let started = Instant::now();
         let plan = self.plan();
@@ -398,7 +402,7 @@ impl Scheduler {
             let left = active.job.tokens.len() - active.computed;
             let most = chunk.min(self.before_copy(active));
             let count = if left == 1 { 1 } else { left.min(most) };
-            if count == 0 {
+            if count == 0 || self.waits(i) {
                 continue;
             }
             if left > 1 {

@@ -298,6 +298,21 @@ impl KvCache {
         }
     }
 
+    /// Copies the pages of `from` that hold `positions` over those of `into`.
+    ///
+    /// # Panics
+    /// When either has no pages for them, or a page lies outside this cache.
+    pub(crate) fn copy_pages(&mut self, from: &Pages, into: &Pages, positions: Range<usize>) {
+        let cells = self.cells.len() / self.pages.max(1);
+        let which = positions.start / PAGE_TOKENS..positions.end.div_ceil(PAGE_TOKENS);
+        for (from, into) in from.0[which.clone()].iter().zip(&into.0[which]) {
+            let start = *from as usize * cells;
+            self.cells
+                .get_mut()
+                .copy_within(start..start + cells, *into as usize * cells);
+        }
+    }
+
     /// Appends views of `which` pages for one layer and head to `out`.
     ///
     /// # Safety
