@@ -36,7 +36,13 @@ impl Record {
     /// by name, and `cores`; or `at`, `event` and `text`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Value::Object(self.object()).to_string()
+        self.to_value().to_string()
+    }
+
+    /// The same as a value.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.object())
     }
 
     pub(crate) fn object(&self) -> Map<String, Value> {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tritone_engine::{Engine, EngineOptions, ModelSource};
 use tritone_server::Grammars;
 use tritone_server::guard::{Guard, GuardConfig, InstallSecret, KeySources, Secret};
-use tritone_server::serve::{Config, Control, KernelEntry, Live, Phase, ROUTES, Server};
+use tritone_server::serve::{Bounds, Config, Control, KernelEntry, Live, Phase, ROUTES, Server};
 
 const ADMIN: &str = "sk-admin-0123456789abcdef";
 
@@ -24,6 +24,10 @@ impl Control for Broken {
 
     fn switch_kernel(&self, _: &str) -> Result<Vec<String>, String> {
         panic!("as a test wants it")
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
     }
 
     fn profile(&self) -> String {

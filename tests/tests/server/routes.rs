@@ -113,6 +113,29 @@ fn a_kernel_and_a_profile_are_switched_by_whoever_has_the_admin_key() {
         post("/admin/profile", "{}").json(400)["error"]["param"],
         "name"
     );
+    let known = server
+        .ask("GET /admin/monitor?since=0", &[&key], "")
+        .json(200);
+    let events: Vec<_> = known["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|record| record["event"].as_str())
+        .collect();
+    assert!(
+        events.contains(&"kernel") && events.contains(&"profile"),
+        "{known}"
+    );
+    assert_eq!(known["profile"], "mobile");
+    assert!(known["memory_limit"].as_u64().unwrap() > 0, "{known}");
+    let at = known["now"].as_u64().unwrap() + 3_600_000;
+    let later = format!("GET /admin/monitor?since={at}");
+    assert_eq!(
+        server.ask(&later, &[&key], "").json(200)["records"],
+        serde_json::json!([])
+    );
+    let wrong = server.ask("GET /admin/monitor?since=soon", &[&key], "");
+    assert_eq!(wrong.json(400)["error"]["param"], "since");
     let status = server.ask("GET /admin/status", &[&key], "").json(200);
     assert_eq!(
         (status["kernel"].as_str(), status["profile"].as_str()),

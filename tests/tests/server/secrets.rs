@@ -76,6 +76,7 @@ fn keys_and_prompts_are_in_no_log_metric_command_line_or_file() {
         "/health",
         "/ready",
         "/admin/status",
+        "/admin/monitor?since=0",
     ] {
         let reply = server.ask(&format!("GET {path}"), &[&admin], "");
         places.push((path.to_owned(), reply.body.into_bytes()));

@@ -39,11 +39,21 @@ const ROOMS: &[(&str, Names, Names)] = &[
     ("core/profile", &[], &[]),
     ("core/monitor", &[], &[]),
     ("core/store", &[], &[]),
+    (
+        "core/probe",
+        &["tritone-engine", "tritone-machine", "tritone-monitor"],
+        &[],
+    ),
     ("core/engine", &["tritone-abi", "tritone-formats"], KERNELS),
     ("core/loader", ABI, PLUGINS),
     (
         "core/server",
-        &["tritone-engine", "tritone-machine", "tritone-monitor"],
+        &[
+            "tritone-engine",
+            "tritone-machine",
+            "tritone-monitor",
+            "tritone-probe",
+        ],
         KERNELS,
     ),
     ("core/client", &[], &[]),

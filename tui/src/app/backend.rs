@@ -1,16 +1,15 @@
 //! What the terminal needs of an engine.
 
-use std::time::Duration;
-
 use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
 
-use tritone_monitor::Limits;
+use tritone_monitor::Record;
 
 use super::profiles::PlanCard;
 use tritone_profile::Resolved;
 
 pub use super::engine::{EngineBackend, Keep, KernelOption, Races};
 pub use crate::race::{Entry, Standing, State};
+pub use tritone_probe::Bounds;
 
 /// The model, for the status strip and the first screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,35 +134,6 @@ pub struct ChoiceCard {
     pub unusable: Vec<Unusable>,
 }
 
-/// What a profile bounds and what it has watched.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bounds {
-    /// What the resident memory may be, in bytes.
-    pub memory: Option<u64>,
-    /// When there is an alert.
-    pub alerts: Limits,
-    /// Time between two samples of the monitor.
-    pub interval: Duration,
-}
-
-impl Default for Bounds {
-    /// No bounds.
-    fn default() -> Self {
-        Self {
-            memory: None,
-            interval: Duration::from_secs(1),
-            alerts: Limits {
-                memory_bytes: u64::MAX,
-                near_limit: false,
-                cpu_percent: f64::INFINITY,
-                min_tokens_per_second: 0.0,
-                error_rate_percent: f64::INFINITY,
-                latency_ms: f64::INFINITY,
-            },
-        }
-    }
-}
-
 /// A running answer.
 pub trait EventSource: Send {
     /// Waits for the next event; `None` after the last.
@@ -208,6 +178,12 @@ pub trait Backend: Send + Sync {
     /// What bounds it.
     fn bounds(&self) -> Bounds {
         Bounds::default()
+    }
+
+    /// What was measured of it since the last look, where it runs on another machine or in another process; `None`
+    /// where this process measures itself.
+    fn measured_elsewhere(&self) -> Option<Vec<Record>> {
+        None
     }
 
     /// Threads of the team.

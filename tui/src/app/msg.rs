@@ -47,6 +47,8 @@ pub(crate) enum Msg {
     Tick,
     /// What was measured since the last time.
     Sample(Box<Sample>),
+    /// Something happened where the model runs, and that is elsewhere.
+    Happened(tritone_monitor::Event),
     /// What the monitor knows is in these files, or why not.
     Exported(Result<String, String>),
     /// Loading has come this far.

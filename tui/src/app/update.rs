@@ -104,6 +104,10 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             changed |= !effects.is_empty();
             effects
         }
+        Msg::Happened(event) => {
+            state.views.monitor.history.mark(event);
+            Vec::new()
+        }
         Msg::Exported(result) => {
             monitor::exported(state, result);
             Vec::new()

@@ -393,8 +393,8 @@ pub(crate) struct ChatArgs {
     pub(crate) monitor: MonitorFlags,
 }
 
-/// What is measured while a chat runs.
-#[derive(Debug, Default, Args)]
+/// What is measured while a chat or a server runs.
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Monitor")]
 pub(crate) struct MonitorFlags {
     /// Time between two samples of the monitor in milliseconds, 100 to 60000 [default:

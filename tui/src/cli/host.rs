@@ -358,7 +358,7 @@ impl Host for Program {
 fn backend(setup: &Setup, ready: Ready, sentence: String) -> Arc<dyn Backend> {
     let kernels = super::kernels::options(setup, ready.engine.model());
     let races = setup.races(ready.engine.model());
-    let bounds = bounds(setup, &ready);
+    let bounds = bounds(setup, ready.memory_limit);
     Arc::new(Noted {
         bounds,
         backend: EngineBackend::new(ready.engine, kernels, races, setup.profile().name.clone()),
@@ -371,17 +371,17 @@ fn backend(setup: &Setup, ready: Ready, sentence: String) -> Arc<dyn Backend> {
 
 /// What the profile bounds. A limit that nobody asked for was raised to what the model takes: being near
 /// it is no news, nor being above what the preset has watched.
-fn bounds(setup: &Setup, ready: &Ready) -> Bounds {
+pub(super) fn bounds(setup: &Setup, memory_limit: u64) -> Bounds {
     let profile = setup.profile();
     let alerts = &profile.alerts;
-    let raised = ready.memory_limit > profile.memory_bytes();
+    let raised = memory_limit > profile.memory_bytes();
     let watched = alerts.memory_mb.saturating_mul(1 << 20);
     Bounds {
-        memory: Some(ready.memory_limit),
+        memory: Some(memory_limit),
         interval: Duration::from_millis(profile.monitor.interval_ms),
         alerts: Limits {
             memory_bytes: if raised {
-                watched.max(ready.memory_limit)
+                watched.max(memory_limit)
             } else {
                 watched
             },

@@ -23,9 +23,7 @@ pub(crate) mod steady;
 pub use manners::{Clipboard, Manners, Screen, Theme};
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tritone_engine::sample::Sampling;
 use tritone_machine::Machine;
@@ -34,16 +32,9 @@ use crate::app::host::Host;
 use crate::app::keymap::Keymap;
 use crate::app::state::Setting;
 use crate::keep::Start;
-use crate::view::theme::{Background, Look};
+pub use tritone_probe::Watch;
 
-/// How what the model and the machine do is measured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
-    /// Time between two samples; `None` for that of the profile.
-    pub interval: Option<Duration>,
-    /// File that samples and events are appended to.
-    pub log: Option<PathBuf>,
-}
+use crate::view::theme::{Background, Look};
 
 /// What a session in the terminal begins with.
 pub struct Setup {

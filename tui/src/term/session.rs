@@ -22,7 +22,7 @@ use super::highlight::Painter;
 use super::inline::Inline;
 use super::input::Input;
 use super::journal;
-use super::sampler::Sampler;
+use super::sampler;
 use super::signals::{Signals, Wish};
 use super::steady::Steady;
 use super::{Outcome, Screen as Wanted, Setup, TermError, Theme, background, panics};
@@ -117,7 +117,7 @@ pub(super) async fn hold(setup: Setup) -> Result<Outcome, TermError> {
         let painter = Painter::new(sender.clone());
         let clipboard = Clipboard::new(manners.clipboard, env, sender.clone());
         let (told, own) = (sender.clone(), sender.clone());
-        let sampler = Sampler::start(sender, worker.slot(), setup.monitor);
+        let sampler = sampler::for_screen(sender, worker.slot(), setup.monitor);
         // Nobody listens once the session is over.
         let desk = Desk::start(Box::new(move |what| drop(told.send(Msg::Desk(what)))));
         let mut session = Session {
@@ -220,7 +220,7 @@ struct Session {
     terminal: Screen,
     guard: Guard,
     state: State,
-    sampler: Sampler,
+    sampler: tritone_probe::Sampler,
     worker: Worker,
     painter: Painter,
     receiver: UnboundedReceiver<Msg>,

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tritone_engine::Engine;
 
 use super::control::Control;
+use super::monitor::Monitor;
 use super::phase::{Life, Phase};
 use crate::guard::Guard;
 use crate::metrics::{Metrics, Watchdog};
@@ -78,6 +79,8 @@ pub(super) struct App {
     /// Looks whether the engine moves while there is work.
     pub(super) watchdog: Mutex<Watchdog>,
     pub(super) life: Life,
+    /// What was measured of machine and engine.
+    pub(super) monitor: Monitor,
     pub(super) live: OnceLock<(Arc<Live>, Arc<Dispatcher>)>,
     /// Requests whose answers are not complete.
     pub(super) open: AtomicUsize,
@@ -103,6 +106,7 @@ impl App {
             metrics: Arc::new(Metrics::new()),
             watchdog: Mutex::new(Watchdog::new(Instant::now())),
             life: Life::new(),
+            monitor: Monitor::new(),
             live: OnceLock::new(),
             open: AtomicUsize::new(0),
             changing: Mutex::new(()),

@@ -1,5 +1,7 @@
 //! What the admin routes can change, as the program does it.
 
+use tritone_probe::Bounds;
+
 /// A kernel that could be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelEntry {
@@ -24,6 +26,9 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Why the old one stays.
     fn switch_kernel(&self, name: &str) -> Result<Vec<String>, String>;
+
+    /// What the profile in force bounds and has watched.
+    fn bounds(&self) -> Bounds;
 
     /// The name of the profile in force.
     fn profile(&self) -> String;

@@ -33,6 +33,8 @@ pub enum Action {
     OpenApi,
     /// What the server is doing.
     AdminStatus,
+    /// What was measured.
+    AdminMonitor,
     /// The kernels there are.
     AdminKernels,
     /// Another kernel.
@@ -60,6 +62,7 @@ impl Action {
             Self::Version => "What is running",
             Self::OpenApi => "This description",
             Self::AdminStatus => "What the server is doing",
+            Self::AdminMonitor => "What was measured of machine and engine, from `since` on",
             Self::AdminKernels => "The kernels there are",
             Self::AdminKernel => "Go on with another kernel",
             Self::AdminProfile => "Go on under another profile",
@@ -146,6 +149,7 @@ pub const ROUTES: &[Route] = &[
     get("/version", Action::Version),
     get("/openapi.json", Action::OpenApi),
     get("/admin/status", Action::AdminStatus),
+    get("/admin/monitor", Action::AdminMonitor),
     get("/admin/kernel", Action::AdminKernels),
     post("/admin/kernel", Action::AdminKernel),
     post("/admin/profile", Action::AdminProfile),

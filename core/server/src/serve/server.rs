@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
+use tritone_probe::Watch;
 
 use super::app::{App, Config, Live};
 use super::listener;
@@ -52,6 +53,13 @@ impl Server {
     /// The model is there: requests are taken from now on. Called on the runtime that the server lives on.
     pub fn ready(&self, live: Live) {
         self.app.ready(live);
+    }
+
+    /// Begins to measure machine and engine, once there is a model; `note` is told what the operator should know.
+    pub fn watch(&self, watch: Watch, note: impl Fn(&str) + Send + Sync + 'static) {
+        if let Some((live, _)) = self.app.live.get() {
+            self.app.monitor.start(live, watch, note);
+        }
     }
 
     /// Requests whose answers are not complete.

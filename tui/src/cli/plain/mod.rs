@@ -25,7 +25,7 @@ use crate::app::backend::Backend;
 use crate::app::host::{Host, Order, Seat};
 use crate::keep::Start;
 use crate::term::Watch;
-use crate::term::sampler::Sampler;
+use crate::term::sampler;
 use crate::view::format;
 use input::{Heard, Input};
 use interrupt::Interrupts;
@@ -99,9 +99,7 @@ pub(super) fn run(mut setup: Setup, console: &Console) -> anyhow::Result<ExitCod
     let _sampler = setup.monitor.log.is_some().then(|| {
         let console = console.clone();
         let note = move |text: &str| console.note(text);
-        let sampler = Sampler::log(Arc::clone(&backend), setup.monitor.clone(), note);
-        sampler.ran_on(&*backend);
-        sampler
+        sampler::for_log(&backend, setup.monitor.clone(), note)
     });
     let (memory, earlier) = match Memory::start(setup.keep.take(), console) {
         Ok(memory) => memory,

@@ -10,6 +10,7 @@ use tritone_server::guard::{GuardConfig, LogConfig};
 use tritone_server::serve::Config;
 use tritone_server::{Limits, Schedule};
 
+use crate::cli::args::MonitorFlags;
 use crate::cli::failure::{BadConfig, Usage};
 
 const HELP: &str = "\
@@ -45,6 +46,9 @@ pub(crate) struct ServeArgs {
     /// Port to listen at; 0 takes a free one.
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
+    /// What is measured meanwhile.
+    #[command(flatten)]
+    pub(crate) monitor: MonitorFlags,
     /// What the model is called in requests [default: the name of its file].
     #[arg(long, value_name = "NAME")]
     pub(crate) model_name: Option<String>,

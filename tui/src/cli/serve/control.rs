@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::Engine;
-use tritone_server::serve::{Control, KernelEntry};
+use tritone_server::serve::{Bounds, Control, KernelEntry};
 
 use crate::cli::args::CommonArgs;
+use crate::cli::host::bounds as bounds_of;
 use crate::cli::setup::Setup;
 
 /// What the admin routes change.
@@ -15,14 +16,17 @@ pub(super) struct Live {
     /// Answers written at once: that stays.
     slots: usize,
     setup: Mutex<Setup>,
+    bounds: Mutex<Bounds>,
 }
 
 impl Live {
     pub(super) fn new(engine: Engine, common: &CommonArgs, slots: usize, setup: Setup) -> Self {
+        let (options, _) = setup.options(engine.model(), slots);
         Self {
             engine,
             common: common.clone(),
             slots,
+            bounds: Mutex::new(bounds(&setup, options.memory_limit)),
             setup: Mutex::new(setup),
         }
     }
@@ -30,6 +34,12 @@ impl Live {
     fn with<T>(&self, look: impl FnOnce(&Setup) -> T) -> T {
         look(&self.setup.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What a profile has watched, with a server's limit of memory.
+fn bounds(setup: &Setup, memory_limit: Option<u64>) -> Bounds {
+    let own = setup.profile().memory_bytes();
+    bounds_of(setup, memory_limit.unwrap_or(own))
 }
 
 impl Control for Live {
@@ -65,6 +75,10 @@ impl Control for Live {
         switched.map_err(|error| error.to_string())
     }
 
+    fn bounds(&self) -> Bounds {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn profile(&self) -> String {
         self.with(|setup| setup.profile().name.clone())
     }
@@ -91,6 +105,8 @@ impl Control for Live {
             }
         }
         notes.push("slots, queue and limits of requests stay as they were at the start".to_owned());
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) =
+            bounds(&setup, options.memory_limit);
         *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
         Ok(notes)
     }

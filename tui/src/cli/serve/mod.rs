@@ -64,6 +64,8 @@ pub(crate) fn run(
     if let Some(live) = load(args, common, setup, slots, &stop, console)? {
         let model = live.model.clone();
         server.ready(live);
+        let notes = console.clone();
+        server.watch(args.monitor.watch(), move |text| notes.note(text));
         say_ready(&server, &model)?;
         runtime.block_on(stop.asked());
         let open = server.open_requests();

@@ -6,6 +6,8 @@ use std::sync::{Arc, PoisonError};
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
+use tritone_monitor::EventKind;
+use tritone_probe::unix_ms;
 
 use super::{aside, json};
 use crate::ApiError;
@@ -43,6 +45,32 @@ pub(super) fn status(visit: &Visit) -> Response {
     Json(status).into_response()
 }
 
+/// Without `since`, this much is told, in milliseconds.
+const RECENT: u64 = 60_000;
+
+/// What was measured, from `?since=` on, in milliseconds since 1970.
+pub(super) async fn monitor(visit: &Visit) -> Result<Response, ApiError> {
+    let since = since(visit.parts.uri.query().unwrap_or_default())?;
+    let live = visit.app.live()?;
+    let slots = visit.app.dispatcher()?.status().slots;
+    let app = Arc::clone(&visit.app);
+    // A day is a megabyte.
+    aside(move || Json(app.monitor.told(&live, slots, since)).into_response()).await
+}
+
+fn since(query: &str) -> Result<u64, ApiError> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    match pairs.find(|(name, _)| *name == "since") {
+        None => Ok(unix_ms().saturating_sub(RECENT)),
+        Some((_, value)) => value.parse().map_err(|_| {
+            ApiError::invalid(
+                "since",
+                "'since' has to be a time in milliseconds since 1970",
+            )
+        }),
+    }
+}
+
 /// The kernels there are.
 pub(super) fn kernels(visit: &Visit) -> Result<Response, ApiError> {
     let live = visit.app.live()?;
@@ -78,6 +106,10 @@ pub(super) async fn switch(visit: Visit, what: What) -> Result<Response, ApiErro
         let _one = app.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let done = change(&live, what, &name);
         let notices = done.map_err(|why| ApiError::invalid("name", why).code("not_changed"))?;
+        match what {
+            What::Kernel => app.monitor.happened(EventKind::Kernel, &name),
+            What::Profile => app.monitor.happened(EventKind::Profile, &name),
+        }
         Ok(Json(json!({
             "kernel": live.engine.kernel_name(),
             "profile": live.control.profile(),

@@ -25,6 +25,7 @@ pub(super) async fn act(action: Action, visit: Visit) -> Result<Response, ApiErr
         Action::Ready => probes::ready(&visit),
         Action::Version => Ok(probes::version(&visit)),
         Action::AdminStatus => Ok(admin::status(&visit)),
+        Action::AdminMonitor => admin::monitor(&visit).await,
         Action::AdminKernels => admin::kernels(&visit),
         Action::AdminKernel => admin::switch(visit, admin::What::Kernel).await,
         Action::AdminProfile => admin::switch(visit, admin::What::Profile).await,
