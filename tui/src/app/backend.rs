@@ -151,6 +151,11 @@ pub trait Backend: Send + Sync {
     /// Name of the profile it runs under.
     fn profile(&self) -> String;
 
+    /// Name of the strategy that runs the model; `None` for the engine of this process.
+    fn strategy(&self) -> Option<String> {
+        None
+    }
+
     /// Begins an answer. May take as long as it takes to tokenise the conversation.
     ///
     /// # Errors

@@ -275,6 +275,7 @@ pub(crate) fn loaded(notices: &[&str]) -> Loaded {
                 latency_ms: 5000.0,
             },
         },
+        strategy: None,
         threads: 2,
         kernel: "avx2".to_owned(),
         kernels: vec![

@@ -44,6 +44,7 @@ pub(crate) mod sampling;
 pub(crate) mod screen;
 pub(crate) mod select;
 pub(crate) mod state;
+pub mod strategy;
 mod switch;
 pub(crate) mod update;
 pub(crate) mod vi;

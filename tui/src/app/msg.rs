@@ -121,6 +121,8 @@ pub(crate) struct Loaded {
     /// Name of the profile.
     pub(crate) profile: String,
     pub(crate) bounds: Bounds,
+    /// Name of the strategy, if it is not the engine of this process.
+    pub(crate) strategy: Option<String>,
     pub(crate) threads: usize,
     pub(crate) kernel: String,
     pub(crate) kernels: Vec<KernelChoice>,

@@ -22,6 +22,15 @@ pub(super) fn wanted(state: &mut State) -> Vec<Effect> {
         state.remark("there is no model to race on");
         return Vec::new();
     }
+    if let Some(strategy) = state
+        .strategy
+        .as_deref()
+        .filter(|_| state.kernels.is_empty())
+    {
+        let text = super::update::strategy_has_no_kernels(strategy);
+        state.remark(text);
+        return Vec::new();
+    }
     if state.race.is_some() {
         state.remark("a race is running: Esc stops it");
         return Vec::new();

@@ -140,6 +140,8 @@ pub(crate) struct State {
     /// Time of the last message, from the start of the program.
     pub(crate) now: Duration,
     pub(crate) load: Load,
+    /// Name of the strategy that runs the model, if it is not the engine of this process.
+    pub(crate) strategy: Option<String>,
     pub(crate) threads: Option<usize>,
     pub(crate) kernel: Option<String>,
     pub(crate) kernels: Vec<KernelChoice>,
@@ -239,6 +241,7 @@ impl State {
             size,
             now: Duration::ZERO,
             load: Load::Running(Progress::default()),
+            strategy: None,
             threads: None,
             kernel: None,
             kernels: Vec::new(),

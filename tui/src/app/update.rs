@@ -547,9 +547,23 @@ fn next_kernel(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// What to say where somebody asks for kernels and there are none to choose between.
+pub(crate) fn strategy_has_no_kernels(strategy: &str) -> String {
+    format!("{strategy} chooses its kernels itself; /strategy native has those of this program")
+}
+
 pub(super) fn kernel(state: &mut State, argument: &str) -> Vec<Effect> {
     if !argument.is_empty() && state.race.as_ref().is_some_and(|race| !race.automatic) {
         state.remark("a race is running: Esc stops it");
+        return Vec::new();
+    }
+    if let Some(strategy) = state
+        .strategy
+        .as_deref()
+        .filter(|_| state.kernels.is_empty())
+    {
+        let text = strategy_has_no_kernels(strategy);
+        state.remark(text);
         return Vec::new();
     }
     if !argument.is_empty() && state.model().is_some() {
@@ -644,8 +658,11 @@ pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     context::forget(state);
     state.setting.profile = loaded.profile;
     state.views.monitor.set_limits(loaded.bounds.alerts);
-    state.threads = Some(loaded.threads);
-    state.kernel = Some(loaded.kernel);
+    // Threads and kernels are those of this process's own engine.
+    let own = loaded.strategy.is_none();
+    state.threads = own.then_some(loaded.threads);
+    state.kernel = own.then_some(loaded.kernel);
+    state.strategy = loaded.strategy;
     state.kernels = loaded.kernels;
     state.choice = loaded.choice.explanation;
     state.views.kernels.unusable = loaded.choice.unusable;

@@ -421,6 +421,7 @@ fn card(backend: &dyn Backend) -> Loaded {
         model: backend.model(),
         profile: backend.profile(),
         bounds: backend.bounds(),
+        strategy: backend.strategy(),
         threads: backend.threads(),
         kernel: backend.kernel_name(),
         kernels: backend.kernels(),

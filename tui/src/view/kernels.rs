@@ -21,8 +21,11 @@ const WIDEST: u16 = 104;
 pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let rows = rows(state);
     if rows.is_empty() {
-        let text = "the kernels are known once the model is loaded";
-        paragraph(buffer, area, 0, text, theme.dim());
+        let text = match &state.strategy {
+            Some(strategy) => crate::app::update::strategy_has_no_kernels(strategy),
+            None => "the kernels are known once the model is loaded".to_owned(),
+        };
+        paragraph(buffer, area, 0, &text, theme.dim());
         return;
     }
     let height = u16::try_from(rows.len())

@@ -39,7 +39,10 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         Load::Running(_) => "loading".to_owned(),
         Load::Failed(_) => "no model".to_owned(),
     };
-    let kernel = format!("kernel {}", state.kernel.as_deref().unwrap_or("-"));
+    let kernel = match &state.strategy {
+        Some(strategy) => format!("via {strategy}"),
+        None => format!("kernel {}", state.kernel.as_deref().unwrap_or("-")),
+    };
     let memory = || memory(state, theme);
     let mut alerts = state.views.monitor.alerts();
     let alert = alerts.next().map(|alert| {
@@ -92,16 +95,16 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         }
         return write(line, theme, area, 0, buffer);
     }
-    let mut first = vec![
-        piece(0, name(), theme.strong()),
-        piece(
-            3,
-            format!("profile {}", state.setting.profile),
-            theme.text(),
-        ),
-        piece(1, kernel, theme.text()),
-        piece(2, threads(state), theme.text()),
-    ];
+    let mut first = vec![piece(0, name(), theme.strong())];
+    if state.strategy.is_some() {
+        // Profile, kernel and threads are those of this process's own engine.
+        first.push(piece(1, kernel, theme.accent()));
+    } else {
+        let profile = format!("profile {}", state.setting.profile);
+        first.push(piece(3, profile, theme.text()));
+        first.push(piece(1, kernel, theme.text()));
+        first.push(piece(2, threads(state), theme.text()));
+    }
     let sampling = sampling::status(state);
     if !sampling.is_empty() {
         first.push(piece(2, sampling, theme.accent()));
