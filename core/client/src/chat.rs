@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::connection::{Reply, fault_of};
 use crate::error::ClientError;
 use crate::sse::{SseEvent, SseParser};
-use crate::types::{Chunk, Completion, Finish, Usage};
+use crate::types::{Chunk, Completion, Finish, Native, Usage};
 
 /// What a stream says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct ChatStream {
     reply: Reply,
     parser: SseParser,
     updates: VecDeque<Update>,
+    /// What ended it; said after the updates that came before.
+    failed: Option<ClientError>,
     /// `[DONE]` has come.
     done: bool,
     /// Answers that were complete.
@@ -48,6 +50,7 @@ impl ChatStream {
             reply,
             parser: SseParser::new(),
             updates: VecDeque::new(),
+            failed: None,
             done: false,
             finished: false,
         }
@@ -68,6 +71,9 @@ impl ChatStream {
             if let Some(update) = self.updates.pop_front() {
                 return Ok(Some(update));
             }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
             if self.done {
                 // The end of the body is read, so that the connection can serve again.
                 while self.reply.piece().await?.is_some() {}
@@ -75,9 +81,9 @@ impl ChatStream {
             }
             match self.reply.piece().await? {
                 Some(bytes) => {
-                    for event in self.parser.push(&bytes)? {
-                        self.take(event)?;
-                    }
+                    let events = self.parser.push(&bytes)?;
+                    let taken = events.into_iter().try_for_each(|event| self.take(event));
+                    self.failed = taken.err();
                 }
                 // Some servers leave the last line out.
                 None if self.finished => self.done = true,
@@ -108,6 +114,9 @@ impl ChatStream {
         }
         let chunk: Chunk = serde_json::from_str(&data)
             .map_err(|error| ClientError::Protocol(format!("a chunk of the stream: {error}")))?;
+        if chunk.choices.is_empty() {
+            self.take_native(&chunk.native);
+        }
         for choice in chunk.choices {
             let (index, text) = (choice.index, choice.delta.content.or(choice.text));
             if let Some(text) = text {
@@ -127,6 +136,22 @@ impl ChatStream {
         self.updates.extend(chunk.usage.map(Update::Usage));
         Ok(())
     }
+
+    /// A piece in the form of llama.cpp's own routes. Their streams end without `[DONE]`.
+    fn take_native(&mut self, native: &Native) {
+        if let Some(text) = &native.content {
+            self.updates.push_back(Update::Text {
+                choice: 0,
+                text: text.clone(),
+            });
+        }
+        if let Some(finish) = native.finish() {
+            self.finished = true;
+            self.updates
+                .push_back(Update::Finished { choice: 0, finish });
+            self.updates.push_back(Update::Usage(native.usage()));
+        }
+    }
 }
 
 /// Whether a chunk is an error: its `error` is neither missing nor null.
@@ -142,6 +167,14 @@ fn given_up(text: &str) -> ClientError {
 /// The first choice of a whole answer.
 pub(crate) fn completion_of(chunk: Chunk) -> Result<Completion, ClientError> {
     let usage = chunk.usage.unwrap_or_default();
+    if let ([], Some(text)) = (chunk.choices.as_slice(), &chunk.native.content) {
+        return Ok(Completion {
+            text: text.clone(),
+            finish: chunk.native.finish().unwrap_or(Finish::Stop),
+            usage: chunk.native.usage(),
+            model: chunk.model,
+        });
+    }
     let choice = chunk
         .choices
         .into_iter()

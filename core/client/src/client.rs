@@ -46,6 +46,8 @@ pub struct Client {
     key: Option<HeaderValue>,
     times: Times,
     retries: Retries,
+    /// Streams are asked to end with counted tokens.
+    counted: bool,
     idle: Arc<Mutex<Vec<Sender>>>,
 }
 
@@ -61,6 +63,7 @@ impl Client {
             key: None,
             times: Times::default(),
             retries: Retries::NEVER,
+            counted: true,
             idle: Arc::default(),
         }
     }
@@ -89,6 +92,14 @@ impl Client {
     #[must_use]
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Does not ask streams to end with counted tokens (`stream_options`), for servers that refuse a request which
+    /// does.
+    #[must_use]
+    pub fn without_stream_options(mut self) -> Self {
+        self.counted = false;
         self
     }
 
@@ -126,7 +137,9 @@ impl Client {
     pub async fn chat_stream(&self, request: &ChatRequest) -> Result<ChatStream, ClientError> {
         let mut body = to_value(request)?;
         body["stream"] = Value::Bool(true);
-        body["stream_options"] = serde_json::json!({"include_usage": true});
+        if self.counted {
+            body["stream_options"] = serde_json::json!({"include_usage": true});
+        }
         let path = self.answering(request);
         let reply = self.request(Method::POST, &path, Some(&body)).await?;
         Ok(ChatStream::of(reply))

@@ -215,6 +215,47 @@ pub(crate) struct Chunk {
     pub(crate) choices: Vec<Choice>,
     #[serde(default)]
     pub(crate) usage: Option<Usage>,
+    /// Instead of choices, what llama.cpp's own route for the continuation of a text says. Older servers of that
+    /// family, bitnet.cpp's among them, answer so at `/v1/completions` too.
+    #[serde(flatten)]
+    pub(crate) native: Native,
+}
+
+/// A piece of an answer in the form of llama.cpp's own routes.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Native {
+    /// Text.
+    pub(crate) content: Option<String>,
+    /// It is the last piece. In the requests of other routes, and so in what some servers repeat of them, this
+    /// name stands for the strings that end an answer.
+    pub(crate) stop: Value,
+    /// The last piece: the most tokens were written (older servers).
+    pub(crate) stopped_limit: bool,
+    /// The last piece: what ended it, `eos`, `word` or `limit` (newer servers).
+    pub(crate) stop_type: String,
+    /// The last piece: tokens of the prompt.
+    pub(crate) tokens_evaluated: u64,
+    /// The last piece: tokens of the answer.
+    pub(crate) tokens_predicted: u64,
+}
+
+impl Native {
+    /// Why the answer ended, if this is the last piece.
+    pub(crate) fn finish(&self) -> Option<Finish> {
+        let limit = self.stopped_limit || self.stop_type == "limit";
+        let last = self.stop == Value::Bool(true);
+        last.then_some(if limit { Finish::Length } else { Finish::Stop })
+    }
+
+    /// Counted tokens of the whole answer.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            prompt_tokens: self.tokens_evaluated,
+            completion_tokens: self.tokens_predicted,
+            ..Usage::default()
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! process is allowed to run on, the CPU quota and memory limit of its control groups, and the
 //! memory; besides the kinds of its cores, clock, temperature, battery and load. [`choose_threads`]
 //! turns that into a thread count and, when a request had to be lowered, into a sentence that says so.
-//! [`resident_bytes`] says what the process itself takes, [`CpuWatch`] how much CPU time it and everybody
+//! [`resident_bytes`] says what the process itself takes, [`resident_bytes_of`] what another and its children do, [`CpuWatch`] how much CPU time it and everybody
 //! else uses, and [`EnergyMeter`] what the processor takes.
 //!
 //! On Linux everything comes from `/proc` and `/sys`; every reader takes its [`Roots`], so that a
@@ -47,7 +47,7 @@ pub use limits::{HugePages, Limits};
 pub use memory::Memory;
 pub use process::{
     address_space_bytes, cpu_time, open_files, peak_resident_bytes, peak_resident_bytes_at,
-    resident_bytes, resident_bytes_at,
+    resident_bytes, resident_bytes_at, resident_bytes_of, resident_bytes_of_at,
 };
 pub use roots::Roots;
 pub use threads::{ThreadChoice, choose_preset_threads, choose_threads};

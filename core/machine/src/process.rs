@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::roots::{Roots, kib_field};
+use crate::roots::{Roots, field, kib_field};
 use crate::usage;
 
 /// Resident memory of this process in bytes, mapped file pages included.
@@ -16,6 +16,52 @@ pub fn resident_bytes() -> Option<u64> {
 /// [`resident_bytes`] as the files under `roots` have it.
 pub fn resident_bytes_at(roots: &Roots) -> Option<u64> {
     kib_field(&roots.read_proc("self/status")?, "VmRSS")
+}
+
+/// Resident memory in bytes of process `pid` and of all that descend from it. Pages that they share are counted
+/// once for each.
+///
+/// `None` where there is no such process, and on systems without `/proc`.
+pub fn resident_bytes_of(pid: u32) -> Option<u64> {
+    resident_bytes_of_at(&Roots::system(), pid)
+}
+
+/// [`resident_bytes_of`] as the files under `roots` have it.
+pub fn resident_bytes_of_at(roots: &Roots, pid: u32) -> Option<u64> {
+    let own = resident_of(roots, pid)?;
+    let parents: Vec<(u32, u32)> = roots
+        .processes()
+        .into_iter()
+        .filter_map(|pid| Some((pid, parent_of(roots, pid)?)))
+        .collect();
+    let (mut family, mut at) = (vec![pid], 0);
+    while at < family.len() {
+        // A process ends and its number is given again while the files are read: nobody is counted twice.
+        let children = parents.iter().filter(|(_, parent)| *parent == family[at]);
+        let new: Vec<u32> = children
+            .map(|(pid, _)| *pid)
+            .filter(|pid| !family.contains(pid))
+            .collect();
+        family.extend(new);
+        at += 1;
+    }
+    let others = family.iter().skip(1);
+    Some(
+        own + others
+            .filter_map(|pid| resident_of(roots, *pid))
+            .sum::<u64>(),
+    )
+}
+
+fn resident_of(roots: &Roots, pid: u32) -> Option<u64> {
+    kib_field(&roots.read_proc(&format!("{pid}/status"))?, "VmRSS")
+}
+
+/// The process that started `pid`, or took its place.
+fn parent_of(roots: &Roots, pid: u32) -> Option<u32> {
+    field(&roots.read_proc(&format!("{pid}/status"))?, "PPid")?
+        .parse()
+        .ok()
 }
 
 /// The most resident memory that this process ever had, in bytes (`VmHWM`).
@@ -76,6 +122,24 @@ mod tests {
         let resident = |text| kib_field(text, "VmRSS");
         assert_eq!(resident("Name:\tx\nVmRSS:\t     640 kB\n"), Some(655_360));
         assert_eq!(resident("VmRSS:\t?\n"), None);
+    }
+
+    #[test]
+    fn children_and_theirs_belong_to_a_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            proc: dir.path().to_owned(),
+            sys: dir.path().to_owned(),
+        };
+        for (pid, parent, kib) in [(7, 1, 100), (8, 7, 20), (12, 8, 3), (9, 1, 4000)] {
+            let place = dir.path().join(pid.to_string());
+            std::fs::create_dir(&place).unwrap();
+            let text = format!("Name:\tx\nPPid:\t{parent}\nVmRSS:\t  {kib} kB\n");
+            std::fs::write(place.join("status"), text).unwrap();
+        }
+        assert_eq!(resident_bytes_of_at(&roots, 7), Some(123 * 1024));
+        assert_eq!(resident_bytes_of_at(&roots, 12), Some(3 * 1024));
+        assert_eq!(resident_bytes_of_at(&roots, 10), None);
     }
 
     #[test]

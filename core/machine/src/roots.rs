@@ -39,6 +39,17 @@ impl Roots {
         read(&self.sys.join(path))
     }
 
+    /// The numbers of the processes that `/proc` shows; at most 65 536 of them.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(&self.proc) else {
+            return Vec::new();
+        };
+        entries
+            .take(1 << 16)
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
     /// Names in a directory under `/sys`, sorted; none if it cannot be read.
     pub(crate) fn list_sys(&self, path: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.sys.join(path)) else {

@@ -10,7 +10,9 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod bitnet_cpp;
 mod capability;
+mod child;
 mod deployment;
 mod environment;
 mod error;
@@ -23,7 +25,9 @@ mod strategy;
 mod trial;
 
 pub use answer::{Answer, UNKNOWN_TOKEN};
+pub use bitnet_cpp::BitnetCpp;
 pub use capability::Capabilities;
+pub use child::{Guard, guard_child};
 pub use deployment::{Deployed, Deployment, ModelRef};
 pub use environment::{Environment, Finding};
 pub use error::{Fault, StrategyError};

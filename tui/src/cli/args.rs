@@ -18,6 +18,7 @@ use super::doctor::DoctorArgs;
 use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
+use super::guard::GuardArgs;
 use super::load::LoadArgs;
 use super::logging::LogFormat;
 use super::man::ManArgs;
@@ -141,6 +142,9 @@ pub(crate) enum Command {
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.
     Profile(ProfileArgs),
+    /// Run a program that ends when standard input does; for Tritone itself.
+    #[command(hide = true)]
+    GuardChild(GuardArgs),
 }
 
 /// For all commands.

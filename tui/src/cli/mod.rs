@@ -23,6 +23,7 @@ mod eval;
 #[cfg(test)]
 mod examples;
 mod failure;
+mod guard;
 mod hint;
 mod host;
 mod inspect;
@@ -91,5 +92,6 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Pull(args)) => pull::run(args, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
         Some(Command::Serve(args)) => serve::run(args, common, console),
+        Some(Command::GuardChild(args)) => guard::run(args),
     }
 }

@@ -1,7 +1,9 @@
 //! What a server says, as events.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tritone_client::{ChatRequest, Client, Finish, Update, Usage};
 use tritone_engine::{Cancel, Event, FinishReason, Finished, GenerateError, Timings};
@@ -12,9 +14,25 @@ use crate::error::{Fault, StrategyError};
 /// How often it is looked at whether the answer is still wanted.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Makes more of an error than the connection tells: whether the program behind it has ended. May take a moment.
+pub(crate) type Explain = Arc<dyn Fn(StrategyError) -> StrategyError + Send + Sync>;
+
+/// One answer that is asked for.
+pub(super) struct Call {
+    pub(super) client: Client,
+    pub(super) body: ChatRequest,
+    /// As many answers as the server writes at once; the others wait here.
+    pub(super) seats: Option<Arc<Semaphore>>,
+    pub(super) explain: Option<Explain>,
+    /// Counts it as long as it is there.
+    pub(super) _asked: Arc<()>,
+}
+
 /// Counts and times of one answer, as they are seen from here.
 struct Clock {
     started: Instant,
+    /// When the server was asked.
+    asked: Option<Instant>,
     first: Option<Instant>,
     last: Option<Instant>,
     tokens: usize,
@@ -25,6 +43,7 @@ impl Clock {
     fn start() -> Self {
         Self {
             started: Instant::now(),
+            asked: None,
             first: None,
             last: None,
             tokens: 0,
@@ -46,6 +65,8 @@ impl Clock {
         let first = self.first.unwrap_or_else(Instant::now);
         let first_token = first.saturating_duration_since(self.started);
         let last = self.last.unwrap_or(first);
+        let asked = self.asked.unwrap_or(self.started);
+        let queued = asked.saturating_duration_since(self.started);
         Timings {
             prompt_tokens: prompt,
             cached_tokens: whole(self.usage.cached_tokens()).min(prompt),
@@ -53,9 +74,9 @@ impl Clock {
                 0 => self.tokens,
                 counted => whole(counted),
             },
-            queued: Duration::ZERO,
+            queued,
             // The server does not say how long it waited; from here, reading the prompt is all of it.
-            prefill: first_token,
+            prefill: first_token.saturating_sub(queued),
             decode: last.saturating_duration_since(first),
             first_token,
         }
@@ -63,12 +84,7 @@ impl Clock {
 }
 
 /// Asks, and says what comes, until the answer ends or is not wanted any more.
-pub(super) async fn listen(
-    client: Client,
-    body: ChatRequest,
-    cancel: Cancel,
-    events: Sender<Event>,
-) {
+pub(super) async fn listen(call: Call, cancel: Cancel, events: Sender<Event>) {
     let mut clock = Clock::start();
     let ended = tokio::select! {
         biased;
@@ -76,9 +92,9 @@ pub(super) async fn listen(
             reason: FinishReason::Cancelled,
             timings: clock.timings(),
         }),
-        ended = answer(&client, &body, &events, &mut clock) => match ended {
+        ended = answer(&call, &events, &mut clock) => match ended {
             Ok(reason) => Event::Finished(Finished { reason, timings: clock.timings() }),
-            Err(error) => Event::Failed(GenerateError::from(error)),
+            Err(error) => Event::Failed(GenerateError::from(explained(error, call.explain.clone()).await)),
         },
     };
     // Dropping the stream has closed the connection, which ends the answer at the server.
@@ -98,13 +114,27 @@ async fn unwanted(cancel: &Cancel, events: &Sender<Event>) {
     }
 }
 
+async fn explained(error: StrategyError, explain: Option<Explain>) -> StrategyError {
+    let Some(explain) = explain else {
+        return error;
+    };
+    let plain = error.clone();
+    let explained = tokio::task::spawn_blocking(move || explain(error)).await;
+    explained.unwrap_or(plain)
+}
+
 async fn answer(
-    client: &Client,
-    body: &ChatRequest,
+    call: &Call,
     events: &Sender<Event>,
     clock: &mut Clock,
 ) -> Result<FinishReason, StrategyError> {
-    let mut stream = client.chat_stream(body).await?;
+    let _seat = match &call.seats {
+        // Nobody closes it.
+        Some(seats) => seats.acquire().await.ok(),
+        None => None,
+    };
+    clock.asked = Some(Instant::now());
+    let mut stream = call.client.chat_stream(&call.body).await?;
     let mut reason = FinishReason::EndOfTurn;
     while let Some(update) = stream.next().await? {
         match update {

@@ -7,11 +7,12 @@ mod wire;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tritone_client::{Address, Client, ClientError, ModelEntry, Retries, Times};
 use tritone_engine::{Cancel, LoadProgress, Request};
 
 pub use dialect::Dialect;
+pub(crate) use listen::Explain;
 
 use crate::answer::Answer;
 use crate::capability::Capabilities;
@@ -44,6 +45,10 @@ pub struct Endpoint {
     pub times: Times,
     /// How often a request to a busy server is repeated.
     pub retries: Retries,
+    /// Whose server it is; `None` for what its list of models says.
+    pub dialect: Option<Dialect>,
+    /// Streams are asked to end with counted tokens; some servers refuse to be asked.
+    pub stream_options: bool,
 }
 
 impl Endpoint {
@@ -57,6 +62,8 @@ impl Endpoint {
             model: String::new(),
             times: Times::default(),
             retries: Retries::TWICE,
+            dialect: None,
+            stream_options: true,
         }
     }
 }
@@ -78,6 +85,10 @@ pub struct Remote {
     client: Client,
     chosen: Mutex<Option<Chosen>>,
     ledger: Arc<Ledger>,
+    seats: Option<Arc<Semaphore>>,
+    explain: Option<Explain>,
+    /// Every answer that is asked for holds a clone.
+    asked: Arc<()>,
 }
 
 /// The model that is asked.
@@ -99,12 +110,42 @@ impl Remote {
         if let Some(key) = &endpoint.key {
             client = client.with_key(key)?;
         }
+        if !endpoint.stream_options {
+            client = client.without_stream_options();
+        }
         Ok(Self {
             endpoint,
             client,
             chosen: Mutex::default(),
             ledger: Arc::default(),
+            seats: None,
+            explain: None,
+            asked: Arc::default(),
         })
+    }
+
+    /// Keeps the accounts of its answers in `ledger`, has at most as many written at once as there are `seats`, and
+    /// has errors explained.
+    pub(crate) fn hosted(
+        mut self,
+        ledger: Arc<Ledger>,
+        seats: Arc<Semaphore>,
+        explain: Explain,
+    ) -> Self {
+        self.ledger = ledger;
+        self.seats = Some(seats);
+        self.explain = Some(explain);
+        self
+    }
+
+    /// Answers that are being written or wait for a seat.
+    pub(crate) fn in_flight(&self) -> usize {
+        Arc::strong_count(&self.asked) - 1
+    }
+
+    /// Asks for the model of `card` from here on, without asking the server whether it has it.
+    pub(crate) fn adopt(&self, card: Deployed, dialect: Dialect) {
+        self.choose(Some(Chosen { dialect, card }));
     }
 
     /// The client that speaks to the server; its calls are made on the runtime of the strategies, by
@@ -229,7 +270,7 @@ impl Strategy for Remote {
         self.choose(None);
         let models = self.models()?;
         let model = self.pick(&deployment.model, &models)?;
-        let dialect = Dialect::of(&models);
+        let dialect = self.endpoint.dialect.unwrap_or(Dialect::of(&models));
         let meta = model.meta.unwrap_or_default();
         let context = model.context();
         let card = Deployed {
@@ -259,8 +300,14 @@ impl Strategy for Remote {
         let body = wire::body(request, &chosen.card.model, chosen.dialect)?;
         let (sender, events) = mpsc::channel(AHEAD);
         let cancel = Cancel::default();
-        let task = listen::listen(self.client.clone(), body, cancel.clone(), sender);
-        runtime()?.spawn(task);
+        let call = listen::Call {
+            client: self.client.clone(),
+            body,
+            seats: self.seats.clone(),
+            explain: self.explain.clone(),
+            _asked: Arc::clone(&self.asked),
+        };
+        runtime()?.spawn(listen::listen(call, cancel.clone(), sender));
         Ok(Answer::of_task(events, cancel, Arc::clone(&self.ledger)))
     }
 

@@ -65,6 +65,10 @@ pub(super) fn body(
         set("top_k", json!(sampling.top_k));
         set("min_p", json!(sampling.min_p));
     }
+    // The servers of that family which have a form of their own for texts know no other name there.
+    if let (Some(most), Some(_), Dialect::LlamaCpp) = (body.max_tokens, &body.prompt, dialect) {
+        set("n_predict", json!(most));
+    }
     if let Some(name) = dialect.repetition_penalty() {
         set(name, json!(sampling.repetition_penalty));
     }
