@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tritone_client::{Address, Times};
 
+use crate::bitnet_cpp;
 use crate::error::{Fault, StrategyError};
 use crate::native::Native;
 use crate::remote::Endpoint;
 
 /// The strategies in the order in which they are tried, where the user says nothing: what is fastest here and promises
 /// most comes first. Servers that the user has configured come after these.
-pub const ORDER: [&str; 3] = [Native::NAME, "bitnet.cpp", "transformers"];
+pub const ORDER: [&str; 3] = [Native::NAME, crate::BitnetCpp::NAME, "transformers"];
 
 /// Longest key that is read from a file, in bytes.
 const LONGEST_KEY: u64 = 4096;
@@ -23,6 +24,8 @@ const LONGEST_KEY: u64 = 4096;
 pub struct Config {
     /// The strategies in the order in which they are tried, if the user says so; no other is tried then.
     pub order: Option<Vec<String>>,
+    /// The server of llama.cpp's family that is started here.
+    pub bitnet_cpp: bitnet_cpp::Settings,
     /// Servers, in the order in which they are written down.
     pub servers: Vec<Server>,
 }

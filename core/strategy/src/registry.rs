@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tritone_engine::{LoadProgress, Request};
 
 use crate::answer::Answer;
+use crate::bitnet_cpp::BitnetCpp;
 use crate::capability::Capabilities;
+use crate::child::Guard;
 use crate::config::Config;
 use crate::deployment::{Deployed, Deployment};
 use crate::environment::{Environment, Finding};
@@ -56,16 +58,19 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Those that the program has: its own engine, with the program's way to load a model, and the servers of the user.
-    /// `variable` reads the environment, where keys are.
+    /// Those that the program has: its own engine, with the program's way to load a model, programs that are started
+    /// under `guard`, and the servers of the user. `variable` reads the environment, where keys are.
     #[must_use]
     pub fn standard(
         loader: Box<dyn Loader>,
+        guard: &Guard,
         config: &Config,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Self {
         let mut registry = Self::default();
         registry.register(Kind::Process, Arc::new(Native::new(loader)));
+        let bitnet_cpp = BitnetCpp::new(config.bitnet_cpp.clone(), guard.clone());
+        registry.register(Kind::Child, Arc::new(bitnet_cpp));
         for server in &config.servers {
             let remote = server.endpoint(variable).and_then(Remote::new);
             let strategy: Arc<dyn Strategy> = match remote {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tritone_engine::{LoadProgress, Request};
 use tritone_strategy::{
-    Answer, Capabilities, Config, Deployed, Deployment, Environment, Fault, Finding, Health,
+    Answer, Capabilities, Config, Deployed, Deployment, Environment, Fault, Finding, Guard, Health,
     KeyPlace, Kind, Manager, ModelRef, Performance, Registry, Server, Strategy, StrategyError,
 };
 
@@ -296,7 +296,6 @@ impl tritone_strategy::Loader for Nothing {
 #[test]
 fn a_server_without_its_key_is_listed_with_what_is_missing() {
     let config = Config {
-        order: None,
         servers: vec![Server {
             name: "studio".to_owned(),
             url: "http://192.0.2.1:1234".parse().unwrap(),
@@ -304,8 +303,9 @@ fn a_server_without_its_key_is_listed_with_what_is_missing() {
             model: String::new(),
             timeout_s: None,
         }],
+        ..Config::default()
     };
-    let registry = Registry::standard(Box::new(Nothing), &config, &|_| None);
+    let registry = Registry::standard(Box::new(Nothing), &Guard::of("tritone"), &config, &|_| None);
     let manager = Manager::new(&registry, config.order.clone());
     let entry = manager.get("studio").unwrap();
     assert!(entry.strategy.capabilities().leaves_machine);

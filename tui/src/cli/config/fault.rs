@@ -32,6 +32,22 @@ impl Text {
         1 + before.iter().filter(|&&byte| byte == b'\n').count()
     }
 
+    /// Puts asterisks over these bytes: reports show the lines around what is wrong, and a key that somebody wrote into
+    /// the file is nobody's business.
+    pub(super) fn hide(&mut self, at: Range<usize>) {
+        let hidden: String = self
+            .source
+            .inner()
+            .char_indices()
+            .map(|(start, c)| match at.contains(&start) && c != '\n' {
+                true => "*".repeat(c.len_utf8()),
+                false => c.to_string(),
+            })
+            .collect();
+        let name = self.source.name().to_owned();
+        self.source = NamedSource::new(name, Arc::from(hidden)).with_language("TOML");
+    }
+
     /// Something wrong at these bytes.
     pub(super) fn fault(&self, at: Range<usize>, message: String) -> Fault {
         let length = self.source.inner().len();

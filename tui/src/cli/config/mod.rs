@@ -39,8 +39,8 @@ Examples:
   tritone config validate         what is wrong with the file
 
 The file is $XDG_CONFIG_HOME/tritone/config.toml, or ~/.config/tritone/config.toml. It holds [ui] (colours,
-mouse, frames, clipboard), [keys] (every command can have other keys) and [sampling.NAME] (named ways
-to choose tokens). How a model is run is said by profiles.";
+mouse, frames, clipboard), [keys] (every command can have other keys), [sampling.NAME] (named ways to
+choose tokens) and [strategies] (other ways to run a model: servers, programs). How a model is run is said by profiles.";
 
 /// `tritone config`
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 //! What is wrong is left out and the rest holds, so that a slip of the pen in one line does not
 //! change the keys of somebody's whole day.
 
+mod strategies;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,7 +19,7 @@ use crate::app::chord::Chord;
 use crate::app::commands::COMMANDS;
 use crate::app::keymap;
 
-const TABLES: [&str; 3] = ["ui", "keys", "sampling"];
+const TABLES: [&str; 4] = ["ui", "keys", "sampling", "strategies"];
 
 type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
 
@@ -74,6 +76,7 @@ impl Reader {
     }
 
     fn document(&mut self, document: &DeTable<'_>) {
+        strategies::secrets(document).for_each(|at| self.source.hide(at));
         for (key, value) in entries(document) {
             let name = key.get_ref().as_ref();
             let table = match value.get_ref() {
@@ -82,8 +85,10 @@ impl Reader {
                     let message = format!("\"{}\" stands outside of a table", shown(name));
                     let help = match UI.iter().find(|row| row.name == name) {
                         Some(_) => format!("write it below a line [ui]: {name} = ..."),
-                        None => "settings stand in the tables [ui], [keys] and [sampling.NAME]"
-                            .to_owned(),
+                        None => {
+                            "settings stand in the tables [ui], [keys], [sampling.NAME] and [strategies]"
+                                .to_owned()
+                        }
                     };
                     self.fault(key.span(), message, |f| f.help(help));
                     continue;
@@ -95,6 +100,7 @@ impl Reader {
                 "sampling" => entries(table)
                     .into_iter()
                     .for_each(|entry| self.preset(entry)),
+                "strategies" => self.strategies(table),
                 _ => {
                     let message = format!("there is no table [{}]", shown(name));
                     let help = instead(name, TABLES.into_iter());
@@ -257,6 +263,20 @@ impl Reader {
         Some(chord)
     }
 
+    /// Whether a key can be a name that a person gives; if not, that is said.
+    fn is_name(&mut self, key: &Spanned<DeString<'_>>) -> bool {
+        let name = key.get_ref().as_ref();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fine = !name.is_empty() && name.chars().all(plain);
+        if !fine {
+            let message = format!("\"{}\" cannot be a name", shown(name));
+            self.fault(key.span(), message, |f| {
+                f.help("letters, digits, - and _ can be in one")
+            });
+        }
+        fine
+    }
+
     fn preset(&mut self, (key, value): Entry<'_>) {
         let name = key.get_ref().as_ref();
         let DeValue::Table(table) = value.get_ref() else {
@@ -265,12 +285,8 @@ impl Reader {
                 f.help("it begins with a line such as [sampling.precise]")
             });
         };
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || !name.chars().all(plain) {
-            let message = format!("\"{}\" cannot be a name", shown(name));
-            return self.fault(key.span(), message, |f| {
-                f.help("letters, digits, - and _ can be in one")
-            });
+        if !self.is_name(key) {
+            return;
         }
         let mut sampling = Sampling::default();
         let before = self.faults.len();

@@ -2,6 +2,8 @@
 
 use tritone_engine::sample::Sampling;
 
+pub(crate) use tritone_strategy::Config as Strategies;
+
 use crate::app::chord::Chord;
 use crate::app::commands::Action;
 use crate::app::keymap::{Keymap, Taken};
@@ -137,6 +139,8 @@ pub(crate) struct Config {
     pub(super) keys: Vec<(Action, Vec<Chord>, usize)>,
     /// Named ways to choose tokens.
     pub(super) sampling: Vec<(String, Sampling)>,
+    /// What is said about strategies.
+    pub(super) strategies: Strategies,
 }
 
 impl Default for Config {
@@ -145,6 +149,7 @@ impl Default for Config {
             ui: UI.map(|row| (row.default.to_owned(), Origin::Default)),
             keys: Vec::new(),
             sampling: Vec::new(),
+            strategies: Strategies::default(),
         }
     }
 }
@@ -200,6 +205,11 @@ impl Config {
             .map(|(action, chords, _)| (*action, chords.clone()))
             .collect();
         Keymap::new(&changes)
+    }
+
+    /// What is said about strategies.
+    pub(crate) fn strategies(&self) -> &Strategies {
+        &self.strategies
     }
 
     /// Named ways to choose tokens, in the order of the file.

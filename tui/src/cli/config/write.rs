@@ -1,6 +1,8 @@
 //! The settings as text: those in force, and a file to begin with.
 
-use super::schema::{Config, Origin, SAMPLING, UI};
+use tritone_strategy::KeyPlace;
+
+use super::schema::{Config, Origin, SAMPLING, Strategies, UI};
 use crate::app::commands::COMMANDS;
 use crate::app::keymap::{self, Keymap};
 
@@ -38,6 +40,17 @@ pub(super) fn sample() -> String {
         "\n# Named ways to choose tokens; what is left out is the default.\n# [sampling.precise]\n\
          # temperature = 0.1\n# top_p = 0.9\n# top_k = 40\n# min_p = 0.0\n\
          # repetition_penalty = 1.0\n# frequency_penalty = 0.0\n# presence_penalty = 0.0\n",
+    );
+    text.push_str(
+        "\n# Ways to run a model; `tritone strategies` lists them. The order in which they are tried.\n\
+         # [strategies]\n# order = [\"native\", \"bitnet.cpp\", \"transformers\", \"studio\"]\n\
+         # A server that speaks OpenAI's API. Keys are never written here: key_env names a variable,\n\
+         # key_file a file that holds one.\n# [strategies.remote.studio]\n\
+         # url = \"http://127.0.0.1:1234/v1\"\n# key_env = \"STUDIO_KEY\"\n# model = \"a-model\"\n\
+         # timeout_s = 120\n\
+         # bitnet.cpp's server, or another of llama.cpp's family, started here.\n\
+         # [strategies.bitnet-cpp]\n# program = \"llama-server\"\n# start_limit_s = 600\n\
+         # silence_limit_s = 300\n",
     );
     text
 }
@@ -99,6 +112,72 @@ pub(super) fn in_force(config: &Config, origins: bool) -> String {
             text.push_str(&format!("{setting} = {value:?}\n"));
         }
     }
+    text.push_str(&strategies(config.strategies()));
+    text
+}
+
+/// A text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// What is said about strategies; nothing where nothing is.
+fn strategies(strategies: &Strategies) -> String {
+    let mut text = String::new();
+    if let Some(order) = &strategies.order {
+        text.push_str(&format!("\n[strategies]\norder = {}\n", list(order)));
+    }
+    for server in &strategies.servers {
+        text.push_str(&format!("\n[strategies.remote.{}]\n", server.name));
+        text.push_str(&format!("url = {}\n", quoted(&server.url.to_string())));
+        match &server.key {
+            KeyPlace::None => {}
+            KeyPlace::Variable(name) => text.push_str(&format!("key_env = {}\n", quoted(name))),
+            KeyPlace::File(path) => {
+                let path = quoted(&path.display().to_string());
+                text.push_str(&format!("key_file = {path}\n"));
+            }
+        }
+        if !server.model.is_empty() {
+            text.push_str(&format!("model = {}\n", quoted(&server.model)));
+        }
+        if let Some(seconds) = server.timeout_s {
+            text.push_str(&format!("timeout_s = {seconds}\n"));
+        }
+    }
+    let bitnet = &strategies.bitnet_cpp;
+    if *bitnet != tritone_strategy::bitnet_cpp::Settings::default() {
+        text.push_str("\n[strategies.bitnet-cpp]\n");
+        if let Some(program) = &bitnet.program {
+            text.push_str(&format!(
+                "program = {}\n",
+                quoted(&program.display().to_string())
+            ));
+        }
+        if !bitnet.command.is_empty() {
+            text.push_str(&format!("command = {}\n", list(&bitnet.command)));
+        }
+        text.push_str(&format!("embeddings = {}\n", bitnet.embeddings));
+        for (name, seconds) in [
+            ("start_limit_s", bitnet.start_limit_s),
+            ("silence_limit_s", bitnet.silence_limit_s),
+        ] {
+            if let Some(seconds) = seconds {
+                text.push_str(&format!("{name} = {seconds}\n"));
+            }
+        }
+        if !bitnet.environment.is_empty() {
+            text.push_str("\n[strategies.bitnet-cpp.environment]\n");
+            for (name, value) in &bitnet.environment {
+                text.push_str(&format!("{} = {}\n", quoted(name), quoted(value)));
+            }
+        }
+    }
     text
 }
 
@@ -139,13 +218,18 @@ mod tests {
         assert_eq!(config.manners(), Config::default().manners());
         assert_eq!(config.keymap(), Config::default().keymap());
         assert_eq!(config.sampling().len(), 1);
+        assert_eq!(config.strategies().servers.len(), 1);
     }
 
     #[test]
     fn what_is_shown_is_a_file_that_says_the_same() {
         let config = read(
             "[ui]\nfps = 12\n[keys]\ncopy = [\"ctrl+r\", \"ctrl+plus\"]\nsuspend = []\n\
-             [sampling.a]\ntop_k = 7\ntemperature = 0.25\n",
+             [sampling.a]\ntop_k = 7\ntemperature = 0.25\n\
+             [strategies]\norder = [\"a\", \"native\"]\n\
+             [strategies.remote.a]\nurl = \"http://127.0.0.1:1\"\nkey_file = \"/a \\\"b\"\ntimeout_s = 3\n\
+             [strategies.bitnet-cpp]\ncommand = [\"x\", \"{port}\"]\nstart_limit_s = 5\n\
+             [strategies.bitnet-cpp.environment]\nA = \"b\"\n",
         );
         for origins in [false, true] {
             let shown = in_force(&config, origins);
@@ -153,6 +237,7 @@ mod tests {
             assert_eq!(again.manners(), config.manners());
             assert_eq!(again.keymap().0, config.keymap().0);
             assert_eq!(again.sampling(), config.sampling());
+            assert_eq!(again.strategies(), config.strategies());
         }
         let shown = in_force(&config, true);
         assert!(
