@@ -153,7 +153,7 @@ impl Client {
         })
     }
 
-    /// Vectors of texts, in their order.
+    /// Vectors of texts, in their order. Where a server gives one for every token, their mean.
     ///
     /// # Errors
     /// As for every request, and when there is not one vector for each text.
@@ -176,7 +176,10 @@ impl Client {
                 texts.len()
             )));
         }
-        Ok(data.into_iter().map(|vector| vector.embedding).collect())
+        Ok(data
+            .into_iter()
+            .map(|vector| vector.embedding.mean())
+            .collect())
     }
 
     /// What a route of the server itself says, such as `/metrics`.

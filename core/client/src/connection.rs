@@ -202,7 +202,10 @@ pub(crate) fn fault_of(text: &[u8], otherwise: &str) -> Fault {
     let value: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
     let error = value.get("error").unwrap_or(&value);
     let word = |name: &str| Some(error.get(name)?.as_str()?.to_owned());
-    let said = word("message").or_else(|| Some(error.as_str()?.to_owned()));
+    // Servers in Python with FastAPI have a text for people of their own name, without an object.
+    let said = word("message")
+        .or_else(|| Some(error.as_str()?.to_owned()))
+        .or_else(|| word("detail"));
     Fault {
         message: said.unwrap_or_else(|| otherwise.to_owned()),
         kind: word("type").unwrap_or_default(),
@@ -225,6 +228,7 @@ mod tests {
         assert_eq!(numbered.code.as_deref(), Some("400"));
         assert_eq!(fault_of(br#"{"error":"no"}"#, "x").message, "no");
         assert_eq!(fault_of(br#"{"message":"no"}"#, "x").message, "no");
+        assert_eq!(fault_of(br#"{"detail":"no"}"#, "x").message, "no");
         assert_eq!(fault_of(b"<html>", "Bad Gateway").message, "Bad Gateway");
     }
 

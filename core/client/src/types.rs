@@ -202,7 +202,32 @@ pub(crate) struct Vectors {
 pub(crate) struct Vector {
     #[serde(default)]
     pub(crate) index: usize,
-    pub(crate) embedding: Vec<f32>,
+    pub(crate) embedding: Numbers,
+}
+
+/// Numbers of a vector, or of one for each token: some servers of llama.cpp's family give these where a model does not
+/// say how they become one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Numbers {
+    Whole(Vec<f32>),
+    OfTokens(Vec<Vec<f32>>),
+}
+
+impl Numbers {
+    /// One vector: the mean of those of the tokens.
+    pub(crate) fn mean(self) -> Vec<f32> {
+        let tokens = match self {
+            Self::Whole(vector) => return vector,
+            Self::OfTokens(tokens) => tokens,
+        };
+        let width = tokens.iter().map(Vec::len).min().unwrap_or(0);
+        let of = |at: usize| {
+            let sum: f64 = tokens.iter().map(|token| f64::from(token[at])).sum();
+            (sum / tokens.len() as f64) as f32
+        };
+        (0..width).map(of).collect()
+    }
 }
 
 /// A chunk of a stream, or a whole answer: both have `choices`, with a `delta` or a `message`.

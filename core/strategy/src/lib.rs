@@ -1,6 +1,7 @@
 //! Deployment strategies: ways to run a model behind one trait, [`Strategy`].
 //!
-//! [`Native`] runs it with the engine of this process; [`Remote`] asks a server that speaks OpenAI's API. All
+//! [`Native`] runs it with the engine of this process; [`BitnetCpp`] and [`Transformers`] start other programs, which a
+//! [`Guard`] ends with this one; [`Remote`] asks a server that speaks OpenAI's API. All
 //! answer the same [`Request`](tritone_engine::Request) with the same stream of
 //! [`Event`](tritone_engine::Event)s, so that whoever shows an answer need not know who wrote it, and all are tried with
 //! the same [trial](Trial), so that they can be compared.
@@ -25,6 +26,7 @@ mod registry;
 mod remote;
 mod runtime;
 mod strategy;
+pub mod transformers;
 mod trial;
 
 pub use answer::{Answer, UNKNOWN_TOKEN};
@@ -42,4 +44,5 @@ pub use native::{Loader, Native};
 pub use registry::{Entry, Kind, Registry};
 pub use remote::{Dialect, Endpoint, Remote};
 pub use strategy::Strategy;
+pub use transformers::Transformers;
 pub use trial::{Trial, Tried};

@@ -157,7 +157,10 @@ fn texts_are_continued_and_become_vectors() {
     let (address, heard) = server(|(path, ..), stream| match path.as_str() {
         "/v1/models" => models(stream, ""),
         "/v1/embeddings" => {
-            let data = json!([{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]);
+            let data = json!([
+                {"index": 1, "embedding": [[1.0, 2.0], [3.0, 6.0]]},
+                {"index": 0, "embedding": [1.0, 5.0]}
+            ]);
             whole(stream, "200 OK", &json!({"data": data}))
         }
         _ => {
@@ -176,7 +179,8 @@ fn texts_are_continued_and_become_vectors() {
     assert_eq!(body["prompt"], "Once upon a");
     assert!(body.get("messages").is_none());
     let vectors = remote.embed(&["a".to_owned(), "b".to_owned()]).unwrap();
-    assert_eq!(vectors, [vec![1.0], vec![2.0]]);
+    // The second came as a vector for each token.
+    assert_eq!(vectors, [vec![1.0, 5.0], vec![2.0, 4.0]]);
 }
 
 /// The last event of an answer of a server that does `then` when it is asked.

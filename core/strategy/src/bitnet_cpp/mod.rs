@@ -18,7 +18,7 @@ pub use settings::Settings;
 
 use crate::answer::Answer;
 use crate::capability::Capabilities;
-use crate::child::{Card, Guard, Hosted, Launch, asked, find};
+use crate::child::{Card, Guard, Hosted, Launch, Plan, asked, find, of_command};
 use crate::deployment::{Deployed, Deployment};
 use crate::environment::{Environment, Finding};
 use crate::error::{Fault, StrategyError};
@@ -44,6 +44,19 @@ struct Found {
     program: PathBuf,
     /// Arguments of a configured command.
     command: Option<Vec<String>>,
+}
+
+impl Found {
+    /// Its name, for people: that of the program, or of the module that an interpreter runs.
+    fn told(&self) -> String {
+        if let Some([flag, module, ..]) = self.command.as_deref()
+            && flag == "-m"
+        {
+            return module.clone();
+        }
+        let name = self.program.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
 }
 
 impl BitnetCpp {
@@ -146,16 +159,14 @@ impl Strategy for BitnetCpp {
         let facts = check::check(&file)?;
         let found = self.found()?;
         let longest = facts.context.unwrap_or(CONTEXT);
-        let plan = arguments::Plan {
+        let plan = Plan {
             context: deployment.context.unwrap_or(longest.min(CONTEXT)).max(1),
             threads: deployment
                 .threads
                 .unwrap_or_else(|| tritone_machine::Machine::detect().default_threads),
             slots: deployment.batch.max(1),
-            embeddings: self.settings.embeddings,
         };
-        let server = found.program.file_name().unwrap_or_default();
-        let server = server.to_string_lossy().into_owned();
+        let server = found.told();
         let version = match found.command {
             None => version(&found.program),
             Some(_) => String::new(),
@@ -189,9 +200,10 @@ impl Strategy for BitnetCpp {
             program: found.program,
             arguments: {
                 let (command, file) = (found.command, file.clone());
+                let embeddings = self.settings.embeddings;
                 Arc::new(move |port| match &command {
-                    Some(command) => arguments::of_command(command, &file, &plan, port),
-                    None => arguments::of_llama_server(&file, &plan, port),
+                    Some(command) => of_command(command, &file, &plan, port),
+                    None => arguments::of_llama_server(&file, &plan, embeddings, port),
                 })
             },
             environment: self.settings.environment.clone(),

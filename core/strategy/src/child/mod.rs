@@ -8,6 +8,7 @@ mod guard;
 mod hosted;
 mod launch;
 mod log;
+mod plan;
 mod process;
 mod program;
 mod server;
@@ -18,6 +19,7 @@ pub use guard::{Guard, guard_child};
 pub(crate) use hosted::{Card, Hosted};
 pub(crate) use launch::Launch;
 pub(crate) use log::Log;
+pub(crate) use plan::{Plan, of_command};
 pub(crate) use program::{asked, find};
 
 /// How long programs have to end by themselves when they are asked to.

@@ -18,6 +18,8 @@ pub enum Dialect {
     Vllm,
     /// Ollama.
     Ollama,
+    /// `transformers serve`.
+    Transformers,
 }
 
 impl Dialect {
@@ -43,6 +45,7 @@ impl Dialect {
             Self::LlamaCpp => "llama.cpp",
             Self::Vllm => "vLLM",
             Self::Ollama => "Ollama",
+            Self::Transformers => "transformers",
         }
     }
 
@@ -51,7 +54,7 @@ impl Dialect {
         match self {
             Self::Tritone | Self::Vllm => Some("repetition_penalty"),
             Self::LlamaCpp => Some("repeat_penalty"),
-            Self::OpenAi | Self::Ollama => None,
+            Self::OpenAi | Self::Ollama | Self::Transformers => None,
         }
     }
 
@@ -67,7 +70,7 @@ impl Dialect {
 
     /// Whether it tells probabilities.
     pub(super) fn has_logprobs(self) -> bool {
-        !matches!(self, Self::Ollama)
+        !matches!(self, Self::Ollama | Self::Transformers)
     }
 }
 

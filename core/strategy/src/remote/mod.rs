@@ -315,7 +315,18 @@ impl Strategy for Remote {
         let chosen = self
             .chosen()
             .ok_or_else(|| StrategyError::not_deployed(&self.endpoint.name))?;
-        Self::wait_for(self.client.embeddings(&chosen.card.model, texts))
+        let work = async {
+            let _seat = match &self.seats {
+                // Nobody closes it.
+                Some(seats) => seats.acquire().await.ok(),
+                None => None,
+            };
+            self.client.embeddings(&chosen.card.model, texts).await
+        };
+        Self::wait_for(work).map_err(|error| match &self.explain {
+            Some(explain) => explain(error),
+            None => error,
+        })
     }
 
     fn performance_metrics(&self) -> Performance {

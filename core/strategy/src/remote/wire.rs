@@ -20,6 +20,7 @@ pub(super) fn body(
         let text = format!("{} servers cannot be asked for {what}", dialect.name());
         Err(StrategyError::new(Fault::Unsupported, text))
     };
+    let config = (dialect == Dialect::Transformers).then(|| generation_config(&request));
     let mut body = match request.input {
         Input::Chat(messages) => ChatRequest::new(
             messages
@@ -46,6 +47,13 @@ pub(super) fn body(
     let mut set = |name: &str, value: Value| {
         more.insert(name.to_owned(), value);
     };
+    if let Some(config) = config {
+        // It takes a frequency penalty for something else, and ignores the others.
+        if sampling.frequency_penalty != 0.0 || sampling.presence_penalty != 0.0 {
+            return cannot("penalties of frequency and presence");
+        }
+        set("generation_config", json!(config.to_string()));
+    }
     // What does nothing is not sent: servers that do not know it would refuse it.
     if sampling.frequency_penalty != 0.0 {
         set("frequency_penalty", json!(sampling.frequency_penalty));
@@ -93,6 +101,25 @@ pub(super) fn body(
         return cannot("the rest of an answer");
     }
     Ok(body)
+}
+
+/// What the transformers library calls its settings. Left out, those that the model was published with count, and among
+/// them whether it is to choose at random at all.
+fn generation_config(request: &Request) -> Value {
+    let sampling = &request.sampling;
+    let random = sampling.temperature > 0.0;
+    let mut config = json!({
+        "do_sample": random,
+        "repetition_penalty": sampling.repetition_penalty,
+    });
+    if random {
+        config["top_k"] = json!(sampling.top_k);
+        config["min_p"] = json!(sampling.min_p);
+    }
+    if request.min_tokens > 0 {
+        config["min_new_tokens"] = json!(request.min_tokens);
+    }
+    config
 }
 
 #[cfg(test)]
@@ -144,6 +171,14 @@ mod tests {
         assert_eq!(ours["top_k"], 40);
         assert_eq!(ours["repetition_penalty"], json!(1.1f32));
         assert_eq!(ours["chat_template_kwargs"]["enable_thinking"], false);
+        let transformers = sent(Dialect::Transformers);
+        let config = transformers["generation_config"].as_str().unwrap();
+        let config: Value = serde_json::from_str(config).unwrap();
+        assert_eq!(
+            (&config["top_k"], &config["do_sample"]),
+            (&json!(40), &json!(true))
+        );
+        assert_eq!(config["repetition_penalty"], json!(1.1f32));
         let llama = sent(Dialect::LlamaCpp);
         assert_eq!(llama["repeat_penalty"], json!(1.1f32));
         assert!(llama.get("chat_template_kwargs").is_none());
@@ -159,6 +194,10 @@ mod tests {
             ..chat()
         };
         assert!(body(rest.clone(), "m", Dialect::LlamaCpp).is_err());
+        let mut often = chat();
+        often.sampling.frequency_penalty = 0.5;
+        assert!(body(often.clone(), "m", Dialect::OpenAi).is_ok());
+        assert!(body(often, "m", Dialect::Transformers).is_err());
         let body = body(rest, "m", Dialect::Vllm).unwrap();
         assert_eq!(body.more["add_generation_prompt"], false);
     }
