@@ -207,7 +207,8 @@ pub struct LoadReport {
 pub struct LoadProgress {
     /// What is being done: "packing weights", "converting the head", "reading the head",
     /// "reading the packed cache", "comparing with the model", "writing the packed cache"; from callers
-    /// that make the model file first, "looking at the weights" and "converting the directory".
+    /// that make the model file first, "looking at the weights" and "converting the directory"; from those that start
+    /// a server, "starting the server" and "waiting for a first token".
     pub stage: &'static str,
     /// Bytes of the model file dealt with in this stage.
     pub done: u64,

@@ -25,6 +25,7 @@ parser.add_argument("--taken", type=Path, help="says that the port is taken unti
 parser.add_argument("--loads", type=float, default=0, help="seconds until the model is loaded")
 parser.add_argument("--no-stream-options", action="store_true", help="refuses requests with stream_options")
 parser.add_argument("--stubborn", action="store_true", help="does not end when it is asked to")
+parser.add_argument("--mute", action="store_true", help="answers no chat at all")
 parser.add_argument("--grandchild", action="store_true", help="has a child of its own")
 args = parser.parse_args()
 
@@ -57,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, {"error": {"code": status, "message": message, "type": "invalid_request_error"}})
 
     def allowed(self):
-        if self.headers.get("Authorization") == "Bearer " + os.environ["LLAMA_API_KEY"]:
+        if self.headers.get("Authorization") == "Bearer " + (os.environ.get("LLAMA_API_KEY") or os.environ["VLLM_API_KEY"]):
             return True
         self.refuse(401, "Invalid API Key")
         return False
@@ -82,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(500, "[json.exception.type_error.302] type must be boolean, but is object")
             return
         known = {"model", "messages", "prompt", "max_tokens", "n_predict", "temperature", "top_p", "top_k", "min_p",
-                 "seed", "stop", "stream", "stream_options", "repeat_penalty", "frequency_penalty", "presence_penalty"}
+                 "generation_config", "seed", "stop", "stream", "stream_options", "repeat_penalty", "frequency_penalty", "presence_penalty"}
         if not set(body) <= known:
             self.refuse(400, "unknown: " + ", ".join(set(body) - known))
             return
@@ -101,6 +102,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def answer(self, body):
+        if args.mute:
+            time.sleep(1000)
         asked = body.get("prompt") or body["messages"][-1]["content"]
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")

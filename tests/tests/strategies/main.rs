@@ -6,3 +6,4 @@ mod faults;
 mod harness;
 mod life;
 mod quirks;
+mod transformers;

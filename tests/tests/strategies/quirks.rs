@@ -131,3 +131,22 @@ fn what_the_server_cannot_is_refused_here() {
     assert!(!fake.strategy.capabilities().embeddings);
     assert_eq!(fake.bodies("/v1/embeddings").len(), 0);
 }
+
+#[test]
+fn a_queue_without_end_is_refused() {
+    let fake = Fake::deployed(&[]);
+    let mut waiting = Vec::new();
+    let error = loop {
+        match fake.strategy.generate(chat("slow")) {
+            Ok(answer) => waiting.push(answer),
+            Err(error) => break error,
+        }
+        assert!(waiting.len() < 100);
+    };
+    assert_eq!(waiting.len(), 65, "one slot, and 64 that wait");
+    assert_eq!(error.fault, Fault::Busy);
+    drop(waiting);
+    until("they have left", || {
+        fake.strategy.generate(chat("Hi")).is_ok()
+    });
+}

@@ -1,16 +1,18 @@
 //! A model at a server that is a program of this machine: what all strategies that start one have in common.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tritone_client::{Retries, Times};
 use tritone_engine::sample::Sampling;
 use tritone_engine::text::{Message, Role};
-use tritone_engine::{Input, LoadProgress, Request};
+use tritone_engine::{FinishReason, GenerateError, Input, LoadProgress, Request};
 
 use super::guard::Guard;
 use super::launch::Launch;
+use super::process::POLL;
 use super::server::{Place, Server, Standing};
 use crate::answer::Answer;
 use crate::deployment::{Deployed, Deployment, ModelRef};
@@ -83,7 +85,7 @@ impl Hosted {
         // One at a time: memory may not hold both.
         self.shutdown();
         let server = Server::start(launch, self.guard.clone(), progress)?;
-        let running = Running::first(Arc::new(server), card, &self.ledger)?;
+        let running = Running::first(Arc::new(server), card, &self.ledger, progress)?;
         let deployed = running.card.deployed.clone();
         let mut place = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(Arc::new(running));
@@ -174,6 +176,7 @@ impl Running {
         server: Arc<Server>,
         mut card: Card,
         ledger: &Arc<Ledger>,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Self, StrategyError> {
         let Standing::Ready(place) = server.standing() else {
             return Err(ended(&server));
@@ -191,8 +194,9 @@ impl Running {
                 .map_err(&*explain)?;
             card.fill(said);
             remote.adopt(card.wire(), card.dialect);
-            match probe(&remote) {
+            match probe(&remote, progress) {
                 Ok(()) => break remote,
+                Err(error) if error.fault == Fault::Cancelled => return Err(error),
                 Err(_) if !matches!(server.standing(), Standing::Ready(_)) => {
                     return Err(ended(&server));
                 }
@@ -283,15 +287,41 @@ fn endpoint(place: &Place, card: &Card, stream_options: bool) -> Endpoint {
 }
 
 /// One token, to see that the server answers and what it takes.
-fn probe(remote: &Remote) -> Result<(), StrategyError> {
+fn probe(
+    remote: &Remote,
+    progress: &mut dyn FnMut(LoadProgress) -> bool,
+) -> Result<(), StrategyError> {
     let message = Message::new(Role::User, "Hi");
     let request = Request {
         sampling: Sampling::greedy(),
         max_tokens: Some(1),
         ..Request::new(Input::Chat(vec![message]))
     };
-    remote.generate(request)?.wait(None)?;
-    Ok(())
+    let answer = remote.generate(request)?;
+    let cancel = answer.cancel_handle();
+    let (_, finished) = thread::scope(|scope| {
+        let waiting = scope.spawn(|| answer.wait(None));
+        while !waiting.is_finished() {
+            let go_on = progress(LoadProgress {
+                stage: "waiting for a first token",
+                done: 0,
+                total: 0,
+            });
+            if !go_on {
+                cancel.cancel();
+            }
+            thread::sleep(POLL);
+        }
+        let gone = |_| Err(GenerateError::Stopped);
+        waiting.join().unwrap_or_else(gone)
+    })?;
+    match finished.reason {
+        FinishReason::Cancelled => Err(StrategyError::new(
+            Fault::Cancelled,
+            "the start was given up before the first token",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A server that has ended, as an error.

@@ -23,8 +23,8 @@ const PORTS: usize = 4;
 /// How long one look at a server that starts may take.
 const LOOK: Times = Times {
     connect: Duration::from_secs(1),
-    answer: Duration::from_secs(2),
-    silence: Duration::from_secs(2),
+    answer: Duration::from_secs(1),
+    silence: Duration::from_secs(1),
 };
 
 /// What servers write when a port is taken.
