@@ -46,8 +46,9 @@ pub use isa::features;
 pub use limits::{HugePages, Limits};
 pub use memory::Memory;
 pub use process::{
-    address_space_bytes, cpu_time, open_files, peak_resident_bytes, peak_resident_bytes_at,
-    resident_bytes, resident_bytes_at, resident_bytes_of, resident_bytes_of_at,
+    address_space_bytes, cpu_time, cpu_time_of, open_files, peak_resident_bytes,
+    peak_resident_bytes_at, resident_bytes, resident_bytes_at, resident_bytes_of,
+    resident_bytes_of_at,
 };
 pub use roots::Roots;
 pub use threads::{ThreadChoice, choose_preset_threads, choose_threads};

@@ -29,6 +29,27 @@ pub fn resident_bytes_of(pid: u32) -> Option<u64> {
 /// [`resident_bytes_of`] as the files under `roots` have it.
 pub fn resident_bytes_of_at(roots: &Roots, pid: u32) -> Option<u64> {
     let own = resident_of(roots, pid)?;
+    let others = descendants(roots, pid).into_iter();
+    Some(
+        own + others
+            .filter_map(|pid| resident_of(roots, pid))
+            .sum::<u64>(),
+    )
+}
+
+/// Processor time of process `pid` and of all that descend from it and still run.
+///
+/// `None` where there is no such process, and on systems without `/proc`.
+pub fn cpu_time_of(pid: u32) -> Option<Duration> {
+    let roots = Roots::system();
+    let own = usage::process_time(&roots, &pid.to_string())?;
+    let others = descendants(&roots, pid).into_iter();
+    let times = others.filter_map(|pid| usage::process_time(&roots, &pid.to_string()));
+    Some(own + times.sum::<Duration>())
+}
+
+/// The processes that descend from `pid`.
+fn descendants(roots: &Roots, pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = roots
         .processes()
         .into_iter()
@@ -45,12 +66,7 @@ pub fn resident_bytes_of_at(roots: &Roots, pid: u32) -> Option<u64> {
         family.extend(new);
         at += 1;
     }
-    let others = family.iter().skip(1);
-    Some(
-        own + others
-            .filter_map(|pid| resident_of(roots, *pid))
-            .sum::<u64>(),
-    )
+    family.split_off(1)
 }
 
 fn resident_of(roots: &Roots, pid: u32) -> Option<u64> {
@@ -87,7 +103,7 @@ pub fn address_space_bytes() -> Option<u64> {
 ///
 /// `None` on systems without `/proc`.
 pub fn cpu_time() -> Option<Duration> {
-    usage::process_time(&Roots::system())
+    usage::process_time(&Roots::system(), "self")
 }
 
 /// File descriptors that this process has open.
@@ -150,6 +166,7 @@ mod tests {
         let (files, before) = (open_files().unwrap(), cpu_time().unwrap());
         assert!(files >= 3, "{files}: input, output and errors at least");
         assert!(cpu_time().unwrap() >= before);
+        assert!(cpu_time_of(std::process::id()).unwrap() >= before);
     }
 
     #[test]

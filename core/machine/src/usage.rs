@@ -52,7 +52,7 @@ impl Reading {
         Self {
             at,
             cpus,
-            process: process_time(roots),
+            process: process_time(roots, "self"),
             group: cgroup::group_time(roots),
         }
     }
@@ -122,9 +122,9 @@ fn parse_stat(text: &str) -> BTreeMap<usize, (u64, u64)> {
         .collect()
 }
 
-/// Processor time of this process, all its threads.
-pub(crate) fn process_time(roots: &Roots) -> Option<Duration> {
-    parse_process(&roots.read_proc("self/stat")?)
+/// Processor time of a process, all its threads: `self`, or its number.
+pub(crate) fn process_time(roots: &Roots, process: &str) -> Option<Duration> {
+    parse_process(&roots.read_proc(&format!("{process}/stat"))?)
 }
 
 /// User and system time of a process from `/proc/PID/stat`.

@@ -1,6 +1,6 @@
 """A server of llama.cpp's family that has the quirks of bitnet.cpp's, and falls ill when it is asked to.
 
-What a prompt says decides what happens: `crash` and `hang` in the middle of an answer, `fail` an error in the form
+What a prompt says decides what happens: `crash` and `hang` in the middle of an answer, `think` for long before one, `fail` an error in the form
 that bitnet.cpp gives it, `slow` a long answer. Requests are written to the file --record, one JSON object a line.
 """
 
@@ -113,6 +113,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send((TRANSCRIPTS / "error.sse").read_text())
         elif self.path == "/v1/completions":
             self.send((TRANSCRIPTS / "completion.sse").read_text())
+        elif asked == "think":
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                pass
         elif asked in ("crash", "hang", "slow"):
             for number in range(400):
                 if number == 3 and asked == "crash":

@@ -148,6 +148,18 @@ fn a_server_that_hangs() {
 }
 
 #[test]
+fn a_server_that_computes_for_long_is_left_alone() {
+    let fake = Fake::deployed(&[]);
+    let events = events(fake.ask("think"));
+    let Some(Event::Failed(GenerateError::Text(why))) = events.last() else {
+        panic!("{events:?}");
+    };
+    assert!(why.contains("still computing"), "{why}");
+    assert!(fake.strategy.health().is_ready());
+    assert_eq!(fake.pids().len(), 1, "it was not started again");
+}
+
+#[test]
 fn a_start_that_takes_long() {
     let fake = Fake::new(&["--loads", "0.6"]);
     let mut looks = 0;

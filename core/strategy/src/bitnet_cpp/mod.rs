@@ -27,9 +27,6 @@ use crate::ledger::Performance;
 use crate::remote::Dialect;
 use crate::strategy::Strategy;
 
-/// Positions of a conversation, where nobody says how many and the model was made for more.
-const CONTEXT: usize = 4096;
-
 /// What is looked for where nothing is configured.
 const PROGRAM: &str = "llama-server";
 
@@ -158,29 +155,14 @@ impl Strategy for BitnetCpp {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let facts = check::check(&file)?;
         let found = self.found()?;
-        let longest = facts.context.unwrap_or(CONTEXT);
-        let plan = Plan {
-            context: deployment.context.unwrap_or(longest.min(CONTEXT)).max(1),
-            threads: deployment
-                .threads
-                .unwrap_or_else(|| tritone_machine::Machine::detect().default_threads),
-            slots: deployment.batch.max(1),
-        };
         let server = found.told();
         let version = match found.command {
             None => version(&found.program),
             Some(_) => String::new(),
         };
-        let mut notices = Vec::new();
-        if deployment.memory_limit.is_some() {
-            notices.push(format!("{server} cannot be held to a memory limit"));
-        }
-        let threads = plan.threads;
-        let runs_on = format!(
-            "{server}{}{version}, {threads} thread{}",
-            if version.is_empty() { "" } else { " " },
-            if threads == 1 { "" } else { "s" }
-        );
+        let (plan, notices) = Plan::of(deployment, facts.context, &server);
+        let shown = format!("{server} {version}");
+        let runs_on = plan.runs_on(shown.trim_end());
         let card = Card {
             deployed: Deployed {
                 model: facts.name,

@@ -102,7 +102,7 @@ pub fn guard_child(_: &[OsString]) -> Result<u8, StrategyError> {
 
 #[cfg(unix)]
 mod unix {
-    use std::io::Read as _;
+    use std::io::{ErrorKind, Read as _};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
@@ -188,7 +188,14 @@ mod unix {
                 let mut input = std::io::stdin();
                 let mut bytes = [0; 64];
                 // What it says does not matter.
-                while matches!(input.read(&mut bytes), Ok(read) if read > 0) {}
+                loop {
+                    match input.read(&mut bytes) {
+                        Ok(0) => break,
+                        Ok(_) => {}
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        Err(_) => break,
+                    }
+                }
                 ending.begin();
             })
         }

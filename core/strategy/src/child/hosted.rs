@@ -28,6 +28,9 @@ const QUEUE: usize = 64;
 /// How long the end of a program may be seen later than that of its connections.
 const LATER: Duration = Duration::from_millis(500);
 
+/// For so long it is looked whether a silent server computes.
+const WATCHED: Duration = Duration::from_millis(400);
+
 /// What is known of a model before its server runs, and how it is spoken to.
 #[derive(Clone)]
 pub(crate) struct Card {
@@ -338,6 +341,20 @@ fn ended(server: &Server) -> StrategyError {
     }
 }
 
+/// Whether a server uses the processor.
+fn computes(server: &Server) -> bool {
+    let Standing::Ready(place) = server.standing() else {
+        return false;
+    };
+    let used = || tritone_machine::cpu_time_of(place.pid);
+    let before = used();
+    thread::sleep(WATCHED);
+    match (before, used()) {
+        (Some(before), Some(after)) => after.saturating_sub(before) > WATCHED / 4,
+        _ => false,
+    }
+}
+
 /// Makes more of an error of the start `turn`: a connection that breaks is often the end of the program, and a server
 /// that says nothing, and has nobody else to answer, hangs.
 fn explain(server: &Arc<Server>, turn: u64, seats: &Arc<Semaphore>, all: usize) -> Explain {
@@ -351,6 +368,10 @@ fn explain(server: &Arc<Server>, turn: u64, seats: &Arc<Semaphore>, all: usize) 
                 Standing::Ready(place) if place.turn == turn => error,
                 _ => ended(&server),
             },
+            // A long prompt takes its time, and to begin again would not shorten it.
+            Fault::TimedOut if computes(&server) => error.remedy(
+                "the server is still computing: raise silence_limit_s, or ask for less at once",
+            ),
             // The answer that complains has given its seat back.
             Fault::TimedOut if seats.available_permits() == all => {
                 server.restart(turn, format!("the server hangs: {}", error.what));

@@ -1,7 +1,7 @@
 //! The last lines that a program wrote.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::{Mutex, PoisonError};
 
 /// Lines that are kept.
@@ -42,8 +42,10 @@ impl Log {
         let mut bytes = [0; 4096];
         loop {
             let read = match from.read(&mut bytes) {
-                Ok(0) | Err(_) => break,
+                Ok(0) => break,
                 Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
             };
             for &byte in &bytes[..read] {
                 if byte == b'\n' {

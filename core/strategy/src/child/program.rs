@@ -76,9 +76,15 @@ pub(crate) fn asked<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> Option<
             }
         }
     };
-    // Whatever it started may hold the pipes: what was said until now is enough then.
     if !status?.success() {
         return None;
+    }
+    // Whatever it started may hold the pipes.
+    while !(output.is_finished() && errors.is_finished()) {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
     let said = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
     Some(said(output) + &said(errors))

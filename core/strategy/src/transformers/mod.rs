@@ -28,9 +28,6 @@ use program::{Found, Kind};
 /// What is looked for.
 const NEEDED: &str = "a server for directories of the transformers library";
 
-/// Positions of a conversation, where nobody says how many and the model was made for more.
-const CONTEXT: usize = 4096;
-
 /// Runs a directory of the transformers library.
 pub struct Transformers {
     settings: Settings,
@@ -75,19 +72,8 @@ impl Transformers {
         if !finding.ok {
             return Err(StrategyError::new(Fault::Missing, finding.found).remedy(finding.remedy));
         }
-        let longest = facts.context.unwrap_or(CONTEXT);
-        let plan = Plan {
-            context: deployment.context.unwrap_or(longest.min(CONTEXT)).max(1),
-            threads: deployment
-                .threads
-                .unwrap_or_else(|| tritone_machine::Machine::detect().default_threads),
-            slots: deployment.batch.max(1),
-        };
         let name = found.told();
-        let mut notices = Vec::new();
-        if deployment.memory_limit.is_some() {
-            notices.push(format!("{name} cannot be held to a memory limit"));
-        }
+        let (plan, mut notices) = Plan::of(deployment, facts.context, &name);
         if found.kind != Kind::Vllm {
             notices.push(format!(
                 "{name} takes no key: others on this machine can ask it too"
@@ -100,11 +86,7 @@ impl Transformers {
                 parameters: None,
                 context: Some(plan.context),
                 file_bytes: Some(facts.bytes),
-                runs_on: format!(
-                    "{name}, {} thread{}",
-                    plan.threads,
-                    if plan.threads == 1 { "" } else { "s" }
-                ),
+                runs_on: plan.runs_on(&name),
                 notices,
             },
             model: String::new(),
