@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod attach;
 mod chat;
 mod cli;
 mod desk;

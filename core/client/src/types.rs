@@ -175,6 +175,8 @@ pub struct ModelMeta {
     pub n_params: Option<u64>,
     /// Bytes of its file.
     pub size: Option<u64>,
+    /// Whether its chat template asks if it is to think.
+    pub asks_for_thinking: bool,
 }
 
 impl ModelEntry {

@@ -70,6 +70,8 @@ pub struct Deployed {
     pub context: Option<usize>,
     /// Bytes of the model file, where it is known.
     pub file_bytes: Option<u64>,
+    /// Whether its chat template asks if it is to think; `false` where that is not known.
+    pub asks_for_thinking: bool,
     /// What it runs on: a kernel and threads, a program and its version, an address.
     pub runs_on: String,
     /// What was lowered, replaced or assumed; for the user to know.

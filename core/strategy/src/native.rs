@@ -75,6 +75,7 @@ fn card(engine: &Engine) -> Deployed {
         parameters: Some(info.parameters),
         context: Some(info.context),
         file_bytes: Some(info.file_bytes),
+        asks_for_thinking: info.asks_for_thinking,
         runs_on: format!(
             "kernel {}, {} thread{}",
             engine.kernel_name(),

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attach;
 mod input;
 mod kernels;
 mod keys;
@@ -14,6 +15,9 @@ mod monitor;
 mod plain;
 mod profiles;
 mod reading;
+#[allow(dead_code, reason = "what the tests of the server need besides")]
+#[path = "../server/harness.rs"]
+mod server;
 mod sessions;
 mod terminal;
 mod vi;

@@ -58,7 +58,11 @@ impl Server {
     /// [`start`](Self::start) with variables.
     pub(crate) fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut command = command(&["--port", "0"], home.path());
+        let port: &[&str] = match args.contains(&"--port") {
+            true => &[],
+            false => &["--port", "0"],
+        };
+        let mut command = command(port, home.path());
         command.args(args).envs(variables.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -11,6 +11,7 @@ mod hostile;
 mod keys;
 mod life;
 mod log;
+mod monitor;
 mod routes;
 #[cfg(target_os = "linux")]
 mod secrets;

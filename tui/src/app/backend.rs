@@ -1,5 +1,6 @@
 //! What the terminal needs of an engine.
 
+use tritone_engine::text::{Message, Role};
 use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
 
 use tritone_monitor::Record;
@@ -41,6 +42,42 @@ pub struct Counted {
     pub fixed: usize,
     /// Of the frame around one message.
     pub each: usize,
+}
+
+impl Counted {
+    /// Counts `texts` where `chat` says how many tokens a chat has.
+    ///
+    /// # Errors
+    /// What `chat` says.
+    pub(crate) fn by(
+        texts: &[String],
+        chat: &dyn Fn(Vec<Message>) -> Result<usize, String>,
+    ) -> Result<Self, String> {
+        // Texts are counted where they stand, in a message, as what is around them decides how they
+        // are split. The word stands for one token, so that a chat of one message comes out exactly.
+        let count = |messages: &[(Role, &str)]| {
+            let messages = messages.iter();
+            let messages = messages.map(|(role, text)| Message::new(*role, *text));
+            chat(messages.collect())
+        };
+        let (user, assistant) = ((Role::User, "word"), (Role::Assistant, "word"));
+        let one = count(&[user])?;
+        let three = count(&[user, assistant, user])?;
+        let each = three
+            .saturating_sub(one)
+            .div_ceil(2)
+            .saturating_sub(1)
+            .max(1);
+        let tokens = texts.iter().map(|text| match text.as_str() {
+            "" => Ok(0),
+            text => count(&[(Role::User, text)]).map(|sum| (sum + 1).saturating_sub(one)),
+        });
+        Ok(Self {
+            tokens: tokens.collect::<Result<_, _>>()?,
+            fixed: one.saturating_sub(each + 1),
+            each,
+        })
+    }
 }
 
 /// A kernel that may be chosen.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tritone_abi::Kernel;
-use tritone_engine::text::{Message, Role};
 use tritone_engine::{
     Cancel, Engine, EngineStatus, Event, GenerateError, Generation, Input, LoadProgress, Request,
 };
@@ -103,37 +102,9 @@ impl Backend for EngineBackend {
     }
 
     fn count(&self, texts: &[String]) -> Result<Counted, String> {
-        let count = |input: &Input| {
-            self.engine
-                .count_tokens(input)
-                .map_err(|error| error.to_string())
-        };
-        let message = |role, content: &str| Message {
-            role,
-            content: content.to_owned(),
-        };
-        // Texts are counted where they stand, in a message, as what is around them decides how they
-        // are split. The word stands for one token, so that a chat of one message comes out exactly.
-        let chat = |messages: &[(Role, &str)]| {
-            let messages = messages.iter().map(|(role, text)| message(*role, text));
-            count(&Input::Chat(messages.collect()))
-        };
-        let (user, assistant) = ((Role::User, "word"), (Role::Assistant, "word"));
-        let one = chat(&[user])?;
-        let three = chat(&[user, assistant, user])?;
-        let each = three
-            .saturating_sub(one)
-            .div_ceil(2)
-            .saturating_sub(1)
-            .max(1);
-        let tokens = texts.iter().map(|text| match text.as_str() {
-            "" => Ok(0),
-            text => chat(&[(Role::User, text)]).map(|sum| (sum + 1).saturating_sub(one)),
-        });
-        Ok(Counted {
-            tokens: tokens.collect::<Result<_, _>>()?,
-            fixed: one.saturating_sub(each + 1),
-            each,
+        Counted::by(texts, &|messages| {
+            let count = self.engine.count_tokens(&Input::Chat(messages));
+            count.map_err(|error| error.to_string())
         })
     }
 

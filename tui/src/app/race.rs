@@ -22,12 +22,11 @@ pub(super) fn wanted(state: &mut State) -> Vec<Effect> {
         state.remark("there is no model to race on");
         return Vec::new();
     }
-    if let Some(strategy) = state
-        .strategy
-        .as_deref()
-        .filter(|_| state.kernels.is_empty())
-    {
-        let text = super::update::strategy_has_no_kernels(strategy);
+    if let Some(strategy) = state.strategy.as_deref() {
+        let text = match state.kernels.is_empty() {
+            true => super::update::strategy_has_no_kernels(strategy),
+            false => "kernels race where they run: `tritone kernels --race` there".to_owned(),
+        };
         state.remark(text);
         return Vec::new();
     }

@@ -1,8 +1,11 @@
 //! A strategy other than this process's own engine as a [`Backend`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use tritone_engine::{Cancel, EngineStatus, Event, GenerateError, LoadProgress, Request};
+use tritone_engine::{
+    Cancel, Counters, EngineStatus, Event, FinishReason, GenerateError, LoadProgress, Request,
+};
 use tritone_strategy::{Answer, Deployed, Strategy};
 
 use super::backend::{
@@ -17,6 +20,7 @@ pub struct StrategyBackend {
     strategy: Arc<dyn Strategy>,
     deployed: Deployed,
     notices: Vec<String>,
+    heard: Arc<Mutex<EngineStatus>>,
 }
 
 impl StrategyBackend {
@@ -41,6 +45,7 @@ impl StrategyBackend {
             strategy,
             deployed,
             notices,
+            heard: Arc::default(),
         }
     }
 
@@ -74,7 +79,7 @@ impl Backend for StrategyBackend {
             parameters: deployed.parameters.unwrap_or(0),
             context: deployed.context.unwrap_or(ASSUMED_CONTEXT),
             file_bytes: deployed.file_bytes.unwrap_or(0),
-            asks_for_thinking: false,
+            asks_for_thinking: deployed.asks_for_thinking,
             notices: self.notices.clone(),
             ready: String::new(),
         }
@@ -89,11 +94,12 @@ impl Backend for StrategyBackend {
     }
 
     fn generate(&self, request: Request) -> Result<Box<dyn EventSource>, GenerateError> {
-        Ok(Box::new(self.strategy.generate(request)?))
+        let answer = self.strategy.generate(request)?;
+        Ok(Box::new(Heard::new(answer, Arc::clone(&self.heard))))
     }
 
     fn status(&self) -> EngineStatus {
-        EngineStatus::default()
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn threads(&self) -> usize {
@@ -138,132 +144,89 @@ impl Backend for StrategyBackend {
     }
 }
 
-impl EventSource for Answer {
-    fn next_event(&mut self) -> Option<Event> {
-        Answer::next_event(self)
+/// An answer, and what is counted of it as it is heard here: the monitor shows that.
+struct Heard {
+    answer: Answer,
+    counts: Arc<Mutex<EngineStatus>>,
+    /// When the last token came.
+    last: Option<Instant>,
+    ended: bool,
+}
+
+impl Heard {
+    fn new(answer: Answer, counts: Arc<Mutex<EngineStatus>>) -> Self {
+        let heard = Self {
+            answer,
+            counts,
+            last: None,
+            ended: false,
+        };
+        heard.count(|status| status.active += 1);
+        heard
     }
 
-    fn cancel_handle(&self) -> Cancel {
-        Answer::cancel_handle(self)
+    fn count(&self, count: impl FnOnce(&mut EngineStatus)) {
+        count(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn end(&mut self, count: impl FnOnce(&mut Counters)) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.count(|status| {
+            status.active = status.active.saturating_sub(1);
+            count(&mut status.counters);
+        });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tritone_engine::Input;
-    use tritone_strategy::{
-        Capabilities, Deployment, Environment, Fault, Health, Performance, StrategyError,
-    };
-
-    use super::*;
-    use crate::app::headless::{Headless, loaded};
-    use crate::app::msg::{Loaded, Msg};
-
-    /// Says what it is told to say, and whether it was shut down.
-    #[derive(Default)]
-    struct Fake(std::sync::atomic::AtomicBool);
-
-    impl Strategy for Fake {
-        fn name(&self) -> &'static str {
-            "studio"
-        }
-
-        fn summary(&self) -> String {
-            "a server that plays its part".to_owned()
-        }
-
-        fn capabilities(&self) -> Capabilities {
-            Capabilities {
-                leaves_machine: true,
-                ..Capabilities::default()
+impl EventSource for Heard {
+    fn next_event(&mut self) -> Option<Event> {
+        let event = self.answer.next_event()?;
+        match &event {
+            Event::Prefill { .. } => {}
+            Event::Text { timings, .. } => {
+                let now = Instant::now();
+                let before = self.last.replace(now);
+                let first_token = timings.first_token;
+                self.count(|status| {
+                    let counters = &mut status.counters;
+                    counters.decoded_tokens += 1;
+                    match before {
+                        Some(before) => counters.decode_time += now - before,
+                        None => {
+                            counters.first_tokens += 1;
+                            counters.first_token_sum += first_token;
+                            counters.prefill_time += first_token;
+                        }
+                    }
+                });
             }
+            Event::Finished(finished) => {
+                let timings = finished.timings;
+                let cancelled = finished.reason == FinishReason::Cancelled;
+                self.end(|counters| {
+                    let read = timings.prompt_tokens - timings.cached_tokens;
+                    counters.prompt_tokens += read as u64;
+                    counters.cached_tokens += timings.cached_tokens as u64;
+                    match cancelled {
+                        true => counters.cancelled += 1,
+                        false => counters.finished += 1,
+                    }
+                });
+            }
+            Event::Failed(_) => self.end(|counters| counters.failed += 1),
         }
-
-        fn setup_environment(&self) -> Environment {
-            Environment::default()
-        }
-
-        fn deploy_model(
-            &self,
-            _: &Deployment,
-            _: &mut dyn FnMut(LoadProgress) -> bool,
-        ) -> Result<Deployed, StrategyError> {
-            Ok(Deployed::default())
-        }
-
-        fn deployed(&self) -> Option<Deployed> {
-            None
-        }
-
-        fn generate(&self, _: Request) -> Result<Answer, StrategyError> {
-            Err(StrategyError::new(Fault::Unreachable, "nobody is there").remedy("start it"))
-        }
-
-        fn performance_metrics(&self) -> Performance {
-            Performance::default()
-        }
-
-        fn health(&self) -> Health {
-            Health::default()
-        }
-
-        fn shutdown(&self) {
-            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
+        Some(event)
     }
 
-    #[test]
-    fn what_a_strategy_does_not_have_is_said() {
-        let fake = Arc::new(Fake::default());
-        let deployed = Deployed {
-            model: "m".to_owned(),
-            runs_on: "studio at http://192.0.2.1:1".to_owned(),
-            notices: vec!["of the server".to_owned()],
-            ..Deployed::default()
-        };
-        let backend = StrategyBackend::new(fake.clone(), deployed, vec!["first".to_owned()]);
-        assert_eq!(backend.strategy().as_deref(), Some("studio"));
-        let model = backend.model();
-        assert_eq!((&*model.name, model.context), ("m", ASSUMED_CONTEXT));
-        assert_eq!(
-            model.notices,
-            [
-                "first",
-                "of the server",
-                "studio does not say how large its context is: 4096 tokens are assumed",
-                "what is said goes to another machine: studio at http://192.0.2.1:1",
-            ]
-        );
-        let error = backend.set_kernel("avx2", &mut |_| true).unwrap_err();
-        assert!(error.contains("/strategy native"), "{error}");
-        let request = Request::new(Input::Text("a".to_owned()));
-        let error = backend.generate(request).err().unwrap().to_string();
-        assert_eq!(error, "nobody is there; start it");
-        drop(backend);
-        assert!(fake.0.load(std::sync::atomic::Ordering::Relaxed));
+    fn cancel_handle(&self) -> Cancel {
+        self.answer.cancel_handle()
     }
+}
 
-    #[test]
-    fn the_screen_names_it_and_has_no_kernels_then() {
-        let mut session = Headless::new(80, 24);
-        session.send(Msg::Loaded(Box::new(Loaded {
-            strategy: Some("studio".to_owned()),
-            kernels: Vec::new(),
-            ..loaded(&[])
-        })));
-        let screen = session.screen();
-        assert!(screen.contains("Tritone Tiny · via studio"), "{screen}");
-        session.say("/kernel avx2");
-        assert!(
-            session
-                .screen()
-                .contains("studio chooses its kernels itself")
-        );
-        session.say("hello");
-        session.hear(Event::Failed(GenerateError::Text(
-            "it went away".to_owned(),
-        )));
-        let screen = session.screen();
-        assert!(screen.contains("/strategy native goes on"), "{screen}");
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.end(|counters| counters.cancelled += 1);
     }
 }

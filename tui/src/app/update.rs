@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tritone_engine::{EngineStatus, Event, FinishReason, LoadProgress, Timings};
+use tritone_monitor::EventKind;
 
 use super::answer;
 use super::apply;
@@ -105,7 +106,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             effects
         }
         Msg::Happened(event) => {
-            state.views.monitor.history.mark(event);
+            happened(state, event);
             Vec::new()
         }
         Msg::Exported(result) => {
@@ -547,6 +548,17 @@ fn next_kernel(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// Something happened where the model runs, perhaps because somebody else wanted it.
+fn happened(state: &mut State, event: tritone_monitor::Event) {
+    let now = event.text().to_owned();
+    match event.kind {
+        EventKind::Kernel if state.kernel.is_some() => state.kernel = Some(now),
+        EventKind::Profile => state.setting.profile = now,
+        _ => {}
+    }
+    state.views.monitor.history.mark(event);
+}
+
 /// What to say where somebody asks for kernels and there are none to choose between.
 pub(crate) fn strategy_has_no_kernels(strategy: &str) -> String {
     format!("{strategy} chooses its kernels itself; /strategy native has those of this program")
@@ -659,7 +671,7 @@ pub(super) fn load_done(state: &mut State, loaded: Loaded) -> Vec<Effect> {
     state.setting.profile = loaded.profile;
     state.views.monitor.set_limits(loaded.bounds.alerts);
     // Threads and kernels are those of this process's own engine.
-    let own = loaded.strategy.is_none();
+    let own = loaded.strategy.is_none() || !loaded.kernels.is_empty();
     state.threads = own.then_some(loaded.threads);
     state.kernel = own.then_some(loaded.kernel);
     state.strategy = loaded.strategy;

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tritone_engine::sample::Sampling;
 use tritone_formats::I2sLayout;
 
+use super::attach::AttachArgs;
 use super::batch::BatchArgs;
 use super::bench::BenchArgs;
 use super::completions::CompletionsArgs;
@@ -40,6 +41,7 @@ Examples:
   tritone --model bitnet-b1.58                   chat with one, by file or by (a part of) its name
   tritone chat --continue                        go on with the last chat
   tritone run \"What is the capital of Peru?\"     one answer
+  tritone --attach http://127.0.0.1:8080          chat with a running `tritone serve`, and watch it
   git diff | tritone run \"Review this change.\"   a file or a pipe after the prompt
   tritone inspect bitnet-2b4t.gguf               what is in a file, and what it takes to run it
 
@@ -83,7 +85,7 @@ impl Cli {
     ///
     /// # Errors
     /// What is wrong, or that help is wanted.
-    fn read(args: &[OsString]) -> Result<Self, clap::Error> {
+    pub(super) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
         Self::try_parse_from(args).or_else(|error| {
             if error.kind() != ErrorKind::UnknownArgument {
                 return Err(error);
@@ -389,6 +391,9 @@ pub(crate) struct ChatArgs {
     /// Keep nothing of this chat on disk.
     #[arg(long, conflicts_with_all = ["resume", "go_on"])]
     pub(crate) no_save: bool,
+    /// The server to chat with, instead of a model here.
+    #[command(flatten)]
+    pub(crate) attach: AttachArgs,
     /// How tokens are chosen.
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,

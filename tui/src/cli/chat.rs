@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tritone_machine::Machine;
 use tritone_profile::process_environment;
 
 use super::args::{ChatArgs, CommonArgs};
@@ -15,6 +16,7 @@ use super::host::Program;
 use super::plain;
 use super::sessions;
 use super::setup::Setup;
+use crate::app::host::Host;
 use crate::keep::Named;
 use crate::term;
 
@@ -39,7 +41,7 @@ pub(crate) fn run(
     }
     let sampling = args.sampling.sampling(common)?;
     let settings = Settings::load(common);
-    let setup = Setup::new(common)?;
+    let place = Place::new(args, common, !in_lines)?;
     let mut notes = Vec::new();
     let keep = match args.no_save {
         true => Err("nothing of this chat is kept (--no-save)"),
@@ -58,28 +60,26 @@ pub(crate) fn run(
             let why = "--resume needs a number or a title here; `tritone sessions` lists them";
             return Err(Usage(why.to_owned()).into());
         }
-        notes.extend(setup.notes.iter().cloned());
-        let profile = setup.profile().name.clone();
+        notes.extend(place.notes);
         let conversation = plain::Setup {
-            profile,
             sampling,
             system: args.system.clone(),
             max_tokens: args.max_tokens,
             notes,
             keep,
             monitor: args.monitor.watch(),
-            host: Arc::new(Program::new(common, setup, false)),
+            host: place.host,
         };
         return plain::run(conversation, console);
     }
     let keymap = settings.config.keymap().0;
     notes.extend(settings.notes.iter().cloned());
-    notes.extend(setup.notes.iter().cloned());
+    notes.extend(place.notes);
     // The last one is seen on the smallest screen, too.
     notes.extend(hint::first_run(&process_environment, &keymap));
     let terminal = term::Setup {
-        profile: setup.profile().name.clone(),
-        machine: setup.machine.clone(),
+        profile: place.profile,
+        machine: place.machine,
         sampling,
         system: args.system.clone(),
         max_tokens: args.max_tokens,
@@ -91,9 +91,38 @@ pub(crate) fn run(
         monitor: args.monitor.watch(),
         browse: keep.is_some() && args.resume.as_deref() == Some(""),
         keep,
-        host: Arc::new(Program::new(common, setup, true)),
+        host: place.host,
     };
     Ok(ExitCode::from(term::run(terminal)?.exit_status()))
+}
+
+/// Where the model runs.
+struct Place {
+    machine: Machine,
+    profile: String,
+    notes: Vec<String>,
+    host: Arc<dyn Host>,
+}
+
+impl Place {
+    /// In this process, or at the server to attach to; `screen` is whether there is one.
+    fn new(args: &ChatArgs, common: &CommonArgs, screen: bool) -> anyhow::Result<Self> {
+        if let Some(attached) = args.attach.attached(common)? {
+            return Ok(Self {
+                machine: Machine::detect(),
+                profile: "-".to_owned(),
+                notes: Vec::new(),
+                host: Arc::new(attached),
+            });
+        }
+        let setup = Setup::new(common)?;
+        Ok(Self {
+            machine: setup.machine.clone(),
+            profile: setup.profile().name.clone(),
+            notes: setup.notes.clone(),
+            host: Arc::new(Program::new(common, setup, screen)),
+        })
+    }
 }
 
 /// Whether the conversation is one of lines, and nothing is drawn.

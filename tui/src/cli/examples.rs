@@ -1,6 +1,6 @@
 //! The commands that the README and the help show are ones the program understands.
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use super::args::Cli;
 
@@ -48,7 +48,8 @@ fn words(line: &str) -> Option<Vec<String>> {
 fn understood(place: &str, text: &str) -> usize {
     let commands = commands(text);
     for command in &commands {
-        let parsed = Cli::try_parse_from(command);
+        let words: Vec<_> = command.iter().map(Into::into).collect();
+        let parsed = Cli::read(&words);
         if let Err(error) = parsed {
             let shown = error.kind() == clap::error::ErrorKind::DisplayHelp
                 || error.kind() == clap::error::ErrorKind::DisplayVersion;

@@ -142,7 +142,9 @@ mod tests {
             root.contains("Exit codes") && root.contains("\\-\\-threads"),
             "{root}"
         );
-        for command in Cli::command().get_subcommands() {
+        let root_command = Cli::command();
+        let shown = root_command.get_subcommands();
+        for command in shown.filter(|command| !command.is_hide_set()) {
             let name = command.get_name();
             let page = text(&format!("tritone-{name}.1"));
             assert!(page.starts_with(".ie") || page.contains(".TH"), "{page}");

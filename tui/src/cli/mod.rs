@@ -5,6 +5,7 @@
 
 mod args;
 pub(crate) mod atomic;
+mod attach;
 mod batch;
 mod bench;
 pub(crate) mod cache_file;

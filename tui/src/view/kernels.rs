@@ -94,13 +94,17 @@ fn heading(names: usize, columns: u16) -> String {
 fn usable(state: &State, choice: &KernelChoice, names: usize, columns: u16) -> String {
     let card = &choice.card;
     let mark = if in_use(state, choice) { '*' } else { ' ' };
-    let mut text = format!("{mark} {} {:>5}", cell(&choice.name, names), card.score);
+    // Of a server's kernels little is known.
+    let (score, bits) = match card.isa.as_str() {
+        "" => ("-".to_owned(), "-".to_owned()),
+        _ => (card.score.to_string(), format!("{:.2}", card.bits)),
+    };
+    let mut text = format!("{mark} {} {score:>5}", cell(&choice.name, names));
     if columns >= WIDE {
         text.push_str(&format!(
-            "  {} {} {:>4.2}",
+            "  {} {} {bits:>4}",
             cell(&card.isa, 14),
             cell(&card.layout, 7),
-            card.bits
         ));
     }
     let doing = doing(state, choice);
@@ -182,6 +186,10 @@ fn about(state: &State, row: Option<&Row<'_>>, theme: Theme) -> Vec<(String, Sty
         true => format!("{} (in use)", choice.name),
         false => choice.name.clone(),
     };
+    if card.isa.is_empty() {
+        let text = format!("{}; {}", card.reason, card.origin);
+        return vec![(title, theme.strong()), (text, theme.text())];
+    }
     let mut lines = vec![
         (title, theme.strong()),
         (

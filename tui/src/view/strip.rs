@@ -39,9 +39,12 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         Load::Running(_) => "loading".to_owned(),
         Load::Failed(_) => "no model".to_owned(),
     };
-    let kernel = match &state.strategy {
-        Some(strategy) => format!("via {strategy}"),
-        None => format!("kernel {}", state.kernel.as_deref().unwrap_or("-")),
+    let via = state.strategy.as_ref();
+    let via = via.map(|strategy| format!("via {strategy}"));
+    // Another strategy has kernels only where it says so.
+    let kernel = match (&via, &state.kernel) {
+        (Some(via), None) => via.clone(),
+        (_, kernel) => format!("kernel {}", kernel.as_deref().unwrap_or("-")),
     };
     let memory = || memory(state, theme);
     let mut alerts = state.views.monitor.alerts();
@@ -96,10 +99,10 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
         return write(line, theme, area, 0, buffer);
     }
     let mut first = vec![piece(0, name(), theme.strong())];
-    if state.strategy.is_some() {
-        // Profile, kernel and threads are those of this process's own engine.
-        first.push(piece(1, kernel, theme.accent()));
-    } else {
+    if let Some(via) = via {
+        first.push(piece(1, via, theme.accent()));
+    }
+    if state.strategy.is_none() || state.kernel.is_some() {
         let profile = format!("profile {}", state.setting.profile);
         first.push(piece(3, profile, theme.text()));
         first.push(piece(1, kernel, theme.text()));
@@ -162,6 +165,7 @@ fn threads(state: &State) -> String {
         .map(|limit| format!(" ({limit})"))
         .unwrap_or_default();
     match state.threads {
+        Some(count) if state.strategy.is_some() => format::threads(count),
         Some(threads) => format!("{threads} of {} threads{limit}", state.setting.cpus),
         None => format!("{} CPUs{limit}", state.setting.cpus),
     }

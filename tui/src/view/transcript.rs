@@ -96,12 +96,19 @@ fn greeting(state: &State) -> [String; 3] {
     let room = usize::from(state.size.0.saturating_sub(INDENT));
     let first = match &state.load {
         Load::Ready(model) => {
-            let short = format!(
-                "{}, {} parameters",
-                model.name,
-                format::parameters(model.parameters)
-            );
-            let long = format!("{short}, {}, context {}", model.architecture, model.context);
+            // A server need not say everything.
+            let parameters = format!(", {} parameters", format::parameters(model.parameters));
+            let parameters = if model.parameters > 0 {
+                &*parameters
+            } else {
+                ""
+            };
+            let architecture = match model.architecture.as_str() {
+                "" => String::new(),
+                architecture => format!(", {architecture}"),
+            };
+            let short = format!("{}{parameters}", model.name);
+            let long = format!("{short}{architecture}, context {}", model.context);
             if width(&long) <= room {
                 long
             } else {

@@ -21,6 +21,8 @@ pub struct ModelCard {
     pub width: usize,
     /// Bytes of its file.
     pub bytes: u64,
+    /// Whether its chat template asks if it is to think.
+    pub asks_for_thinking: bool,
 }
 
 /// The entry of a model. Names of two families of servers, so that either's clients find the context.
@@ -39,6 +41,7 @@ pub fn model(card: &ModelCard) -> Value {
             "n_vocab": card.vocab,
             "n_embd": card.width,
             "size": card.bytes,
+            "asks_for_thinking": card.asks_for_thinking,
         },
     })
 }

@@ -165,6 +165,7 @@ impl Strategy for BitnetCpp {
         let runs_on = plan.runs_on(shown.trim_end());
         let card = Card {
             deployed: Deployed {
+                asks_for_thinking: false,
                 model: facts.name,
                 architecture: Some(facts.architecture),
                 parameters: Some(facts.parameters),

@@ -279,6 +279,7 @@ impl Strategy for Remote {
             parameters: meta.n_params,
             context: context.and_then(|context| usize::try_from(context).ok()),
             file_bytes: meta.size,
+            asks_for_thinking: meta.asks_for_thinking,
             runs_on: format!("{} at {}", dialect.name(), self.endpoint.address),
             notices: Vec::new(),
         };

@@ -81,6 +81,7 @@ impl Transformers {
         }
         let card = Card {
             deployed: Deployed {
+                asks_for_thinking: false,
                 model: facts.name,
                 architecture: facts.architecture,
                 parameters: None,

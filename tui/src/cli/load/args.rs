@@ -1,10 +1,10 @@
 //! The arguments of `tritone load`.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+
+use crate::cli::attach;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,15 +98,6 @@ pub(crate) struct LoadArgs {
 impl LoadArgs {
     /// The key to send. It is never an argument: those are seen by everybody on the machine.
     pub(super) fn key(&self) -> anyhow::Result<Option<String>> {
-        let key = match &self.api_key_file {
-            Some(path) => {
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the API key in '{}'", path.display()))?;
-                Some(text)
-            }
-            None => std::env::var("TRITONE_API_KEY").ok(),
-        };
-        let key = key.map(|key| key.trim().to_owned());
-        Ok(key.filter(|key| !key.is_empty()))
+        attach::key(self.api_key_file.as_deref(), "TRITONE_API_KEY")
     }
 }

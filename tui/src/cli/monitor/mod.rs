@@ -1,16 +1,17 @@
-//! `tritone monitor`: what a chat measured, out of its log.
+//! `tritone monitor`: what a chat or a server measured, out of its log, or from the server itself.
 
 mod summary;
 mod watch;
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use tritone_monitor::{LogContent, Record, export, read_log};
 
+use super::attach::AttachArgs;
 use super::console::Console;
 
 const HOUR_MS: f64 = 3_600_000.0;
@@ -21,6 +22,7 @@ A log is written by a chat that is told to; what was moved to LOG.1 is read with
   tritone chat --monitor-log monitor.jsonl --monitor-interval 500
   tritone monitor summary monitor.jsonl --hours 2
   tritone monitor watch monitor.jsonl
+  tritone monitor watch --attach http://127.0.0.1:8080
   tritone monitor export monitor.jsonl --csv > monitor.csv
 
 In CSV and JSON, times are UTC, `at` is in milliseconds since 1970, and every sample says what was
@@ -38,9 +40,8 @@ pub(crate) struct MonitorArgs {
 enum What {
     /// Mean, least, greatest value and percentiles, and what happened.
     Summary {
-        /// The log.
-        #[arg(value_name = "LOG")]
-        samples: PathBuf,
+        #[command(flatten)]
+        source: Source,
         /// Only the last so many hours before its end.
         #[arg(long, value_name = "N", value_parser = hours)]
         hours: Option<f64>,
@@ -50,9 +51,8 @@ enum What {
     },
     /// Print samples and events as CSV, or as a JSON array.
     Export {
-        /// The log.
-        #[arg(value_name = "LOG")]
-        samples: PathBuf,
+        #[command(flatten)]
+        source: Source,
         /// As CSV with a line of names.
         #[arg(long, required_unless_present = "json")]
         csv: bool,
@@ -65,9 +65,8 @@ enum What {
     },
     /// Print a line for every sample and event as it is written, until Ctrl+C.
     Watch {
-        /// The log.
-        #[arg(value_name = "LOG")]
-        samples: PathBuf,
+        #[command(flatten)]
+        source: Source,
         /// Begin with the last so many lines that are there.
         #[arg(long, value_name = "N", default_value_t = 10)]
         last: usize,
@@ -75,6 +74,43 @@ enum What {
         #[arg(long)]
         once: bool,
     },
+}
+
+/// Where samples come from.
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// The log.
+    #[arg(
+        value_name = "LOG",
+        required_unless_present = "attach",
+        conflicts_with = "attach"
+    )]
+    samples: Option<PathBuf>,
+    #[command(flatten)]
+    server: AttachArgs,
+}
+
+impl Source {
+    /// What it is called.
+    fn name(&self) -> String {
+        let log = self.samples.as_ref().map(|log| log.display().to_string());
+        log.or_else(|| self.server.address()).unwrap_or_default()
+    }
+
+    /// Hands on every record that is there, the oldest first.
+    fn read(&self, mut take: impl FnMut(Record)) -> anyhow::Result<LogContent> {
+        if let Some(log) = &self.samples {
+            return Ok(read_log(log, take)?);
+        }
+        let mut content = LogContent::default();
+        if let Some(mut feed) = self.server.feed()? {
+            for record in feed.more()? {
+                content.records += 1;
+                take(record);
+            }
+        }
+        Ok(content)
+    }
 }
 
 fn hours(text: &str) -> Result<f64, String> {
@@ -92,21 +128,21 @@ fn hours(text: &str) -> Result<f64, String> {
 pub(crate) fn run(args: &MonitorArgs, console: &Console) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Summary {
-            samples,
+            source,
             hours,
             json,
         } => {
-            let (records, content) = last_hours(samples, *hours)?;
+            let (records, content) = last_hours(source, *hours)?;
             damage(&content, console);
-            summary::print(samples, &records, &content, *json)?;
+            summary::print(&source.name(), &records, &content, *json)?;
         }
         What::Export {
-            samples,
+            source,
             json,
             hours,
             ..
         } => {
-            let (records, content) = last_hours(samples, *hours)?;
+            let (records, content) = last_hours(source, *hours)?;
             damage(&content, console);
             let mut out = BufWriter::new(io::stdout().lock());
             if *json {
@@ -116,22 +152,28 @@ pub(crate) fn run(args: &MonitorArgs, console: &Console) -> anyhow::Result<ExitC
             }
             out.flush()?;
         }
-        What::Watch {
-            samples,
-            last,
-            once,
-        } => watch::run(samples, *last, *once, console)?,
+        What::Watch { source, last, once } => match &source.samples {
+            Some(log) => watch::run(log, *last, *once, console)?,
+            None => {
+                if let Some(feed) = source.server.feed()? {
+                    watch::server(feed, *last, *once, console)?;
+                }
+            }
+        },
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the log says of the last hours before its newest record; of all of them if nobody says how many.
-fn last_hours(log: &Path, hours: Option<f64>) -> anyhow::Result<(VecDeque<Record>, LogContent)> {
+fn last_hours(
+    source: &Source,
+    hours: Option<f64>,
+) -> anyhow::Result<(VecDeque<Record>, LogContent)> {
     // `as` saturates.
     let window = hours.map(|hours| (hours * HOUR_MS) as u64);
     let mut records = VecDeque::new();
     let mut newest = 0;
-    let content = read_log(log, |record: Record| {
+    let content = source.read(|record: Record| {
         newest = record.at().max(newest);
         records.push_back(record);
         if let Some(window) = window {

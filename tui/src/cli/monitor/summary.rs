@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tritone_monitor::summary::{Line, Summary, of_samples};
@@ -17,7 +16,7 @@ const EVENTS: usize = 20;
 
 /// Prints it.
 pub(super) fn print(
-    log: &Path,
+    log: &str,
     records: &VecDeque<Record>,
     content: &LogContent,
     as_json: bool,
@@ -46,7 +45,7 @@ pub(super) fn print(
     Ok(())
 }
 
-fn object(log: &Path, summary: Option<&Summary>, events: &[&Event], content: &LogContent) -> Value {
+fn object(log: &str, summary: Option<&Summary>, events: &[&Event], content: &LogContent) -> Value {
     let line = |line: &Line| {
         let mut object = Map::new();
         let values = [
@@ -70,7 +69,7 @@ fn object(log: &Path, summary: Option<&Summary>, events: &[&Event], content: &Lo
         .map(|summary| summary.lines.iter().map(line).collect())
         .unwrap_or_default();
     json!({
-        "log": log.display().to_string(),
+        "log": log,
         "from": summary.map(|summary| utc(summary.from)),
         "to": summary.map(|summary| utc(summary.to)),
         "covered_ms": summary.map_or(0, |summary| summary.covered),
@@ -81,19 +80,19 @@ fn object(log: &Path, summary: Option<&Summary>, events: &[&Event], content: &Lo
     })
 }
 
-fn text(log: &Path, summary: Option<&Summary>, events: &[&Event]) -> String {
+fn text(log: &str, summary: Option<&Summary>, events: &[&Event]) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let mut line = |args: std::fmt::Arguments<'_>| {
         let _ = writeln!(text, "{args}");
     };
     let Some(summary) = summary else {
-        line(format_args!("{}: no samples", log.display()));
+        line(format_args!("{}: no samples", log));
         return text;
     };
     line(format_args!(
         "{}: {} to {}, {} samples over {}",
-        log.display(),
+        log,
         utc(summary.from),
         utc(summary.to),
         summary.samples,

@@ -10,11 +10,15 @@ use tritone_monitor::{LogTail, Metric, Record, Sample, read_log, utc};
 
 use super::damage;
 use super::summary::event_line;
+use crate::attach::Feed;
 use crate::cli::console::{Console, visible};
 use crate::view::format::quantity;
 
 /// Time between two looks at the file.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Time between two questions to a server.
+const ASK: Duration = Duration::from_secs(1);
 
 /// Prints the last lines and then, unless it is only `once`, every new one.
 pub(super) fn run(log: &Path, last: usize, once: bool, console: &Console) -> anyhow::Result<()> {
@@ -45,6 +49,36 @@ pub(super) fn run(log: &Path, last: usize, once: bool, console: &Console) -> any
         }
         print(records.iter())?;
         thread::sleep(LOOK);
+    }
+}
+
+/// Prints the last lines that a server keeps and then, unless it is only `once`, every new one. A server that does not
+/// answer any more is waited for.
+pub(super) fn server(
+    mut feed: Feed,
+    last: usize,
+    once: bool,
+    console: &Console,
+) -> anyhow::Result<()> {
+    let records = feed.more()?;
+    print(records[records.len().saturating_sub(last)..].iter())?;
+    if once {
+        return Ok(());
+    }
+    let mut gone = false;
+    loop {
+        thread::sleep(ASK);
+        match feed.more() {
+            Ok(records) => {
+                gone = false;
+                print(records.iter())?;
+            }
+            Err(error) if !gone => {
+                gone = true;
+                console.note(&format!("{error}; waiting for it"));
+            }
+            Err(_) => {}
+        }
     }
 }
 

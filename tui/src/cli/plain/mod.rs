@@ -34,7 +34,6 @@ use talk::{Next, Talk};
 
 /// What a conversation begins with.
 pub(super) struct Setup {
-    pub(super) profile: String,
     pub(super) sampling: Sampling,
     pub(super) system: Option<String>,
     pub(super) max_tokens: Option<usize>,
@@ -91,7 +90,7 @@ pub(super) fn run(mut setup: Setup, console: &Console) -> anyhow::Result<ExitCod
         format::parameters(model.parameters),
         backend.kernel_name(),
         format::threads(backend.threads()),
-        setup.profile,
+        backend.profile(),
         model.context,
     );
     writeln!(io::stdout(), "{}", visible(&line))?;

@@ -31,5 +31,6 @@ fn card(visit: &Visit, live: &Live) -> ModelCard {
         vocab: info.vocab,
         width: info.hidden,
         bytes: info.file_bytes,
+        asks_for_thinking: info.asks_for_thinking,
     }
 }
