@@ -1,4 +1,4 @@
-//! llama-cpp-python's server: llama.cpp of this year.
+//! Servers of llama.cpp's family: llama-cpp-python's, and llama.cpp's own.
 
 use std::path::Path;
 use std::process::Command;
@@ -65,12 +65,17 @@ fn model(place: &Path) -> ModelRef {
 
 #[test]
 fn a_model_is_run() {
+    run(&strategy());
+}
+
+/// Everything that the strategy does with a server.
+pub(crate) fn run(strategy: &BitnetCpp) {
     let place = tempfile::tempdir().unwrap();
-    let (strategy, model) = (strategy(), model(place.path()));
+    let model = model(place.path());
     let ModelRef::File(file) = &model else {
         unreachable!()
     };
-    let same = try_out(&strategy, model.clone(), file);
+    let same = try_out(strategy, model.clone(), file);
     assert!(same >= 1, "not one answer is the same");
 
     let text = Request {
@@ -93,7 +98,7 @@ fn a_model_is_run() {
             .all(|vector| vector.len() == vectors[0].len())
     );
     assert_ne!(vectors[0], vectors[1]);
-    give_up(&strategy, "Say hello.");
+    give_up(strategy, "Say hello.");
 
     // Killed, it comes back.
     let word = file.to_str().unwrap();
@@ -125,12 +130,16 @@ fn a_model_is_run() {
         .unwrap()
         .wait(None)
         .unwrap();
-    shut_down(&strategy, word);
+    shut_down(strategy, word);
 }
 
 #[test]
 fn a_model_that_it_does_not_know_is_told() {
-    let strategy = strategy();
+    told(&strategy());
+}
+
+/// A model in a type that only bitnet.cpp reads.
+pub(crate) fn told(strategy: &BitnetCpp) {
     let file = tiny().join("tritone-tiny-i2_s.gguf");
     let wanted = Deployment::of(ModelRef::File(file));
     let error = strategy.deploy_model(&wanted, &mut |_| true).unwrap_err();

@@ -8,4 +8,5 @@
 
 mod harness;
 mod llama;
+mod server;
 mod transformers;
