@@ -108,9 +108,13 @@ fn usual_places() -> Vec<PathBuf> {
 /// What a server says of its version, in a line; empty if it says nothing.
 fn version(program: &Path) -> String {
     let said = asked(program, &["--version"]).unwrap_or_default();
-    let line = said.lines().find(|line| line.contains("version"));
-    let clean = line.unwrap_or_default().chars().filter(|c| !c.is_control());
-    clean.take(80).collect()
+    version_in(&said)
+}
+
+fn version_in(said: &str) -> String {
+    let line = said.lines().find_map(|line| line.split_once("version"));
+    let rest = line.map_or("", |(_, rest)| rest.trim_start_matches(':').trim());
+    rest.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 impl Strategy for BitnetCpp {
@@ -232,5 +236,17 @@ impl Strategy for BitnetCpp {
 
     fn shutdown(&self) {
         self.hosted.shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_among_other_lines() {
+        let old = "ggml: loading\nversion: 3957 (a1b2c3d)\nbuilt with GNU 12.2.0";
+        assert_eq!(version_in(old), "3957 (a1b2c3d)");
+        assert_eq!(version_in("nothing"), "");
     }
 }
