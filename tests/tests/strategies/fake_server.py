@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/completions":
             self.send((TRANSCRIPTS / "completion.sse").read_text())
         elif asked == "think":
-            until = time.monotonic() + 4
+            until = time.monotonic() + 8
             while time.monotonic() < until:
                 pass
         elif asked in ("crash", "hang", "slow"):

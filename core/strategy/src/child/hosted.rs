@@ -28,8 +28,11 @@ const QUEUE: usize = 64;
 /// How long the end of a program may be seen later than that of its connections.
 const LATER: Duration = Duration::from_millis(500);
 
-/// For so long it is looked whether a silent server computes.
-const WATCHED: Duration = Duration::from_millis(400);
+/// For so long it is looked whether a silent server computes; other programs may leave it little time.
+const WATCHED: Duration = Duration::from_secs(2);
+
+/// The processor time within that which one that only waits does not use.
+const COMPUTES: Duration = Duration::from_millis(60);
 
 /// What is known of a model before its server runs, and how it is spoken to.
 #[derive(Clone)]
@@ -346,13 +349,15 @@ fn computes(server: &Server) -> bool {
     let Standing::Ready(place) = server.standing() else {
         return false;
     };
-    let used = || tritone_machine::cpu_time_of(place.pid);
-    let before = used();
-    thread::sleep(WATCHED);
-    match (before, used()) {
-        (Some(before), Some(after)) => after.saturating_sub(before) > WATCHED / 4,
-        _ => false,
+    let used = || tritone_machine::cpu_time_of(place.pid).unwrap_or_default();
+    let (before, deadline) = (used(), Instant::now() + WATCHED);
+    while Instant::now() < deadline {
+        thread::sleep(POLL);
+        if used().saturating_sub(before) >= COMPUTES {
+            return true;
+        }
     }
+    false
 }
 
 /// Makes more of an error of the start `turn`: a connection that breaks is often the end of the program, and a server
