@@ -55,3 +55,5 @@ mod sessions;
 mod shells;
 #[path = "cli/split.rs"]
 mod split;
+#[path = "cli/strategies.rs"]
+mod strategies;

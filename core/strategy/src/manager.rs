@@ -23,7 +23,9 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    fn new(name: &str, error: StrategyError) -> Self {
+    /// The strategy `name` does not do it, and why.
+    #[must_use]
+    pub fn new(name: &str, error: StrategyError) -> Self {
         Self {
             name: name.to_owned(),
             fault: error.fault.name(),
@@ -55,11 +57,11 @@ pub struct Selection {
 }
 
 /// A model that runs.
-pub struct Running {
+pub struct Running<T> {
     /// With which strategy.
     pub entry: Entry,
     /// What runs.
-    pub deployed: Deployed,
+    pub deployed: T,
     /// Those that were tried before, in their order.
     pub rejected: Vec<Rejected>,
 }
@@ -239,15 +241,30 @@ impl Manager {
         first: Option<&str>,
         deployment: &Deployment,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<Running, NoneRuns> {
+    ) -> Result<Running<Deployed>, NoneRuns> {
+        self.first_that_runs(first, &mut |entry| {
+            deploy_one(&*entry.strategy, deployment, progress)
+        })
+    }
+
+    /// [`deploy`](Self::deploy) for programs that have a way of their own to run a model with a strategy.
+    ///
+    /// # Errors
+    /// When `run` fails with all of them, or was given up.
+    pub fn first_that_runs<T>(
+        &self,
+        first: Option<&str>,
+        run: &mut dyn FnMut(&Entry) -> Result<T, StrategyError>,
+    ) -> Result<Running<T>, NoneRuns> {
         let mut rejected = Vec::new();
+        let mut cancelled = false;
         for entry in self.line_up(first) {
             let name = entry.strategy.name();
             if let Some(reserved) = self.reserved(entry, first) {
                 rejected.push(reserved);
                 continue;
             }
-            match deploy_one(&*entry.strategy, deployment, progress) {
+            match run(entry) {
                 Ok(deployed) => {
                     return Ok(Running {
                         entry: entry.clone(),
@@ -256,20 +273,17 @@ impl Manager {
                     });
                 }
                 Err(error) => {
-                    let cancelled = error.fault == Fault::Cancelled;
+                    cancelled = error.fault == Fault::Cancelled;
                     rejected.push(Rejected::new(name, error));
-                    if cancelled {
-                        return Err(NoneRuns {
-                            rejected,
-                            cancelled,
-                        });
-                    }
                 }
+            }
+            if cancelled {
+                break;
             }
         }
         Err(NoneRuns {
             rejected,
-            cancelled: false,
+            cancelled,
         })
     }
 

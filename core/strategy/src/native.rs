@@ -53,6 +53,14 @@ impl Native {
         }
     }
 
+    /// With an engine that runs already, to ask it; another model cannot be deployed then.
+    #[must_use]
+    pub fn running(engine: Engine) -> Self {
+        let native = Self::new(Box::new(NoLoader));
+        native.put(Some(engine));
+        native
+    }
+
     fn engine(&self) -> Option<Engine> {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         engine.clone()
@@ -64,6 +72,26 @@ impl Native {
         // The old one's thread ends outside the lock.
         drop(place);
         drop(old);
+    }
+}
+
+/// The loader of an engine that somebody else has loaded.
+struct NoLoader;
+
+impl Loader for NoLoader {
+    fn ready(&self) -> Result<String, String> {
+        Ok("the engine that runs".to_owned())
+    }
+
+    fn load(
+        &self,
+        _: &Deployment,
+        _: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Engine, StrategyError> {
+        Err(StrategyError::unsupported(
+            Native::NAME,
+            "a way to load another model here",
+        ))
     }
 }
 

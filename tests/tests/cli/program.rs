@@ -64,7 +64,11 @@ pub(crate) fn run(args: &[&str]) -> Run {
 
 /// Runs it with `input` on standard input.
 pub(crate) fn pipe(input: &[u8], args: &[&str]) -> Run {
-    let mut command = command(args);
+    fed(&mut command(args), input)
+}
+
+/// Runs a prepared command with `input` on standard input.
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Run {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -34,7 +34,7 @@ pub(crate) fn begin(state: &mut State, order: Order) -> Vec<Effect> {
         state.remark("the model is still being loaded");
         return Vec::new();
     }
-    if state.run.is_some() && order.model.is_some() {
+    if state.run.is_some() && (order.model.is_some() || order.strategy.is_some()) {
         state.remark("an answer is being written: Esc stops it");
         return Vec::new();
     }
@@ -112,5 +112,6 @@ fn go_on(state: &mut State) -> Vec<Effect> {
 /// Whether answers have to wait for another model.
 pub(super) fn is_changing_model(state: &State) -> bool {
     let applying = state.applying.as_ref();
-    applying.is_some_and(|applying| applying.order.model.is_some())
+    applying
+        .is_some_and(|applying| applying.order.model.is_some() || applying.order.strategy.is_some())
 }

@@ -14,6 +14,8 @@ pub struct Order {
     pub model: Option<String>,
     /// A profile: its name or its path.
     pub profile: Option<String>,
+    /// A strategy: its name; `auto` for the first that runs the model.
+    pub strategy: Option<String>,
     /// Settings of the profile and their values, as on the command line: `("context", "2048")`.
     pub settings: Vec<(String, String)>,
 }
@@ -32,6 +34,7 @@ impl Order {
         Self {
             model: self.model.or(earlier.model),
             profile: self.profile.or(earlier.profile),
+            strategy: self.strategy.or(earlier.strategy),
             settings,
         }
     }
@@ -47,6 +50,11 @@ impl Order {
             self.profile
                 .as_ref()
                 .map(|profile| format!("profile {profile}")),
+        );
+        parts.extend(
+            self.strategy
+                .as_ref()
+                .map(|strategy| format!("strategy {strategy}")),
         );
         let setting = |(key, value): &(String, String)| format!("{key} {value}");
         parts.extend(self.settings.iter().map(setting));
@@ -104,6 +112,54 @@ pub struct ModelList {
     pub notes: Vec<String>,
 }
 
+/// A way to run a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StrategyRow {
+    /// Its name, with which it is chosen.
+    pub name: String,
+    /// What it is, in a line.
+    pub summary: String,
+    /// Where it runs the model.
+    pub kind: String,
+    /// Where it stands: `off`, `ready`, ...
+    pub state: String,
+    /// Whether it can be used here.
+    pub usable: bool,
+    /// What was looked for and found; what is missing, and how to get it.
+    pub findings: Vec<String>,
+    /// What it can do.
+    pub capabilities: Vec<String>,
+    /// What it was measured at, in a line.
+    pub tested: Option<String>,
+    /// What is said to it leaves the machine.
+    pub leaves_machine: bool,
+    /// The chat uses it.
+    pub active: bool,
+}
+
+/// What is to be done with a strategy, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Run the model with it, beside the one in use.
+    Start(String),
+    /// End what it runs.
+    Stop(String),
+    /// Ask it what all are asked.
+    Test(String),
+}
+
+impl Deed {
+    /// What goes on, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Start(name) => format!("starting {name}"),
+            Self::Stop(name) => format!("ending {name}"),
+            Self::Test(name) => format!("testing {name}"),
+        }
+    }
+}
+
 /// Where the backend in use has its place.
 pub trait Seat: Send + Sync {
     /// Gives it up, so that its memory is free; `false` where that cannot be.
@@ -111,6 +167,19 @@ pub trait Seat: Send + Sync {
 
     /// Puts one back.
     fn put(&self, backend: Arc<dyn Backend>);
+}
+
+impl NotLoaded {
+    /// With the words that what was in use still is, where it is.
+    #[must_use]
+    pub fn or_stays(mut self, name: &str) -> Self {
+        if !self.gave_up {
+            self.why.push_str("\nWhat was in use before ");
+            self.why.push_str(name);
+            self.why.push_str(" still is.");
+        }
+        self
+    }
 }
 
 /// Why something was not loaded.
@@ -155,6 +224,28 @@ pub trait Host: Send + Sync {
         Err("there are no profiles here".to_owned())
     }
 
+    /// The strategies there are, and whether they can be used here.
+    ///
+    /// # Errors
+    /// Why they cannot be shown.
+    fn strategies(&self) -> Result<Vec<StrategyRow>, String> {
+        Err("there are no strategies here".to_owned())
+    }
+
+    /// Starts, ends or tests a strategy that the chat does not use; returns what came of it. When a report is answered
+    /// with `false` it gives up.
+    ///
+    /// # Errors
+    /// Why nothing came of it, and what to do.
+    fn deed(
+        &self,
+        deed: &Deed,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<String, String> {
+        let _ = (deed, progress);
+        Err("there are no strategies here".to_owned())
+    }
+
     /// The models on this machine. `report` is told how many were looked at, and of how many; when it
     /// returns `false`, looking ends.
     ///
@@ -173,6 +264,7 @@ mod tests {
         let earlier = Order {
             model: Some("a".to_owned()),
             profile: None,
+            strategy: None,
             settings: vec![set("context", "1"), set("threads", "2")],
         };
         let later = Order {

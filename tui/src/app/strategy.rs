@@ -15,7 +15,7 @@ use super::backend::{
 /// Tokens of context where a strategy does not tell: what the smallest servers are usually started with.
 pub(crate) const ASSUMED_CONTEXT: usize = 4096;
 
-/// A strategy that runs a model, as the screen knows engines. It is shut down when it is dropped.
+/// A strategy that runs a model, as the screen knows engines. Whoever holds the strategy shuts it down.
 pub struct StrategyBackend {
     strategy: Arc<dyn Strategy>,
     deployed: Deployed,
@@ -61,12 +61,6 @@ impl StrategyBackend {
             "{} chooses its kernels itself; /strategy native goes back to this program's own",
             self.strategy.name()
         )
-    }
-}
-
-impl Drop for StrategyBackend {
-    fn drop(&mut self) {
-        self.strategy.shutdown();
     }
 }
 
@@ -228,5 +222,129 @@ impl EventSource for Heard {
 impl Drop for Heard {
     fn drop(&mut self) {
         self.end(|counters| counters.cancelled += 1);
+    }
+}
+
+impl EventSource for Answer {
+    fn next_event(&mut self) -> Option<Event> {
+        Answer::next_event(self)
+    }
+
+    fn cancel_handle(&self) -> Cancel {
+        Answer::cancel_handle(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tritone_engine::Input;
+    use tritone_strategy::{
+        Capabilities, Deployment, Environment, Fault, Health, Performance, StrategyError,
+    };
+
+    use super::*;
+    use crate::app::headless::{Headless, loaded};
+    use crate::app::msg::{Loaded, Msg};
+
+    /// A server on another machine that is not there.
+    struct Fake;
+
+    impl Strategy for Fake {
+        fn name(&self) -> &'static str {
+            "studio"
+        }
+
+        fn summary(&self) -> String {
+            "a server that plays its part".to_owned()
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            Capabilities {
+                leaves_machine: true,
+                ..Capabilities::default()
+            }
+        }
+
+        fn setup_environment(&self) -> Environment {
+            Environment::default()
+        }
+
+        fn deploy_model(
+            &self,
+            _: &Deployment,
+            _: &mut dyn FnMut(LoadProgress) -> bool,
+        ) -> Result<Deployed, StrategyError> {
+            Ok(Deployed::default())
+        }
+
+        fn deployed(&self) -> Option<Deployed> {
+            None
+        }
+
+        fn generate(&self, _: Request) -> Result<Answer, StrategyError> {
+            Err(StrategyError::new(Fault::Unreachable, "nobody is there").remedy("start it"))
+        }
+
+        fn performance_metrics(&self) -> Performance {
+            Performance::default()
+        }
+
+        fn health(&self) -> Health {
+            Health::default()
+        }
+
+        fn shutdown(&self) {}
+    }
+
+    #[test]
+    fn what_a_strategy_does_not_have_is_said() {
+        let deployed = Deployed {
+            model: "m".to_owned(),
+            runs_on: "studio at http://192.0.2.1:1".to_owned(),
+            notices: vec!["of the server".to_owned()],
+            ..Deployed::default()
+        };
+        let backend = StrategyBackend::new(Arc::new(Fake), deployed, vec!["first".to_owned()]);
+        assert_eq!(backend.strategy().as_deref(), Some("studio"));
+        let model = backend.model();
+        assert_eq!((&*model.name, model.context), ("m", ASSUMED_CONTEXT));
+        assert_eq!(
+            model.notices,
+            [
+                "first",
+                "of the server",
+                "studio does not say how large its context is: 4096 tokens are assumed",
+                "what is said goes to another machine: studio at http://192.0.2.1:1",
+            ]
+        );
+        let error = backend.set_kernel("avx2", &mut |_| true).unwrap_err();
+        assert!(error.contains("/strategy native"), "{error}");
+        let request = Request::new(Input::Text("a".to_owned()));
+        let error = backend.generate(request).err().unwrap().to_string();
+        assert_eq!(error, "nobody is there; start it");
+    }
+
+    #[test]
+    fn the_screen_names_it_and_has_no_kernels_then() {
+        let mut session = Headless::new(80, 24);
+        session.send(Msg::Loaded(Box::new(Loaded {
+            strategy: Some("studio".to_owned()),
+            kernels: Vec::new(),
+            ..loaded(&[])
+        })));
+        let screen = session.screen();
+        assert!(screen.contains("Tritone Tiny · via studio"), "{screen}");
+        session.say("/kernel avx2");
+        assert!(
+            session
+                .screen()
+                .contains("studio chooses its kernels itself")
+        );
+        session.say("hello");
+        session.hear(Event::Failed(GenerateError::Text(
+            "it went away".to_owned(),
+        )));
+        let screen = session.screen();
+        assert!(screen.contains("/strategy native goes on"), "{screen}");
     }
 }

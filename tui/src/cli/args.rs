@@ -29,6 +29,7 @@ use super::profile::ProfileArgs;
 use super::pull::PullArgs;
 use super::serve::ServeArgs;
 use super::sessions::SessionsArgs;
+use super::strategies::{StrategiesArgs, StrategyFlag};
 use super::synth::SynthArgs;
 use super::types;
 use crate::term::Watch;
@@ -51,7 +52,7 @@ Exit codes:
   2    wrong arguments or settings
   3    the model cannot be loaded, for example because it does not fit the memory limit
   4    the request is not possible, for example because the prompt does not fit the context
-  69   `serve`: the address cannot be listened at
+  69   `serve`: the address cannot be listened at; a strategy is not to be had
   78   `serve`: keys or addresses are not set up as they have to be
   130  cancelled with Ctrl+C
 
@@ -144,6 +145,8 @@ pub(crate) enum Command {
     Pull(PullArgs),
     /// List, show, explain, check and edit profiles.
     Profile(ProfileArgs),
+    /// Other ways to run a model: which can be used here, how they do, and which to take.
+    Strategies(StrategiesArgs),
     /// Run a program that ends when standard input does; for Tritone itself.
     #[command(hide = true)]
     GuardChild(GuardArgs),
@@ -394,6 +397,9 @@ pub(crate) struct ChatArgs {
     /// The server to chat with, instead of a model here.
     #[command(flatten)]
     pub(crate) attach: AttachArgs,
+    /// With which strategy the model is run.
+    #[command(flatten)]
+    pub(crate) strategy: StrategyFlag,
     /// How tokens are chosen.
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
@@ -479,6 +485,9 @@ pub(crate) struct RunArgs {
     /// Print counts and speeds to standard error afterwards.
     #[arg(long)]
     pub(crate) stats: bool,
+    /// With which strategy the model is run.
+    #[command(flatten)]
+    pub(crate) strategy: StrategyFlag,
     /// How tokens are chosen.
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,

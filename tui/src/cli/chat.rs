@@ -12,10 +12,11 @@ use super::config::Settings;
 use super::console::Console;
 use super::failure::Usage;
 use super::hint;
-use super::host::Program;
+use super::host::{First, Program};
 use super::plain;
 use super::sessions;
 use super::setup::Setup;
+use super::strategies;
 use crate::app::host::Host;
 use crate::keep::Named;
 use crate::term;
@@ -41,7 +42,7 @@ pub(crate) fn run(
     }
     let sampling = args.sampling.sampling(common)?;
     let settings = Settings::load(common);
-    let place = Place::new(args, common, !in_lines)?;
+    let place = Place::new(args, common, &settings, !in_lines)?;
     let mut notes = Vec::new();
     let keep = match args.no_save {
         true => Err("nothing of this chat is kept (--no-save)"),
@@ -106,8 +107,17 @@ struct Place {
 
 impl Place {
     /// In this process, or at the server to attach to; `screen` is whether there is one.
-    fn new(args: &ChatArgs, common: &CommonArgs, screen: bool) -> anyhow::Result<Self> {
+    fn new(
+        args: &ChatArgs,
+        common: &CommonArgs,
+        settings: &Settings,
+        screen: bool,
+    ) -> anyhow::Result<Self> {
         if let Some(attached) = args.attach.attached(common)? {
+            if args.strategy.strategy.is_some() {
+                let why = "--strategy cannot be given with --attach: the server runs the model";
+                return Err(Usage(why.to_owned()).into());
+            }
             return Ok(Self {
                 machine: Machine::detect(),
                 profile: "-".to_owned(),
@@ -116,11 +126,22 @@ impl Place {
             });
         }
         let setup = Setup::new(common)?;
+        let mut notes = setup.notes.clone();
+        let manager = strategies::manager(common, settings)?;
+        let flag = args.strategy.strategy.as_deref();
+        if let Some(name) = flag.filter(|name| *name != strategies::AUTO) {
+            manager
+                .get(name)
+                .map_err(|error| Usage(error.to_string()))?;
+        }
+        let record = strategies::Record::load(|note| notes.push(note));
+        let has_order = settings.config.strategies().order.is_some();
+        let begin = First::new(flag, record.preferred.as_deref(), has_order);
         Ok(Self {
             machine: setup.machine.clone(),
             profile: setup.profile().name.clone(),
-            notes: setup.notes.clone(),
-            host: Arc::new(Program::new(common, setup, screen)),
+            notes,
+            host: Arc::new(Program::new(common, setup, screen).with_strategies(manager, begin)),
         })
     }
 }

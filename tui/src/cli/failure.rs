@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tritone_engine::{GenerateError, LoadError};
 use tritone_loader::SelectError;
 use tritone_profile::ProfileError;
+use tritone_strategy::{Fault, NoneRuns, StrategyError};
 
 use super::console::Console;
 use super::profile;
@@ -75,6 +76,22 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
                 _ => REQUEST,
             });
         }
+        if let Some(error) = cause.downcast_ref::<StrategyError>() {
+            return Some(match error.fault {
+                Fault::Cancelled => CANCELLED,
+                Fault::Model | Fault::Memory => MODEL,
+                Fault::Refused | Fault::Unsupported => REQUEST,
+                Fault::NotDeployed | Fault::Other => FAILED,
+                _ => UNAVAILABLE,
+            });
+        }
+        if let Some(none) = cause.downcast_ref::<NoneRuns>() {
+            return Some(if none.cancelled {
+                CANCELLED
+            } else {
+                UNAVAILABLE
+            });
+        }
         if cause.is::<Usage>() || cause.is::<ProfileError>() || cause.is::<SelectError>() {
             return Some(USAGE);
         }
@@ -142,6 +159,10 @@ mod tests {
         assert_eq!(code(BadRequest("no".to_owned()).into()), Some(REQUEST));
         assert_eq!(code(Unavailable("no".to_owned()).into()), Some(UNAVAILABLE));
         assert_eq!(code(BadConfig("no".to_owned()).into()), Some(CONFIG));
+        let strategy = |fault| code(StrategyError::new(fault, "no").into());
+        assert_eq!(strategy(Fault::Unreachable), Some(UNAVAILABLE));
+        assert_eq!(strategy(Fault::Model), Some(MODEL));
+        assert_eq!(strategy(Fault::Cancelled), Some(CANCELLED));
         assert_eq!(
             code(io::Error::from(io::ErrorKind::BrokenPipe).into()),
             None

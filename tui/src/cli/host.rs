@@ -1,5 +1,7 @@
 //! The program as the screen knows it: what is loaded, and how something else is.
 
+mod elsewhere;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tritone_engine::{
 use tritone_machine::Machine;
 use tritone_monitor::Limits;
 use tritone_profile::Resolved;
+use tritone_strategy::Native;
 
 use super::args::CommonArgs;
 use super::models::listed;
@@ -19,8 +22,10 @@ use crate::app::backend::{
     Backend, Bounds, ChoiceCard, Counted, EngineBackend, EventSource, KernelChoice, ModelCard,
     RaceOrder, RaceResult, Standing,
 };
-use crate::app::host::{Host, ModelList, NotLoaded, Order, Seat};
+use crate::app::host::{Deed, Host, ModelList, NotLoaded, Order, Seat, StrategyRow};
 use crate::app::profiles::{PlanCard, ProfilesCard};
+use elsewhere::Elsewhere;
+pub(super) use elsewhere::First;
 
 /// Bytes of a screen: the terminal, colours of code (16 MiB once there is some), a day of measurements,
 /// conversations, and what looking at other models leaves with the allocator.
@@ -35,6 +40,7 @@ pub(super) struct Program {
     live: Mutex<Option<Live>>,
     /// What was loaded last.
     order: Mutex<Order>,
+    elsewhere: Option<Elsewhere>,
     /// Bytes that the screen takes.
     beside: u64,
 }
@@ -44,6 +50,21 @@ struct Live {
     engine: Engine,
     setup: Setup,
     options: EngineOptions,
+}
+
+impl Live {
+    /// What is needed to bring it back, with the kernel that it uses now.
+    fn old(self) -> Old {
+        let mut options = self.options;
+        if let Ok(kernel) = self.setup.registry.by_name(&self.engine.kernel_name()) {
+            options.kernel = kernel;
+        }
+        Old {
+            model: self.engine.shared_model(),
+            setup: self.setup,
+            options,
+        }
+    }
 }
 
 /// Everything that is needed to load a model again.
@@ -63,6 +84,7 @@ impl Program {
             first: Mutex::new(Some(first)),
             live: Mutex::default(),
             order: Mutex::default(),
+            elsewhere: None,
             beside,
         }
     }
@@ -90,16 +112,19 @@ impl Program {
         Ok(setup)
     }
 
-    /// Runs the loaded model as `setup` says.
+    /// Runs the loaded model as `setup` says; `said` is what there is to say already.
     fn change(
         &self,
         live: &mut Live,
         setup: Setup,
+        said: &[String],
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, LoadError> {
         let engine = live.engine.clone();
         let model = engine.shared_model();
-        let (mut options, mut notes) = setup.options(&model, 1);
+        let (mut options, more) = setup.options(&model, 1);
+        let mut notes = said.to_vec();
+        notes.extend(more);
         let before = engine.info();
         notes.extend(engine.reconfigure(&options, progress)?);
         // A kernel that somebody named; one that was chosen may have been switched since.
@@ -131,16 +156,19 @@ impl Program {
         Ok(backend)
     }
 
-    /// Loads the model of `setup`.
+    /// Loads the model of `setup`; `said` is what there is to say already.
     fn open(
         &self,
         setup: Setup,
+        said: &[String],
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, NotLoaded> {
         let begin = std::time::Instant::now();
         let say = |error: LoadError| error.to_string();
-        let (model, mut notes) = setup.open(progress).map_err(say)?;
+        let (model, more) = setup.open(progress).map_err(say)?;
+        let mut notes = said.to_vec();
+        notes.extend(more);
         let (model, open) = (Arc::new(model), begin.elapsed());
         let (options, more) = setup.options(&model, 1);
         notes.extend(more);
@@ -220,17 +248,7 @@ impl Program {
             return Err(format!("{both}; leave, and start with the other model"));
         }
         notes.push(format!("{both}: the old one was given up first"));
-        Ok(live.take().map(|loaded| {
-            let mut options = loaded.options;
-            if let Ok(kernel) = loaded.setup.registry.by_name(&loaded.engine.kernel_name()) {
-                options.kernel = kernel;
-            }
-            Old {
-                model: loaded.engine.shared_model(),
-                setup: loaded.setup,
-                options,
-            }
-        }))
+        Ok(live.take().map(Live::old))
     }
 
     /// Loads the old model again; the value says why that was necessary.
@@ -299,6 +317,41 @@ fn is_same(a: &ModelSource, b: &ModelSource) -> bool {
     }
 }
 
+impl Program {
+    /// Loads what `order` asks for with the engine of this process; `said` is what there is to say already.
+    fn load_own(
+        &self,
+        order: &Order,
+        said: &[String],
+        seat: &dyn Seat,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, NotLoaded> {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let same = Order {
+            strategy: None,
+            ..order.clone()
+        };
+        let setup = match first {
+            Some(setup) if same == Order::default() => setup,
+            _ => self.setup(order)?,
+        };
+        // One order is carried out at a time, so that nobody takes the place of what is changed here.
+        let mut live = self.live();
+        if let Some(live) = live.as_mut()
+            && is_same(&live.setup.source, &setup.source)
+        {
+            let changed = self.change(live, setup, said, progress);
+            return Ok(changed.map_err(|error| error.to_string())?);
+        }
+        drop(live);
+        self.open(setup, said, seat, progress)
+    }
+}
+
 impl Host for Program {
     fn load(
         &self,
@@ -306,30 +359,41 @@ impl Host for Program {
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, NotLoaded> {
-        let order = order.clone().after(self.order().clone());
-        let first = self
-            .first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let setup = match first {
-            Some(setup) if order == Order::default() => setup,
-            _ => self.setup(&order)?,
+        let (order, first) = self.settled(order);
+        let backend = match (&self.elsewhere, first) {
+            (Some(elsewhere), first) if !first.is_native() => {
+                elsewhere.load(self, &order, &first, seat, progress)?
+            }
+            _ => self.load_own(&order, &[], seat, progress)?,
         };
-        // One order is carried out at a time, so that nobody takes the place of what is changed here.
-        let mut live = self.live();
-        if let Some(live) = live.as_mut()
-            && is_same(&live.setup.source, &setup.source)
-        {
-            let changed = self.change(live, setup, progress);
-            let backend = changed.map_err(|error| error.to_string())?;
-            *self.order() = order;
-            return Ok(backend);
+        *self.order() = Order {
+            strategy: Some(
+                backend
+                    .strategy()
+                    .unwrap_or_else(|| Native::NAME.to_owned()),
+            ),
+            ..order
+        };
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.settle(backend.strategy().as_deref());
         }
-        drop(live);
-        let backend = self.open(setup, seat, progress)?;
-        *self.order() = order;
         Ok(backend)
+    }
+
+    fn strategies(&self) -> Result<Vec<StrategyRow>, String> {
+        let elsewhere = self.elsewhere.as_ref();
+        let elsewhere = elsewhere.ok_or("there are no strategies here")?;
+        Ok(elsewhere.rows(self))
+    }
+
+    fn deed(
+        &self,
+        deed: &Deed,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<String, String> {
+        let elsewhere = self.elsewhere.as_ref();
+        let elsewhere = elsewhere.ok_or("there are no strategies here")?;
+        elsewhere.deed(self, deed, progress)
     }
 
     fn profiles(&self, backend: &dyn Backend) -> Result<ProfilesCard, String> {

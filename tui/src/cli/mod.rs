@@ -46,6 +46,7 @@ mod run;
 mod serve;
 mod sessions;
 pub(crate) mod setup;
+pub(crate) mod strategies;
 mod synth;
 mod types;
 
@@ -91,6 +92,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Completions(args)) => completions::run(args, common),
         Some(Command::Man(args)) => man::run(args),
         Some(Command::Pull(args)) => pull::run(args, console),
+        Some(Command::Strategies(args)) => strategies::run(args, common, console),
         Some(Command::Profile(args)) => profile::run(args, common, console),
         Some(Command::Serve(args)) => serve::run(args, common, console),
         Some(Command::GuardChild(args)) => guard::run(args),

@@ -1,5 +1,7 @@
 //! `tritone run`: one answer.
 
+mod strategy;
+
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,15 +10,17 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tritone_engine::api::{Message, Role};
 use tritone_engine::{
-    Engine, Event, FinishReason, Finished, GenerateError, Input, LoadedFrom, PartReport, Request,
-    Timings,
+    Event, FinishReason, Finished, GenerateError, Input, LoadedFrom, PartReport, Request, Timings,
 };
+
+use tritone_strategy::Native;
 
 use super::args::{CommonArgs, RunArgs};
 use super::console::{Console, Progress, visible};
 use super::failure::{BadRequest, CANCELLED, Usage};
 use super::interrupt::Interrupt;
 use super::setup::{Ready, Setup};
+use crate::app::backend::EventSource;
 
 /// The longest input that is read; no context holds that much text.
 const MAX_INPUT: u64 = 64 << 20;
@@ -51,6 +55,10 @@ pub(crate) fn run(
         ..Request::new(input(args, prompt))
     };
     let seed = request.sampling.seed;
+    let strategy = args.strategy.strategy.as_deref();
+    if let Some(name) = strategy.filter(|name| *name != Native::NAME) {
+        return strategy::run(args, common, console, name, request, &interrupt);
+    }
 
     let mut line = console.progress();
     let ready = setup.load(&mut |progress| {
@@ -73,7 +81,7 @@ pub(crate) fn run(
     }
 
     let mut answer = Answer::new(!args.json);
-    let finished = answer.take(engine, request, &interrupt, &mut line)?;
+    let finished = answer.take(&mut engine.generate(request)?, &interrupt, &mut line)?;
     if args.json {
         let mut object = report(&ready, &answer.text, &finished);
         object["seed"] = json!(seed);
@@ -188,12 +196,10 @@ impl Answer {
     /// Asks and listens to the end. An answer that fails on the way keeps what was written.
     fn take(
         &mut self,
-        engine: &Engine,
-        request: Request,
+        generation: &mut dyn EventSource,
         interrupt: &Interrupt,
         line: &mut Progress,
     ) -> anyhow::Result<Finished> {
-        let generation = engine.generate(request)?;
         interrupt.cancels(generation.cancel_handle());
         let end = loop {
             match generation.next_event() {

@@ -9,6 +9,8 @@ pub(crate) mod scan;
 mod table;
 mod walk;
 
+pub(crate) use table::wrapped;
+
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;

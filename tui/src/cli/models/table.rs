@@ -38,7 +38,7 @@ pub(super) fn table(models: &[Listed]) -> String {
 }
 
 /// Words in lines of at most eighty columns, set in.
-fn wrapped(text: &str) -> String {
+pub(crate) fn wrapped(text: &str) -> String {
     let (mut lines, mut line) = (String::new(), String::new());
     for word in text.split_whitespace() {
         if !line.is_empty() && 5 + line.chars().count() + word.chars().count() > WIDTH {

@@ -1,0 +1,390 @@
+//! Strategies besides the engine of this process, as the screen knows them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tritone_engine::LoadProgress;
+use tritone_strategy::{
+    Deployment, Entry, Fault, Kind, Manager, Native, Rejected, Running, Strategy as _,
+    StrategyError, Trial, deploy_one,
+};
+
+use super::{Live, Old, Order, Program};
+use crate::app::backend::Backend;
+use crate::app::host::{Deed, NotLoaded, Seat, StrategyRow};
+use crate::app::strategy::StrategyBackend;
+use crate::cli::strategies::{AUTO, Outcome, Record, measure, measured, model_of};
+
+/// With which strategy something is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum First {
+    /// The engine of this process.
+    #[default]
+    Own,
+    /// This one: where it fails, no other is taken.
+    Named(String),
+    /// This one first, then those of the order.
+    Preferred(String),
+    /// Those of the order.
+    Order,
+}
+
+impl First {
+    /// What the flag says, or what is remembered, or the order of the settings.
+    pub(in crate::cli) fn new(
+        flag: Option<&str>,
+        preferred: Option<&str>,
+        has_order: bool,
+    ) -> Self {
+        match (flag, preferred) {
+            (Some(AUTO), _) => Self::Order,
+            (Some(name), _) => Self::of(name),
+            (None, Some(Native::NAME)) => Self::Own,
+            (None, Some(name)) => Self::Preferred(name.to_owned()),
+            (None, None) if has_order => Self::Order,
+            (None, None) => Self::Own,
+        }
+    }
+
+    fn of(name: &str) -> Self {
+        match name {
+            Native::NAME => Self::Own,
+            AUTO => Self::Order,
+            name => Self::Named(name.to_owned()),
+        }
+    }
+
+    /// Whether it is the engine of this process and nothing else.
+    pub(super) fn is_native(&self) -> bool {
+        *self == Self::Own
+    }
+}
+
+/// The strategies of a program.
+pub(in crate::cli) struct Elsewhere {
+    manager: Manager,
+    /// With what the program begins.
+    begin: Mutex<Option<First>>,
+}
+
+impl Drop for Elsewhere {
+    /// No program that was started here outlives this one.
+    fn drop(&mut self) {
+        self.manager.shutdown();
+    }
+}
+
+impl Program {
+    /// With strategies; `begin` is with which of them.
+    pub(in crate::cli) fn with_strategies(mut self, manager: Manager, begin: First) -> Self {
+        self.elsewhere = Some(Elsewhere {
+            manager,
+            begin: Mutex::new(Some(begin)),
+        });
+        self
+    }
+
+    /// What is to be loaded after what was loaded before, and with which strategy.
+    pub(super) fn settled(&self, order: &Order) -> (Order, First) {
+        let earlier = self.order().clone();
+        let begin = self.elsewhere.as_ref().and_then(|elsewhere| {
+            let mut begin = elsewhere
+                .begin
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            begin.take()
+        });
+        let first = match (&order.strategy, begin, &earlier.strategy) {
+            (Some(name), ..) => First::of(name),
+            (None, Some(begin), _) => begin,
+            // Another model, profile or setting is one of this program's engine; a program that was started for a model
+            // can be started for another.
+            (None, None, Some(now)) if self.keeps(now, order) => First::of(now),
+            (None, None, _) => First::Own,
+        };
+        (order.clone().after(earlier), first)
+    }
+
+    /// Whether the strategy in use carries out `order`, too.
+    fn keeps(&self, name: &str, order: &Order) -> bool {
+        let entry = self
+            .elsewhere
+            .as_ref()
+            .and_then(|elsewhere| elsewhere.manager.get(name).ok());
+        entry.is_some_and(|entry| entry.kind == Kind::Child)
+            && order.profile.is_none()
+            && order.settings.is_empty()
+    }
+
+    /// What a strategy is to run.
+    fn deployment(&self, order: &Order) -> Result<Deployment, String> {
+        let setup = self.setup(order)?;
+        let whole = |count: u64| usize::try_from(count).ok();
+        Ok(Deployment {
+            context: self.common.ctx.and_then(whole),
+            threads: self.common.threads,
+            ..Deployment::of(model_of(&setup.source))
+        })
+    }
+
+    /// Gives the loaded model up, so that its memory is free for a program that runs it.
+    fn give_up(&self, seat: &dyn Seat) -> Option<Old> {
+        let mut live = self.live();
+        live.as_ref()?;
+        if !seat.clear() {
+            return None;
+        }
+        live.take().map(Live::old)
+    }
+}
+
+impl Elsewhere {
+    /// Loads what `order` asks for.
+    pub(super) fn load(
+        &self,
+        program: &Program,
+        order: &Order,
+        first: &First,
+        seat: &dyn Seat,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<Arc<dyn Backend>, NotLoaded> {
+        let (preferred, order_of) = match first {
+            First::Named(name) => {
+                let entry = self.manager.get(name).map_err(|error| error.to_string())?;
+                let backend = deploy(program, entry, order, &[], seat, progress);
+                let runs = program.order().strategy.is_some();
+                return backend.map_err(|failed| match runs {
+                    true => failed.or_stays(name),
+                    false => failed,
+                });
+            }
+            First::Preferred(name) => (Some(name.as_str()), order),
+            First::Order | First::Own => (None, order),
+        };
+        if let Some(name) = preferred
+            && let Err(error) = self.manager.get(name)
+        {
+            let said = format!("{error}; native is used instead");
+            return program.load_own(order, &[said], seat, progress);
+        }
+        let mut before: Vec<Rejected> = Vec::new();
+        let mut gave_up = false;
+        let running = self.manager.first_that_runs(preferred, &mut |entry| {
+            let name = entry.strategy.name();
+            let mut said: Vec<String> = before.iter().map(ToString::to_string).collect();
+            if !said.is_empty() {
+                said.push(format!("{name} is used instead"));
+            }
+            let backend = match entry.kind {
+                Kind::Process => program.load_own(order_of, &said, seat, progress),
+                Kind::Child | Kind::Server => {
+                    deploy(program, entry, order_of, &said, seat, progress)
+                }
+            };
+            backend.map_err(|failed| {
+                gave_up |= failed.gave_up;
+                let error = StrategyError::new(Fault::Other, failed.why);
+                before.push(Rejected::new(name, error.clone()));
+                error
+            })
+        });
+        match running {
+            Ok(Running { deployed, .. }) => Ok(deployed),
+            Err(none) => Err(NotLoaded {
+                why: none.to_string(),
+                gave_up,
+            }),
+        }
+    }
+
+    /// Ends all strategies but the one in use, `None` being the engine of this process.
+    pub(super) fn settle(&self, active: Option<&str>) {
+        for entry in self.manager.entries() {
+            let name = entry.strategy.name();
+            if entry.kind != Kind::Process && active != Some(name) {
+                entry.strategy.shutdown();
+            }
+        }
+    }
+
+    /// The strategies, for the screen.
+    pub(super) fn rows(&self, program: &Program) -> Vec<StrategyRow> {
+        let record = Record::load(|_| ());
+        let now = program.order().strategy.clone();
+        let now = now.unwrap_or_else(|| Native::NAME.to_owned());
+        // Servers that are not there take seconds each to say so.
+        std::thread::scope(|scope| {
+            let look = |entry| {
+                let (record, now) = (&record, &now);
+                scope.spawn(move || row(entry, record, now))
+            };
+            let looks: Vec<_> = self.manager.entries().into_iter().map(look).collect();
+            looks
+                .into_iter()
+                .filter_map(|look| look.join().ok())
+                .collect()
+        })
+    }
+
+    /// Starts, ends or tests a strategy.
+    pub(super) fn deed(
+        &self,
+        program: &Program,
+        deed: &Deed,
+        progress: &mut dyn FnMut(LoadProgress) -> bool,
+    ) -> Result<String, String> {
+        let (Deed::Start(name) | Deed::Stop(name) | Deed::Test(name)) = deed;
+        let entry = self.manager.get(name).map_err(|error| error.to_string())?;
+        let order = program.order().clone();
+        let active = order.strategy.as_deref().unwrap_or(Native::NAME) == name;
+        let deployment = program.deployment(&order)?;
+        match deed {
+            Deed::Start(_) if active => Err(format!("{name} is in use")),
+            Deed::Stop(_) if active => Err(format!(
+                "{name} is in use: switch the chat to another one first"
+            )),
+            Deed::Start(_) => {
+                let deployed = deploy_one(&*entry.strategy, &deployment, progress);
+                let deployed = deployed.map_err(|error| error.to_string())?;
+                Ok(format!(
+                    "{name} runs {}: {}",
+                    deployed.model, deployed.runs_on
+                ))
+            }
+            Deed::Stop(_) => {
+                entry.strategy.shutdown();
+                Ok(format!("{name} runs nothing now"))
+            }
+            Deed::Test(_) => {
+                let stage = |stage| LoadProgress {
+                    stage,
+                    done: 0,
+                    total: 0,
+                };
+                let go_on = std::cell::Cell::new(progress(stage("testing")));
+                let outcome = match active {
+                    true => of_active(program, entry),
+                    false => measure(
+                        entry,
+                        &deployment,
+                        &mut |now| {
+                            go_on.set(progress(now));
+                            go_on.get()
+                        },
+                        &|| !go_on.get(),
+                        &|_| (),
+                    ),
+                };
+                let tested = outcome.tested(&deployment.model.to_string());
+                let mut record = Record::load(|_| ());
+                let text = format!("{name}: {}", measured(&tested));
+                record.add(tested);
+                let kept = record.save();
+                match (outcome.works(), kept) {
+                    (true, Ok(())) => Ok(text),
+                    (true, Err(why)) => Ok(format!("{text}; it is not kept: {why:#}")),
+                    (false, _) => Err(outcome.rejected.map_or_else(
+                        || format!("{name}: {}", outcome.trial.faults.join("; ")),
+                        |rejected| rejected.to_string(),
+                    )),
+                }
+            }
+        }
+    }
+}
+
+/// Tests what the chat uses, as it runs.
+fn of_active(program: &Program, entry: &Entry) -> Outcome {
+    let strategy = &entry.strategy;
+    let engine = program.live().as_ref().map(|live| live.engine.clone());
+    let trial = match engine.filter(|_| entry.kind == Kind::Process) {
+        Some(engine) => {
+            let native = Native::running(engine);
+            let mut trial = Trial::of(&|request| native.generate(request), None);
+            trial.resident_bytes = tritone_machine::resident_bytes();
+            trial
+        }
+        None => strategy.test_deployment(),
+    };
+    Outcome {
+        name: strategy.name().to_owned(),
+        deployed: strategy.deployed(),
+        capabilities: strategy.capabilities(),
+        trial,
+        rejected: None,
+        same_text: None,
+        difference: None,
+    }
+}
+
+/// Runs what `order` asks for with a strategy other than the engine of this process.
+fn deploy(
+    program: &Program,
+    entry: &Entry,
+    order: &Order,
+    said: &[String],
+    seat: &dyn Seat,
+    progress: &mut dyn FnMut(LoadProgress) -> bool,
+) -> Result<Arc<dyn Backend>, NotLoaded> {
+    let deployment = program.deployment(order)?;
+    let name = entry.strategy.name();
+    // What is missing is known before anything is given up for it.
+    if let Some(missing) = entry.strategy.setup_environment().missing() {
+        let (what, found, remedy) = (&missing.what, &missing.found, &missing.remedy);
+        return Err(format!("{name}: {what}: {found}; {remedy}").into());
+    }
+    let old = match entry.kind {
+        Kind::Child => program.give_up(seat),
+        Kind::Process | Kind::Server => None,
+    };
+    match entry.strategy.deploy_model(&deployment, progress) {
+        Ok(deployed) => {
+            *program.live() = None;
+            let strategy = Arc::clone(&entry.strategy);
+            Ok(Arc::new(StrategyBackend::new(
+                strategy,
+                deployed,
+                said.to_vec(),
+            )))
+        }
+        Err(error) => {
+            let why = format!("{name}: {error}");
+            Err(match old {
+                Some(old) => NotLoaded {
+                    why: program.bring_back(old, &why, seat),
+                    gave_up: true,
+                },
+                None => why.into(),
+            })
+        }
+    }
+}
+
+fn row(entry: &Entry, record: &Record, now: &str) -> StrategyRow {
+    let strategy = &entry.strategy;
+    let environment = strategy.setup_environment();
+    let capabilities = strategy.capabilities();
+    let active = strategy.name() == now;
+    let findings = environment.findings.iter().map(|finding| match finding.ok {
+        true => format!("{}: {}", finding.what, finding.found),
+        false => format!(
+            "missing: {}: {}; {}",
+            finding.what, finding.found, finding.remedy
+        ),
+    });
+    let can = capabilities.named().into_iter().filter(|(_, can)| *can);
+    StrategyRow {
+        name: strategy.name().to_owned(),
+        summary: strategy.summary(),
+        kind: entry.kind.name().to_owned(),
+        state: match active {
+            true => "in use".to_owned(),
+            false => strategy.health().state.name().to_owned(),
+        },
+        usable: environment.is_usable(),
+        findings: findings.collect(),
+        capabilities: can.map(|(name, _)| name.to_owned()).collect(),
+        tested: record.last(strategy.name()).map(measured),
+        leaves_machine: capabilities.leaves_machine,
+        active,
+    }
+}
