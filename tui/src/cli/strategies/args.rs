@@ -9,7 +9,7 @@ Examples:
   tritone strategies test native studio   only these
   tritone strategies recommend mobile     which to take, by what was measured here
   tritone strategies use studio           the chat uses it from now on; `use auto` undoes that
-  tritone --strategy studio               the chat with it, this time
+  tritone chat --strategy studio          the chat with it, this time
 
 Servers are configured in `config.toml` (`tritone config edit`), in [strategies.remote.NAME]. `test` sends
 its prompts to servers on other machines only if they are named.";

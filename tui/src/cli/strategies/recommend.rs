@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(chosen(Purpose::Edge), "native");
         assert_eq!(chosen(Purpose::Cloud), "far");
         let advice = advise(Purpose::Mobile, &tests);
-        assert_eq!(advice.reason, "400 MiB, 20 tok/s, first token after 200 ms");
+        assert_eq!(advice.reason, "400 MiB, 20.0 tok/s, first token after 200 ms");
         let others: Vec<_> = advice
             .others
             .iter()
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(
             others,
             [
-                "bitnet.cpp: 900 MiB, 30 tok/s, first token after 400 ms",
+                "bitnet.cpp: 900 MiB, 30.0 tok/s, first token after 400 ms",
                 "far: it needs another machine",
                 "broken: it does not work: it crashed",
             ]
