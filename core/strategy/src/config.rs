@@ -11,10 +11,15 @@ use crate::bitnet_cpp;
 use crate::error::{Fault, StrategyError};
 use crate::native::Native;
 use crate::remote::Endpoint;
+use crate::transformers;
 
 /// The strategies in the order in which they are tried, where the user says nothing: what is fastest here and promises
 /// most comes first. Servers that the user has configured come after these.
-pub const ORDER: [&str; 3] = [Native::NAME, crate::BitnetCpp::NAME, "transformers"];
+pub const ORDER: [&str; 3] = [
+    Native::NAME,
+    crate::BitnetCpp::NAME,
+    crate::Transformers::NAME,
+];
 
 /// Longest key that is read from a file, in bytes.
 const LONGEST_KEY: u64 = 4096;
@@ -26,6 +31,8 @@ pub struct Config {
     pub order: Option<Vec<String>>,
     /// The server of llama.cpp's family that is started here.
     pub bitnet_cpp: bitnet_cpp::Settings,
+    /// The server for directories of the transformers library that is started here, or runs already.
+    pub transformers: transformers::Settings,
     /// Servers, in the order in which they are written down.
     pub servers: Vec<Server>,
 }

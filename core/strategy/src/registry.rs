@@ -17,6 +17,7 @@ use crate::ledger::Performance;
 use crate::native::{Loader, Native};
 use crate::remote::Remote;
 use crate::strategy::Strategy;
+use crate::transformers::Transformers;
 
 /// Where a strategy runs the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -71,6 +72,22 @@ impl Registry {
         registry.register(Kind::Process, Arc::new(Native::new(loader)));
         let bitnet_cpp = BitnetCpp::new(config.bitnet_cpp.clone(), guard.clone());
         registry.register(Kind::Child, Arc::new(bitnet_cpp));
+        let settings = config.transformers.clone();
+        // A server that runs already is not started, and takes no model of this process.
+        let kind = match settings.url {
+            Some(_) => Kind::Server,
+            None => Kind::Child,
+        };
+        let transformers: Arc<dyn Strategy> = match Transformers::new(settings, guard.clone()) {
+            Ok(transformers) => Arc::new(transformers),
+            Err(why) => Arc::new(Unready {
+                name: Transformers::NAME.to_owned(),
+                summary: "a server for directories of the transformers library".to_owned(),
+                leaves_machine: false,
+                why,
+            }),
+        };
+        registry.register(kind, transformers);
         for server in &config.servers {
             let remote = server.endpoint(variable).and_then(Remote::new);
             let strategy: Arc<dyn Strategy> = match remote {

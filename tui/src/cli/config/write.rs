@@ -50,7 +50,9 @@ pub(super) fn sample() -> String {
          # timeout_s = 120\n\
          # bitnet.cpp's server, or another of llama.cpp's family, started here.\n\
          # [strategies.bitnet-cpp]\n# program = \"llama-server\"\n# start_limit_s = 600\n\
-         # silence_limit_s = 300\n",
+         # silence_limit_s = 300\n\
+         # transformers serve or vLLM, started here for directories of the transformers library; or the url of one.\n\
+         # [strategies.transformers]\n# program = \"transformers\"\n# start_limit_s = 900\n",
     );
     text
 }
@@ -150,33 +152,24 @@ fn strategies(strategies: &Strategies) -> String {
             text.push_str(&format!("timeout_s = {seconds}\n"));
         }
     }
-    let bitnet = &strategies.bitnet_cpp;
-    if *bitnet != tritone_strategy::bitnet_cpp::Settings::default() {
-        text.push_str("\n[strategies.bitnet-cpp]\n");
-        if let Some(program) = &bitnet.program {
-            text.push_str(&format!(
-                "program = {}\n",
-                quoted(&program.display().to_string())
-            ));
+    let mut programs = toml::Table::new();
+    let mut program = |name: &str, settings: Result<toml::Table, toml::ser::Error>| {
+        if let Ok(settings) = settings {
+            programs.insert(name.to_owned(), settings.into());
         }
-        if !bitnet.command.is_empty() {
-            text.push_str(&format!("command = {}\n", list(&bitnet.command)));
-        }
-        text.push_str(&format!("embeddings = {}\n", bitnet.embeddings));
-        for (name, seconds) in [
-            ("start_limit_s", bitnet.start_limit_s),
-            ("silence_limit_s", bitnet.silence_limit_s),
-        ] {
-            if let Some(seconds) = seconds {
-                text.push_str(&format!("{name} = {seconds}\n"));
-            }
-        }
-        if !bitnet.environment.is_empty() {
-            text.push_str("\n[strategies.bitnet-cpp.environment]\n");
-            for (name, value) in &bitnet.environment {
-                text.push_str(&format!("{} = {}\n", quoted(name), quoted(value)));
-            }
-        }
+    };
+    if strategies.bitnet_cpp != tritone_strategy::bitnet_cpp::Settings::default() {
+        program("bitnet-cpp", toml::Table::try_from(&strategies.bitnet_cpp));
+    }
+    if strategies.transformers != tritone_strategy::transformers::Settings::default() {
+        let settings = toml::Table::try_from(&strategies.transformers);
+        program("transformers", settings);
+    }
+    if !programs.is_empty() {
+        let mut all = toml::Table::new();
+        all.insert("strategies".to_owned(), programs.into());
+        text.push('\n');
+        text.push_str(&all.to_string());
     }
     text
 }

@@ -235,7 +235,10 @@ mod tests {
         assert_eq!(chosen(Purpose::Edge), "native");
         assert_eq!(chosen(Purpose::Cloud), "far");
         let advice = advise(Purpose::Mobile, &tests);
-        assert_eq!(advice.reason, "400 MiB, 20.0 tok/s, first token after 200 ms");
+        assert_eq!(
+            advice.reason,
+            "400 MiB, 20.0 tok/s, first token after 200 ms"
+        );
         let others: Vec<_> = advice
             .others
             .iter()

@@ -11,19 +11,44 @@ use super::{Entry, Reader, entries, found, instead};
 use crate::cli::config::fault::shown;
 
 /// What may stand in the table itself.
-const HERE: [&str; 3] = ["order", "remote", "bitnet-cpp"];
+const HERE: [&str; 4] = ["order", "remote", "bitnet-cpp", "transformers"];
 
 /// What may stand in `[strategies.remote.NAME]`.
 const SERVER: [&str; 5] = ["url", "key_env", "key_file", "model", "timeout_s"];
 
+/// Places of keys.
+const KEYS: [&str; 3] = ["key_env", "key_file", "key_variable"];
+
+/// What a setting of a program may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Words,
+    Variables,
+    Truth,
+    Seconds,
+}
+
 /// What may stand in `[strategies.bitnet-cpp]`.
-const BITNET_CPP: [&str; 6] = [
-    "program",
-    "command",
-    "environment",
-    "embeddings",
-    "start_limit_s",
-    "silence_limit_s",
+const BITNET_CPP: &[(&str, Form)] = &[
+    ("program", Form::Text),
+    ("command", Form::Words),
+    ("environment", Form::Variables),
+    ("embeddings", Form::Truth),
+    ("start_limit_s", Form::Seconds),
+    ("silence_limit_s", Form::Seconds),
+];
+
+/// What may stand in `[strategies.transformers]`.
+const TRANSFORMERS: &[(&str, Form)] = &[
+    ("program", Form::Text),
+    ("command", Form::Words),
+    ("url", Form::Text),
+    ("key_variable", Form::Text),
+    ("model", Form::Text),
+    ("environment", Form::Variables),
+    ("start_limit_s", Form::Seconds),
+    ("silence_limit_s", Form::Seconds),
 ];
 
 /// Most seconds of a time-out.
@@ -45,13 +70,17 @@ pub(super) fn secrets<'a>(document: &'a DeTable<'a>) -> impl Iterator<Item = Ran
     }
     let servers = tables(document, "strategies")
         .into_iter()
-        .flat_map(|table| tables(table, "remote"))
-        .flat_map(|table| tables(table, ""));
+        .flat_map(|table| {
+            let mut servers = tables(table, "transformers");
+            let named = tables(table, "remote").into_iter();
+            servers.extend(named.flat_map(|table| tables(table, "")));
+            servers
+        });
     servers.flat_map(|server| {
         server.iter().filter_map(|(key, value)| {
             let secret = match (key.get_ref().as_ref(), value.get_ref()) {
                 ("url", DeValue::String(url)) => url.contains('@'),
-                (name, _) => !SERVER.contains(&name) && name.contains("key"),
+                (name, _) => !KEYS.contains(&name) && name.contains("key"),
             };
             secret.then(|| value.span())
         })
@@ -72,10 +101,13 @@ impl Reader {
                         self.server(entry);
                     }
                 }
-                ("bitnet-cpp", DeValue::Table(settings)) => {
-                    for entry in entries(settings) {
-                        self.bitnet_cpp(entry);
-                    }
+                ("bitnet-cpp", DeValue::Table(table)) => {
+                    let settings = self.program("bitnet-cpp", BITNET_CPP, table);
+                    self.config.strategies.bitnet_cpp = settings;
+                }
+                ("transformers", DeValue::Table(table)) => {
+                    let settings = self.program("transformers", TRANSFORMERS, table);
+                    self.config.strategies.transformers = settings;
                 }
                 ("remote", _) => {
                     let message = "remote is no table".to_owned();
@@ -83,11 +115,10 @@ impl Reader {
                         f.help("a server begins with a line such as [strategies.remote.studio]")
                     });
                 }
-                ("bitnet-cpp", _) => {
-                    let message = "bitnet-cpp is no table".to_owned();
-                    self.fault(key.span(), message, |f| {
-                        f.help("it begins with the line [strategies.bitnet-cpp]")
-                    });
+                (name @ ("bitnet-cpp" | "transformers"), _) => {
+                    let message = format!("{name} is no table");
+                    let help = format!("it begins with the line [strategies.{name}]");
+                    self.fault(key.span(), message, |f| f.help(help));
                 }
                 (name, _) => {
                     let message =
@@ -202,54 +233,63 @@ impl Reader {
         }
     }
 
-    fn bitnet_cpp(&mut self, (key, value): Entry<'_>) {
-        let setting = key.get_ref().as_ref();
-        match (setting, value.get_ref()) {
-            ("program", DeValue::String(path)) => {
-                self.config.strategies.bitnet_cpp.program = Some(PathBuf::from(path.as_ref()));
+    /// The settings of a program, out of those that may stand in its table.
+    fn program<T: Default + serde::de::DeserializeOwned>(
+        &mut self,
+        name: &str,
+        forms: &[(&'static str, Form)],
+        table: &DeTable<'_>,
+    ) -> T {
+        let mut settings = serde_json::Map::new();
+        for (key, value) in entries(table) {
+            let setting = key.get_ref().as_ref();
+            let Some((_, form)) = forms.iter().find(|(name, _)| *name == setting) else {
+                let message = format!(
+                    "there is no setting \"{}\" in [strategies.{name}]",
+                    shown(setting)
+                );
+                let help = instead(setting, forms.iter().map(|(name, _)| *name));
+                self.fault(key.span(), message, |f| f.help(help));
+                continue;
+            };
+            if let Some(value) = self.of_form(setting, *form, value) {
+                settings.insert(setting.to_owned(), value);
             }
-            ("command", _) => {
-                if let Some(command) = self.words(setting, value, "\"llama-server\"") {
-                    self.config.strategies.bitnet_cpp.command = command;
-                }
-            }
-            ("environment", DeValue::Table(table)) => {
+        }
+        // Every form is that of its field.
+        serde_json::from_value(settings.into()).unwrap_or_default()
+    }
+
+    /// A value, if it has this form; if not, that is said.
+    fn of_form(
+        &mut self,
+        name: &str,
+        form: Form,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<serde_json::Value> {
+        match (form, value.get_ref()) {
+            (Form::Text, DeValue::String(text)) => Some(text.as_ref().into()),
+            (Form::Truth, DeValue::Boolean(truth)) => Some((*truth).into()),
+            (Form::Words, _) => Some(self.words(name, value, "\"a-program\"")?.into()),
+            (Form::Seconds, _) => Some(self.seconds(name, value)?.into()),
+            (Form::Variables, DeValue::Table(table)) => {
+                let mut variables = serde_json::Map::new();
                 for (key, value) in entries(table) {
-                    let DeValue::String(text) = value.get_ref() else {
-                        let message =
-                            format!("{} is {}", shown(key.get_ref()), found(value.get_ref()));
-                        self.fault(value.span(), message, |f| f.help("expected text"));
-                        continue;
-                    };
-                    let variables = &mut self.config.strategies.bitnet_cpp.environment;
-                    variables.insert(key.get_ref().to_string(), text.to_string());
+                    let name = key.get_ref().as_ref();
+                    let text = self.of_form(name, Form::Text, value)?;
+                    variables.insert(name.to_owned(), text);
                 }
+                Some(variables.into())
             }
-            ("embeddings", DeValue::Boolean(yes)) => {
-                self.config.strategies.bitnet_cpp.embeddings = *yes;
-            }
-            ("start_limit_s", _) => {
-                self.config.strategies.bitnet_cpp.start_limit_s = self.seconds(setting, value);
-            }
-            ("silence_limit_s", _) => {
-                self.config.strategies.bitnet_cpp.silence_limit_s = self.seconds(setting, value);
-            }
-            (name, other) if BITNET_CPP.contains(&name) => {
-                let message = format!("{name} is {}", found(other));
-                let help = match name {
-                    "program" => "expected text: a path, or a name that is looked for",
-                    "embeddings" => "expected true or false",
-                    _ => "expected a table of variables and their values",
+            (Form::Text | Form::Truth | Form::Variables, other) => {
+                let message = format!("{} is {}", shown(name), found(other));
+                let help = match form {
+                    Form::Truth => "expected true or false",
+                    Form::Variables => "expected a table of variables and their values",
+                    _ => "expected text",
                 };
                 self.fault(value.span(), message, |f| f.help(help));
-            }
-            (name, _) => {
-                let message = format!(
-                    "there is no setting \"{}\" in [strategies.bitnet-cpp]",
-                    shown(name)
-                );
-                let help = instead(name, BITNET_CPP.into_iter());
-                self.fault(key.span(), message, |f| f.help(help));
+                None
             }
         }
     }
@@ -320,7 +360,8 @@ mod tests {
              [strategies.remote.other]\nurl = \"https://192.0.2.1\"\nkey_file = \"/k\"\n\
              [strategies.bitnet-cpp]\nprogram = \"/b/llama-server\"\ncommand = [\"a\", \"{model}\"]\n\
              embeddings = true\nstart_limit_s = 9\nsilence_limit_s = 8\n\
-             [strategies.bitnet-cpp.environment]\nA = \"b\"\n",
+             [strategies.bitnet-cpp.environment]\nA = \"b\"\n\
+             [strategies.transformers]\nurl = \"http://127.0.0.1:1\"\nkey_variable = \"T\"\n",
         );
         assert_eq!(faults, [""; 0]);
         let strategies = config.strategies();
@@ -339,6 +380,7 @@ mod tests {
             (Some(9), Some(8))
         );
         assert_eq!(bitnet.environment["A"], "b");
+        assert_eq!(strategies.transformers.key_variable.as_deref(), Some("T"));
     }
 
     #[test]
