@@ -3,11 +3,13 @@
 //! A program gets a free port of this machine, a random key in its environment, an environment without anything that is
 //! not its business, and a process group of its own, led by a [`Guard`] that ends it when this process is gone.
 
+mod contact;
 mod group;
 mod guard;
 mod hosted;
 mod launch;
 mod log;
+mod patience;
 mod plan;
 mod process;
 mod program;

@@ -10,38 +10,9 @@ use tritone_engine::LoadProgress;
 
 use super::guard::Guard;
 use super::launch::Launch;
+use super::patience::{PATIENCE, Patience};
 use super::process::{POLL, Process};
 use crate::error::{Fault, StrategyError};
-
-/// When a program that ends by itself is started again.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// Wait after the first end; each next one is twice as long.
-    first: Duration,
-    /// Longest wait.
-    longest: Duration,
-    /// It is given up when it has ended so often within `window`.
-    most: usize,
-    window: Duration,
-}
-
-const PATIENCE: Patience = Patience {
-    first: Duration::from_secs(1),
-    longest: Duration::from_secs(30),
-    most: 5,
-    window: Duration::from_secs(600),
-};
-
-impl Patience {
-    /// How long to wait when it has ended `ends` times lately; `None` to give it up.
-    fn wait(&self, ends: usize) -> Option<Duration> {
-        if ends >= self.most {
-            return None;
-        }
-        let doublings = u32::try_from(ends.saturating_sub(1)).unwrap_or(16).min(16);
-        Some(self.first.saturating_mul(1 << doublings).min(self.longest))
-    }
-}
 
 /// Where a server stands.
 #[derive(Clone, Debug)]
@@ -306,19 +277,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_then_it_is_given_up() {
-        let seconds: Vec<_> = (1..=6)
-            .map(|ends| PATIENCE.wait(ends).map(|wait| wait.as_secs()))
-            .collect();
-        assert_eq!(seconds, [Some(1), Some(2), Some(4), Some(8), None, None]);
-        let patient = Patience {
-            most: 100,
-            ..PATIENCE
-        };
-        assert_eq!(patient.wait(99), Some(patient.longest));
-    }
 
     /// A server that answers its first start and ends at every later one, under a guard that is a shell.
     fn launch(place: &Path) -> (Launch, Guard) {
