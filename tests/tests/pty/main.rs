@@ -19,6 +19,7 @@ mod reading;
 #[path = "../server/harness.rs"]
 mod server;
 mod sessions;
+mod strategies;
 mod terminal;
 mod vi;
 

@@ -197,10 +197,9 @@ fn count(state: &mut State, timings: &Timings) {
 fn failed(state: &mut State, node: Number, error: &GenerateError) -> Vec<Effect> {
     state.run = None;
     let mut text = error.to_string();
-    if let Some(strategy) = &state.strategy {
-        text.push_str(&format!(
-            "\n/strategy native goes on in this program; /regen asks {strategy} again."
-        ));
+    if let Some(advice) = views::strategies::advice(state) {
+        text.push('\n');
+        text.push_str(&advice);
     }
     let tree = &state.conversation.tree;
     let silent = tree.get(node).is_none_or(|message| message.text.is_empty());

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::commands::{Action, COMMANDS, Command};
 use super::desk::Ask;
+use super::host::StrategyRow;
 use super::keep::Row;
 use super::msg::Effect;
 use super::pick;
@@ -284,6 +285,17 @@ fn choices(state: &State, action: Action, typed: &str) -> Vec<(String, String)> 
             rows.filter(|row| row.why_not.is_none())
                 .map(|row| (row.name.clone(), format!("{}, {}", row.format, row.place)))
                 .collect()
+        }
+        Action::Strategy => {
+            let rows = state.views.strategies.rows.iter();
+            let about = |row: &StrategyRow| match (row.active, row.usable) {
+                (true, _) => "in use".to_owned(),
+                (false, true) => row.summary.clone(),
+                (false, false) => row.findings.last().cloned().unwrap_or_default(),
+            };
+            let mut words: Vec<_> = rows.map(|row| (row.name.clone(), about(row))).collect();
+            words.extend(fixed(&[("auto", "the first that runs the model")]));
+            words
         }
         Action::Profile => match &state.views.profiles.cards {
             Some(Ok(cards)) => {

@@ -13,7 +13,7 @@ use super::backend::{
     Bounds, ChoiceCard, Counted, KernelChoice, ModelCard, RaceOrder, RaceResult, Standing,
 };
 use super::desk::{Ask, Told};
-use super::host::{ModelList, NotLoaded, Order};
+use super::host::{Deed, ModelList, NotLoaded, Order, StrategyRow};
 use super::keep::{Keep, Kept};
 use super::profiles::ProfilesCard;
 use super::screen::View;
@@ -77,6 +77,12 @@ pub(crate) enum Msg {
     },
     /// The models of this machine, or why they are not known.
     Models(Result<ModelList, String>),
+    /// The strategies there are, or why they cannot be shown.
+    Strategies(Result<Vec<StrategyRow>, String>),
+    /// How far something with a strategy has come.
+    DeedGoesOn(LoadProgress),
+    /// What came of it, or why nothing did.
+    DeedDone(Result<String, String>),
     /// How far weights are packed for the kernel to switch to.
     Switching(LoadProgress),
     /// Switching the kernel ended: its name, or why the old one stays.
@@ -151,6 +157,12 @@ pub(crate) enum Effect {
     Look,
     /// End looking for models.
     StopLooking,
+    /// Ask which strategies there are.
+    AskStrategies,
+    /// Start, end or test a strategy.
+    Do(Deed),
+    /// Give that up.
+    StopDeed,
     /// Switch to the kernel of this name.
     SetKernel(String),
     /// Give that up.

@@ -74,6 +74,7 @@ fn needs_argument(action: Action) -> bool {
             Action::Kernel
                 | Action::Model
                 | Action::Profile
+                | Action::Strategy
                 | Action::Copy
                 | Action::Queue
                 | Action::Sampling

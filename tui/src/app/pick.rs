@@ -48,6 +48,7 @@ pub(super) fn begin(state: &mut State, list: List) -> Vec<Effect> {
 pub(super) fn learn(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Model => models::entered(state),
+        Action::Strategy => super::views::strategies::entered(state),
         Action::Profile if state.views.profiles.cards.is_none() => vec![Effect::AskProfiles],
         Action::Resume if state.keeping => begin_sessions(state),
         _ => Vec::new(),

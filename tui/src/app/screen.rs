@@ -14,6 +14,8 @@ pub(crate) enum View {
     Profiles,
     /// The models on this machine.
     Models,
+    /// Ways to run the model.
+    Strategies,
     /// Earlier conversations.
     Sessions,
     /// What the program has to say about itself.
@@ -22,12 +24,13 @@ pub(crate) enum View {
 
 impl View {
     /// All of them, in the order of the tab bar.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Chat,
         Self::Monitor,
         Self::Kernels,
         Self::Profiles,
         Self::Models,
+        Self::Strategies,
         Self::Sessions,
         Self::Logs,
     ];
@@ -40,6 +43,7 @@ impl View {
             Self::Kernels => "Kernels",
             Self::Profiles => "Profiles",
             Self::Models => "Models",
+            Self::Strategies => "Strategies",
             Self::Sessions => "Sessions",
             Self::Logs => "Logs",
         }

@@ -144,6 +144,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
         Msg::Applied(result) => {
             let failure = result.as_ref().err().map(|failed| failed.why.clone());
             let mut effects = apply::ended(state, result);
+            effects.extend(views::strategies::applied(state, failure.clone()));
             effects.extend(views::profiles::applied(state, failure));
             effects
         }
@@ -159,6 +160,15 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             views::models::found(state, result);
             Vec::new()
         }
+        Msg::Strategies(result) => {
+            views::strategies::found(state, result);
+            Vec::new()
+        }
+        Msg::DeedGoesOn(progress) => {
+            views::strategies::goes_on(state, progress);
+            Vec::new()
+        }
+        Msg::DeedDone(result) => views::strategies::done(state, result),
         Msg::Switching(progress) => {
             switch::goes_on(state, progress);
             Vec::new()
@@ -441,6 +451,7 @@ pub(super) fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effe
             };
             return apply::begin(state, order);
         }
+        Action::Strategy => return views::strategies::command(state, argument),
         Action::Race => return race::wanted(state),
         Action::Temperature
         | Action::Seed

@@ -87,9 +87,9 @@ impl Host for Attached {
         _: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, NotLoaded> {
-        if order.model.is_some() || !order.settings.is_empty() {
+        if order.model.is_some() || order.strategy.is_some() || !order.settings.is_empty() {
             return Err(NotLoaded::from(format!(
-                "the model and the settings are those of the server at {}; `tritone` without --attach has its own",
+                "the model, the settings and what runs it are those of the server at {}; `tritone` without --attach has its own",
                 self.address()
             )));
         }

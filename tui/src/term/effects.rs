@@ -11,7 +11,7 @@ use tritone_monitor::Record;
 
 use super::sampler;
 use crate::app::backend::{Backend, RaceOrder, RaceResult, Standing};
-use crate::app::host::{Host, Order, Seat};
+use crate::app::host::{Deed, Host, Order, Seat};
 use crate::app::msg::{Loaded, Msg};
 use crate::app::views::monitor::Destination;
 
@@ -26,6 +26,7 @@ pub(super) struct Worker {
     stop_loading: Arc<AtomicBool>,
     stop_looking: Arc<AtomicBool>,
     stop_apply: Arc<AtomicBool>,
+    stop_deed: Arc<AtomicBool>,
     answer: Arc<Stop>,
     stop_race: Arc<AtomicBool>,
     /// Held by who changes the kernel: a race puts the old one back before another change.
@@ -39,6 +40,7 @@ impl Drop for Worker {
         self.stop_loading();
         self.stop_looking();
         self.stop_apply();
+        self.stop_deed();
         self.stop_switch();
         self.chair.end_packs();
     }
@@ -170,6 +172,7 @@ impl Worker {
             stop_loading: Arc::default(),
             stop_looking: Arc::default(),
             stop_apply: Arc::default(),
+            stop_deed: Arc::default(),
             answer: Arc::default(),
             stop_race: Arc::default(),
             kernel: Arc::default(),
@@ -246,6 +249,38 @@ impl Worker {
     /// Gives up what is being applied.
     pub(super) fn stop_apply(&self) {
         self.stop_apply.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks which strategies there are. Servers that are not there take seconds to say so.
+    pub(super) fn ask_strategies(&self) {
+        let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
+        let failed = |why| Msg::Strategies(Err(why));
+        self.spawn("strategies", failed, move || {
+            let _ = sender.send(Msg::Strategies(host.strategies()));
+        });
+    }
+
+    /// Starts, ends or tests a strategy.
+    pub(super) fn deed(&mut self, deed: Deed) {
+        self.stop_deed = Arc::default();
+        let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
+        let stop = Arc::clone(&self.stop_deed);
+        let failed = |why| Msg::DeedDone(Err(why));
+        self.spawn("strategy", failed, move || {
+            let mut reports = Reports::default();
+            let result = host.deed(&deed, &mut |progress| {
+                if reports.is_due(&progress) {
+                    let _ = sender.send(Msg::DeedGoesOn(progress));
+                }
+                !stop.load(Ordering::Relaxed)
+            });
+            let _ = sender.send(Msg::DeedDone(result));
+        });
+    }
+
+    /// Gives that up.
+    pub(super) fn stop_deed(&self) {
+        self.stop_deed.store(true, Ordering::Relaxed);
     }
 
     /// Gives up loading.

@@ -21,6 +21,7 @@ mod profiles;
 pub(crate) mod queue;
 mod rule;
 mod sessions;
+mod strategies;
 mod strip;
 pub(crate) mod tabs;
 pub(crate) mod theme;
@@ -132,6 +133,7 @@ fn view(state: &State, theme: Theme, areas: &Areas, buffer: &mut Buffer) -> Opti
         View::Kernels => kernels::draw(state, theme, area, buffer),
         View::Profiles => profiles::draw(state, theme, area, buffer),
         View::Models => models::draw(state, theme, area, buffer),
+        View::Strategies => strategies::draw(state, theme, area, buffer),
         View::Sessions => sessions::draw(state, theme, area, buffer),
         View::Logs => logs::draw(state, theme, area, buffer),
     }

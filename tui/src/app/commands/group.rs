@@ -68,6 +68,7 @@ impl Group {
             | Action::Race
             | Action::Model
             | Action::Profile
+            | Action::Strategy
             | Action::MonitorExport
             | Action::Stats => Self::Engine,
             Action::Help

@@ -7,6 +7,7 @@ pub(crate) mod models;
 pub(crate) mod monitor;
 pub(crate) mod profiles;
 pub(crate) mod sessions;
+pub(crate) mod strategies;
 
 use crossterm::event::KeyEvent;
 
@@ -21,6 +22,7 @@ pub(crate) struct Views {
     pub(crate) kernels: kernels::Kernels,
     pub(crate) profiles: profiles::Profiles,
     pub(crate) models: models::Models,
+    pub(crate) strategies: strategies::Strategies,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) logs: logs::Logs,
 }
@@ -33,6 +35,7 @@ pub(crate) fn key(state: &mut State, event: KeyEvent) -> Option<Vec<Effect>> {
         View::Kernels => kernels::key(state, event),
         View::Profiles => profiles::key(state, event),
         View::Models => models::key(state, event),
+        View::Strategies => strategies::key(state, event),
         View::Sessions => sessions::key(state, event),
         View::Logs => logs::key(state, event),
     }
@@ -46,6 +49,7 @@ pub(crate) fn entered(state: &mut State) -> Vec<Effect> {
         View::Kernels => kernels::entered(state),
         View::Profiles => profiles::entered(state),
         View::Models => models::entered(state),
+        View::Strategies => strategies::entered(state),
         View::Sessions => sessions::entered(state),
         View::Logs => logs::entered(state),
     }

@@ -11,6 +11,7 @@ const PLAIN: &[Action] = &[
     Action::Kernel,
     Action::Model,
     Action::Profile,
+    Action::Strategy,
     Action::Race,
     Action::Temperature,
     Action::Seed,

@@ -140,6 +140,19 @@ impl Talk {
                 let now = format!("the profile is {profile}; `tritone profile` lists them all");
                 self.change(argument, &now, order, interrupts, console);
             }
+            Action::Strategy => {
+                let now = self
+                    .backend
+                    .strategy()
+                    .unwrap_or_else(|| "native".to_owned());
+                let order = Order {
+                    strategy: Some(argument.to_owned()),
+                    ..Order::default()
+                };
+                let now =
+                    format!("the strategy is {now}; `tritone strategies list` lists them all");
+                self.change(argument, &now, order, interrupts, console);
+            }
             Action::Race => self.race(interrupts, console),
             Action::Temperature => console.note(&self.temperature(argument)),
             Action::Seed => console.note(&self.seed(argument)),
