@@ -475,7 +475,10 @@ mod tests {
     fn names_by_their_beginning_and_then_by_their_letters() {
         let mut session = Headless::loaded(80, 24);
         session.write("/st");
-        assert_eq!(labels(&session), ["/stop", "/stats"]);
+        assert_eq!(
+            labels(&session),
+            ["/stop", "/strategy NAME", "/stats", "/strategies"]
+        );
         session.ctrl('u').write("/rgn");
         assert_eq!(labels(&session)[0], "/regen");
         session.ctrl('u').write("/see");
