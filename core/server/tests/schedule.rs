@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "test code outside test functions")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tritone_engine::sample::Sampling;
 use tritone_engine::text::{Message, Role};
-use tritone_engine::{EmbedRequest, Engine, EngineOptions, Input, ModelSource, Request};
+use tritone_engine::{Engine, EngineOptions, Input, ModelSource, Request};
 use tritone_server::api::Finish;
 use tritone_server::guard::ClientId;
 use tritone_server::metrics::{Metrics, Phase, Rejected};
-use tritone_server::schedule::{AnswerStream, Dispatcher, End, Repeatable, Update};
+use tritone_server::schedule::{AnswerStream, Dispatcher, End, Repeatable, Seat, Update};
 use tritone_server::{ApiError, ErrorKind, Schedule};
 
 const PERU: &str = "What is the capital of Peru?";
@@ -337,14 +337,46 @@ async fn errors_of_the_engine_reach_the_client() {
         .await
         .unwrap_err();
     assert_eq!(error.code, Some("context_length_exceeded"));
-    let mut seats = bed.dispatcher.reserve(client(1), 1, 5).unwrap();
-    let text = EmbedRequest::new(Input::Text("a fox".to_owned()));
-    let vector = bed
-        .dispatcher
-        .embed(seats.remove(0), text)
-        .wait()
-        .await
-        .unwrap();
-    assert!(vector.vector.len() > 10);
+    bed.idle().await;
+}
+
+/// A seat of a client that has its turn.
+async fn turn(bed: &Bed, of: u8) -> Seat {
+    let seat = bed.dispatcher.reserve(client(of), 1, 5).unwrap().remove(0);
+    let deadline = bed.dispatcher.deadline();
+    bed.dispatcher.turn(seat, deadline).wait().await.unwrap()
+}
+
+#[tokio::test]
+async fn work_that_is_no_answer_takes_turns_with_answers() {
+    let bed = bed(Schedule {
+        slots: 1,
+        ..Schedule::default()
+    });
+    let mut first = turn(&bed, 1).await;
+    assert_eq!(bed.dispatcher.status().running, 1);
+    // An answer of another client waits for it, and comes before the same client's next turn.
+    let mut answer = bed.submit(2, ask(PERU)).unwrap();
+    assert_eq!(bed.dispatcher.status().waiting, 1);
+    first.rest();
+    let again = bed.dispatcher.turn(first, bed.dispatcher.deadline());
+    assert_eq!(read(&mut answer).await.unwrap().0, LIMA);
+    drop(answer);
+    let seat = again.wait().await.unwrap();
+    // Who gives a turn up gives the seat back, in the queue as well.
+    let other = bed.dispatcher.reserve(client(3), 1, 5).unwrap().remove(0);
+    let waits = bed.dispatcher.turn(other, bed.dispatcher.deadline());
+    assert_eq!(bed.dispatcher.status().waiting, 1);
+    drop(waits);
+    assert_eq!(bed.dispatcher.status().waiting, 0);
+    // It ends with the server, and in time.
+    let other = bed.dispatcher.reserve(client(3), 1, 5).unwrap().remove(0);
+    let late = bed.dispatcher.turn(other, Instant::now()).wait().await;
+    assert_eq!(late.err().unwrap().code, Some("deadline"));
+    let other = bed.dispatcher.reserve(client(3), 1, 5).unwrap().remove(0);
+    let waits = bed.dispatcher.turn(other, bed.dispatcher.deadline());
+    bed.dispatcher.drain();
+    assert_eq!(waits.wait().await.err().unwrap().code, Some("draining"));
+    drop(seat);
     bed.idle().await;
 }

@@ -154,3 +154,59 @@ fn others_do_not_notice_who_leaves() {
         assert_eq!(read(ask(&alone, "Tell me a story.", story(seed))), text);
     }
 }
+
+/// An answer of some 4 MB, more than the system takes in for a client that does not read.
+fn endless(server: &Server, content: &str, stream: bool) -> Pending {
+    let more = if stream {
+        json!({"stream": true, "max_tokens": 4000, "logprobs": true, "top_logprobs": 20})
+    } else {
+        json!({"max_tokens": 200})
+    };
+    ask(server, content, more)
+}
+
+#[test]
+fn who_stops_reading_loses_the_answer_and_the_slot() {
+    let own = [
+        "--slots",
+        "1",
+        "--unread-timeout",
+        "0.2",
+        "--max-output-tokens",
+        "4096",
+    ];
+    let args = [&own[..], &SLOW].concat();
+    let server = Server::start_with(&args, &[("TRITONE_ADMIN_KEY", ADMIN)]);
+    let alone = text(short(&server, 0));
+    let long = "word ".repeat(60);
+    let mut time = 0;
+    for stream in [true, false] {
+        // While it is written: the first of it is read, and then no more.
+        let mut written = endless(&server, "Tell me a story.", stream);
+        if stream {
+            assert_eq!(written.head().status, 200);
+            written.data().unwrap();
+        }
+        // In the queue, behind it; and one whose prompt takes its time.
+        let queued = endless(&server, "Hello", stream);
+        let read = endless(&server, &long, stream);
+        let others = short(&server, 50 + time);
+        server.until("the queue", |server| requests(server).1 > 0);
+        // Whoever comes after them is answered: no slot is held for those who do not read.
+        assert_eq!(text(others), alone);
+        server.until("their end", |server| requests(server) == (0, 0));
+        for mut client in [written, queued, read] {
+            if stream {
+                let frames = client.frames();
+                // The error, and the end.
+                let last = &frames[frames.len() - 2];
+                assert!(last.contains("unread"), "{last}");
+            } else {
+                // All of it fits into the connection: nobody had to wait for the client.
+                assert_eq!(client.whole().head.status, 200);
+            }
+        }
+        time += 1;
+        assert_eq!(text(short(&server, time)), alone);
+    }
+}

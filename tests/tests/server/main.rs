@@ -15,3 +15,4 @@ mod monitor;
 mod routes;
 #[cfg(target_os = "linux")]
 mod secrets;
+mod together;

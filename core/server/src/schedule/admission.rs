@@ -218,6 +218,18 @@ impl Seat {
         self.tokens = tokens;
     }
 
+    /// Lets others have the engine; it has to have [a turn](super::Dispatcher::turn) again before more is done.
+    pub fn rest(&mut self) {
+        if self.runs.take().is_none() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.running = state.running.saturating_sub(1);
+        state.tokens_waiting = state.tokens_waiting.saturating_add(self.tokens);
+        drop(state);
+        self.shared.ready.notify_one();
+    }
+
     /// The answer goes to the engine now; `state` is locked by the caller.
     pub(super) fn begin(&mut self, state: &mut State) {
         self.runs = Some(Instant::now());

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tritone_engine::{
-    EmbedRequest, Embedding, Engine, Event, GenerateError, Request, Sink, Timings,
-};
+use tritone_engine::{Engine, Event, Request, Sink, Timings};
 
 use super::admission::{Seat, Shared, Status};
 use super::cache::{Cache, CacheStatus, Recorder, Repeatable};
-use super::stream::{AnswerStream, Meter, PendingVector, Source};
+use super::stream::{AnswerStream, Meter, Source};
+use super::turn::Turn;
 use crate::guard::ClientId;
 use crate::metrics::{Metrics, Phase, Rejected};
 use crate::{ApiError, Schedule};
@@ -27,10 +26,8 @@ pub(super) struct Waiting {
 
 enum Work {
     Answer(Box<Request>, UnboundedSender<Event>),
-    Vector(
-        Box<EmbedRequest>,
-        oneshot::Sender<Result<Embedding, GenerateError>>,
-    ),
+    /// Whoever waits does the work.
+    Turn(oneshot::Sender<Seat>),
 }
 
 /// Takes requests, and brings them to the engine in turn.
@@ -145,23 +142,24 @@ impl Dispatcher {
         stream
     }
 
-    /// Queues a text to be made a vector of.
+    /// Queues work that is no answer. It has to be done by `deadline`.
     #[must_use]
-    pub fn embed(&self, seat: Seat, request: EmbedRequest) -> PendingVector {
-        let (client, meter) = (seat.client(), Arc::new(Meter::new()));
-        let (sender, result) = oneshot::channel();
-        let id = self.queue(
-            seat,
-            Arc::clone(&meter),
-            Work::Vector(Box::new(request), sender),
-        );
-        PendingVector {
+    pub fn turn(&self, seat: Seat, deadline: Instant) -> Turn {
+        let client = seat.client();
+        let (sender, seat_again) = oneshot::channel();
+        let id = self.queue(seat, Arc::new(Meter::new()), Work::Turn(sender));
+        Turn {
             shared: Arc::clone(&self.shared),
-            meter,
             place: (client, id),
-            result,
-            deadline: Instant::now() + self.shared.schedule.total_time,
+            seat: seat_again,
+            deadline,
         }
+    }
+
+    /// When a request that comes now has to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.shared.schedule.total_time
     }
 
     fn queue(&self, seat: Seat, meter: Arc<Meter>, work: Work) -> u64 {
@@ -230,26 +228,10 @@ impl Dispatcher {
                     let _ = errors.send(Event::Failed(error));
                 })
             }
-            Work::Vector(request, sender) => {
-                let sender = std::sync::Mutex::new(Some(sender));
-                let sender = Arc::new(sender);
-                let then = Arc::clone(&sender);
-                let say = |sender: &std::sync::Mutex<Option<oneshot::Sender<_>>>, result| {
-                    let sender = sender
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .take();
-                    if let Some(sender) = sender {
-                        let _ = sender.send(result);
-                    }
-                };
-                let done = Box::new(move |result| {
-                    say(&then, result);
-                    drop(seat);
-                });
-                self.engine
-                    .embed_into(&request, done)
-                    .map_err(|error| say(&sender, Err(error)))
+            Work::Turn(sender) => {
+                // Nobody may wait for it any more; then the seat is given back.
+                let _ = sender.send(seat);
+                return;
             }
         };
         if let Ok(handle) = handle {
@@ -305,7 +287,7 @@ fn refuse(waiting: Waiting) {
     match waiting.work {
         // Without an end, which the stream takes for what it is.
         Work::Answer(_, sender) => drop(sender),
-        Work::Vector(_, sender) => drop(sender),
+        Work::Turn(sender) => drop(sender),
     }
     drop(waiting.seat);
 }

@@ -11,9 +11,11 @@ mod cache;
 mod dispatch;
 mod queue;
 mod stream;
+mod turn;
 
 pub(crate) use admission::draining;
 pub use admission::{Seat, Status};
 pub use cache::{CacheStatus, Repeatable};
 pub use dispatch::Dispatcher;
-pub use stream::{AnswerStream, End, PendingVector, Update, failure};
+pub use stream::{AnswerStream, End, Update, failure};
+pub use turn::Turn;

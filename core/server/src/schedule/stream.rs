@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
-use tritone_engine::{Cancel, Embedding, Event, FinishReason, GenerateError, Likelihood, Timings};
+use tritone_engine::{Cancel, Event, FinishReason, GenerateError, Likelihood, Timings};
 
 use super::admission::Shared;
 use super::cache::Recorder;
@@ -329,43 +328,6 @@ impl Drop for AnswerStream {
             };
             self.shared.metrics.cancelled(phase);
         }
-    }
-}
-
-/// A vector on its way. Dropping it ends it.
-pub struct PendingVector {
-    pub(super) shared: Arc<Shared>,
-    pub(super) meter: Arc<Meter>,
-    pub(super) place: (ClientId, u64),
-    pub(super) result: oneshot::Receiver<Result<Embedding, GenerateError>>,
-    pub(super) deadline: Instant,
-}
-
-impl PendingVector {
-    /// Waits for it.
-    ///
-    /// # Errors
-    /// When it took too long, or could not be made.
-    pub async fn wait(mut self) -> Result<Embedding, ApiError> {
-        match tokio::time::timeout_at(self.deadline.into(), &mut self.result).await {
-            Ok(Ok(result)) => result.map_err(|error| failure(&error)),
-            Ok(Err(_)) if self.shared.lock().draining => Err(super::admission::draining()),
-            Ok(Err(_)) => Err(failure(&GenerateError::Stopped)),
-            Err(_) => {
-                self.shared.metrics.rejected(Rejected::Deadline);
-                let text = "the request took longer than it may";
-                Err(ApiError::new(ErrorKind::Unavailable, text).code("deadline"))
-            }
-        }
-    }
-}
-
-impl Drop for PendingVector {
-    fn drop(&mut self) {
-        self.meter.leave();
-        let (client, id) = self.place;
-        let waiting = self.shared.lock().queue.remove(client, id);
-        drop(waiting);
     }
 }
 
