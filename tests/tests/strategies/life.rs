@@ -1,65 +1,73 @@
 //! Nothing is left behind, however Tritone ends.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tritone_strategy::{BitnetCpp, Deployment, Guard, State, Strategy as _};
+use tritone_strategy::{ModelRef, State, Strategy as _};
 use tritone_tests::tritone;
 
 use crate::harness::{Fake, model, runs, settings, until};
 
-/// Where the process that is killed keeps its record.
-const PLACE: &str = "TRITONE_TEST_PLACE";
-
-/// The process that the next test kills; called without that, it deploys and ends by itself.
-#[test]
-#[ignore = "the next test runs it as a process of its own"]
-fn parent() {
-    let place = std::env::var_os(PLACE).map(PathBuf::from);
-    let own = tempfile::tempdir().unwrap();
-    let at = place.as_deref().unwrap_or(own.path());
-    let strategy = BitnetCpp::new(
-        settings(at, &["--grandchild", "--stubborn"]),
-        Guard::of(tritone()),
-    );
-    strategy
-        .deploy_model(&Deployment::of(model()), &mut |_| true)
-        .unwrap();
-    std::io::stdout().write_all(b"deployed\n").unwrap();
-    if place.is_some() {
-        let mut rest = Vec::new();
-        std::io::stdin().read_to_end(&mut rest).unwrap();
-    }
-}
-
-#[test]
-fn killed_tritone_leaves_no_process() {
+/// Runs the program with a model at the fake server, ends it by `signal` in the middle of an answer, and looks that
+/// nothing is left.
+fn ended_by(signal: &str) {
     let fake = Fake::new(&[]);
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "life::parent", "--ignored", "--nocapture"])
-        .env(PLACE, fake.place.path())
-        .stdin(Stdio::piped())
+    let config = fake.place.path().join("config/tritone");
+    std::fs::create_dir_all(&config).unwrap();
+    let command = settings(fake.place.path(), &["--grandchild", "--stubborn"]).command;
+    let command = serde_json::to_string(&command).unwrap();
+    let text = format!("[strategies.bitnet-cpp]\ncommand = {command}\n");
+    std::fs::write(config.join("config.toml"), text).unwrap();
+    let ModelRef::File(file) = model() else {
+        unreachable!()
+    };
+    let mut program = Command::new(tritone())
+        .args(["run", "--strategy", "bitnet.cpp", "slow", "--model"])
+        .arg(file)
+        .env("XDG_CONFIG_HOME", fake.place.path().join("config"))
+        .env("XDG_DATA_HOME", fake.place.path())
+        .env("XDG_CACHE_HOME", fake.place.path())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = BufReader::new(parent.stdout.take().unwrap());
-    assert!(
-        said.lines()
-            .map_while(Result::ok)
-            .any(|line| line.ends_with("deployed"))
-    );
+    let mut first = [0; 2];
+    let read = program.stdout.take().unwrap().read_exact(&mut first);
+    if read.is_err() {
+        let mut said = String::new();
+        program
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        panic!("no answer: {said}");
+    }
     let pids = fake.pids();
     assert_eq!(pids.len(), 2, "a server and its child");
     assert!(pids.iter().all(|pid| runs(*pid)));
     let guards = parents_of(&pids);
-    // Nothing can be caught or cleaned up: SIGKILL.
-    parent.kill().unwrap();
-    parent.wait().unwrap();
+    let pid = program.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.unwrap().success());
+    program.wait().unwrap();
     until("all are gone", || {
         pids.iter().chain(&guards).all(|pid| !runs(*pid))
     });
+}
+
+#[test]
+fn killed_tritone_leaves_no_process() {
+    // Nothing can be caught or cleaned up.
+    ended_by("-KILL");
+}
+
+#[test]
+fn tritone_that_is_asked_to_end_leaves_no_process() {
+    ended_by("-TERM");
+    ended_by("-INT");
 }
 
 /// The process that started the first of `pids`: the guard.
@@ -170,7 +178,11 @@ fn a_guard_is_not_for_everybody() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "a request that is not possible"
+    );
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("for Tritone itself"), "{said}");
 }

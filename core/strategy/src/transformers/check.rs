@@ -16,6 +16,14 @@ const MOST_CONFIG: u64 = 4 << 20;
 /// Files of one directory that are looked at.
 const MOST_FILES: usize = 4096;
 
+/// Files of which a directory has one at least, for the tokenizer.
+const TOKENIZERS: [&str; 4] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+];
+
 /// What a directory says of its model.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -87,6 +95,9 @@ pub(super) fn check(directory: &Path) -> Result<Facts, StrategyError> {
     if bytes == 0 {
         return Err(wrong(format!("{shown} has no weights (*.safetensors)")));
     }
+    if !TOKENIZERS.iter().any(|name| directory.join(name).is_file()) {
+        return Err(wrong(format!("{shown} has no tokenizer (tokenizer.json)")));
+    }
     let number = |config: &Value| config["max_position_embeddings"].as_u64();
     let context = number(&config).or_else(|| number(&config["text_config"]));
     let name = directory.file_name().unwrap_or_default();
@@ -125,6 +136,7 @@ pub(super) fn read_log(log: &Log, server: &str, directory: &Path) -> Option<Stra
                 "does not appear to have",
                 "size mismatch",
                 "can't load tokenizer",
+                "unrecognized processing class",
             ],
             Fault::Model,
             "does not load it",
@@ -153,6 +165,8 @@ mod tests {
         fs::write(place.path().join("config.json"), config).unwrap();
         assert!(said(place.path()).contains("no weights"));
         fs::write(place.path().join("model.safetensors"), "1234567").unwrap();
+        assert!(said(place.path()).contains("no tokenizer"));
+        fs::write(place.path().join("tokenizer.json"), "{}").unwrap();
         let facts = check(place.path()).unwrap();
         assert_eq!((facts.context, facts.bytes), (Some(99), 7));
         assert_eq!(facts.architecture.as_deref(), Some("bitnet"));
