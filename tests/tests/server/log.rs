@@ -124,6 +124,25 @@ fn a_full_disk_costs_lines_and_no_answers() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_file_sizes_costs_lines_and_no_answers() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("requests.log");
+    let mut server = Server::start(&["--slots", "1", "--request-log", path.to_str().unwrap()]);
+    let pid = server.pid().to_string();
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &pid, "--fsize=1000"])
+        .status();
+    assert!(limited.unwrap().success());
+    for _ in 0..10 {
+        server.post("/v1/chat/completions", &asked()).json(200);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(std::fs::metadata(&path).unwrap().len() <= 1000);
+}
+
 #[test]
 fn a_log_that_cannot_be_opened_ends_the_start() {
     let home = tempfile::tempdir().unwrap();

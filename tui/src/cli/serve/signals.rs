@@ -43,6 +43,9 @@ impl Stop {
 const INT: i32 = 2;
 #[cfg(unix)]
 const TERM: i32 = 15;
+/// The same number on every Unix.
+#[cfg(unix)]
+const XFSZ: i32 = 25;
 
 /// Takes the signals over, on the runtime of this thread. `reload` is called at SIGHUP.
 ///
@@ -56,6 +59,8 @@ pub(super) fn listen(reload: impl Fn() + Send + Sync + 'static) -> anyhow::Resul
     let mut int = handler(SignalKind::interrupt())?;
     let mut term = handler(SignalKind::terminate())?;
     let mut hup = handler(SignalKind::hangup())?;
+    // A log at the limit of file sizes (`ulimit -f`) is an error of that write and no reason to die.
+    let mut too_large = handler(SignalKind::from_raw(XFSZ))?;
     let stop = Stop::default();
     let asked = stop.clone();
     let reload = Arc::new(reload);
@@ -68,6 +73,7 @@ pub(super) fn listen(reload: impl Fn() + Send + Sync + 'static) -> anyhow::Resul
                     let reload = Arc::clone(&reload);
                     drop(tokio::task::spawn_blocking(move || reload()));
                 }
+                Some(()) = too_large.recv() => {}
                 else => return,
             }
         }
