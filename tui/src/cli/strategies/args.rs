@@ -30,7 +30,8 @@ pub(super) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Run the model with every strategy that can be used here, in turn, and ask each the same; exit code 1 if one fails.
+    /// Run the model with every strategy that can be used here, in turn, and ask each the same; exit code 1 if one
+    /// fails that can run the model.
     Test {
         /// Only these.
         #[arg(value_name = "NAME")]

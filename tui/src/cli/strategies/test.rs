@@ -54,8 +54,12 @@ impl Outcome {
         let mut differing = pairs.filter(|(a, b)| a.text.trim() != b.text.trim());
         self.difference = differing.next().map(|(own, other)| {
             let short = |text: &str| text.trim().chars().take(SHOWN).collect::<String>();
+            let why = match self.capabilities.one_answer {
+                true => "",
+                false => "; it rounds in its own way, and does not promise the same answer",
+            };
             format!(
-                "to '{}' it says {:?}, native {:?}",
+                "to '{}' it says {:?}, native {:?}{why}",
                 own.prompt,
                 short(&own.text),
                 short(&other.text)
@@ -196,7 +200,13 @@ pub(super) fn run(
     } else {
         out.write_all(visible(&table(&outcomes)).as_bytes())?;
     }
-    Ok(match (cancelled, outcomes.iter().all(Outcome::works)) {
+    // Whoever names none asks for those that can run the model.
+    let excused = |outcome: &Outcome| {
+        let rejected = outcome.rejected.as_ref();
+        names.is_empty() && rejected.is_some_and(|why| why.fault == Fault::Model.name())
+    };
+    let well = |outcome: &Outcome| outcome.works() || excused(outcome);
+    Ok(match (cancelled, outcomes.iter().all(well)) {
         (true, _) => ExitCode::from(CANCELLED),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
