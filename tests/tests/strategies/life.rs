@@ -9,6 +9,12 @@ use tritone_tests::tritone;
 
 use crate::harness::{Fake, model, runs, settings, until};
 
+/// The command line of a process, its words joined by blanks.
+fn command_line(pid: u64) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
 /// Runs the program with a model at the fake server, ends it by `signal` in the middle of an answer, and looks that
 /// nothing is left.
 fn ended_by(signal: &str) {
@@ -49,6 +55,8 @@ fn ended_by(signal: &str) {
     assert_eq!(pids.len(), 2, "a server and its child");
     assert!(pids.iter().all(|pid| runs(*pid)));
     let guards = parents_of(&pids);
+    let line = command_line(guards[0]);
+    assert!(line.starts_with("tritone guard-child -- "), "{line}");
     let pid = program.id().to_string();
     let sent = Command::new("kill").args([signal, &pid]).status();
     assert!(sent.unwrap().success());
@@ -163,8 +171,7 @@ fn a_server_sees_nothing_of_ours_and_nobody_sees_its_key() {
         .unwrap();
     assert_eq!(key.len(), 32);
     for pid in [pid, guard] {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-        assert!(!String::from_utf8_lossy(&line).contains(key));
+        assert!(!command_line(pid).contains(key));
     }
     let memory = fake.strategy.performance_metrics().resident_bytes.unwrap();
     assert!((4 << 20..1 << 30).contains(&memory), "{memory}");

@@ -14,10 +14,10 @@ mod unix {
     use std::os::unix::process::CommandExt as _;
 
     /// The process that is started leads a group of its own: what ends this one's group does not reach it. It stands
-    /// in a directory in which nobody else can leave libraries for it.
+    /// in a directory in which nobody else can leave libraries for it, and has a name that says whose it is.
     #[expect(clippy::unnecessary_wraps, reason = "fails on other systems")]
     pub(in crate::child) fn lead(command: &mut Command) -> Result<(), StrategyError> {
-        command.process_group(0).current_dir("/");
+        command.process_group(0).current_dir("/").arg0("tritone");
         Ok(())
     }
 

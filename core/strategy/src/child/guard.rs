@@ -27,6 +27,19 @@ impl Guard {
         }
     }
 
+    /// The guard that this program becomes, as `tritone`. Where the system shows it, it is the very file that runs,
+    /// even if that was exchanged or removed meanwhile.
+    ///
+    /// # Errors
+    /// When the system does not say which program this is.
+    pub fn of_this_program() -> std::io::Result<Self> {
+        let running = Path::new("/proc/self/exe");
+        if cfg!(target_os = "linux") && running.exists() {
+            return Ok(Self::of(running));
+        }
+        std::env::current_exe().map(Self::of)
+    }
+
     /// The program that is started.
     pub(super) fn program(&self) -> &Path {
         &self.tritone

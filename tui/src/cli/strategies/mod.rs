@@ -58,7 +58,7 @@ pub(crate) fn run(
 /// When the program cannot find itself, which it has to for those that it starts.
 pub(crate) fn manager(common: &CommonArgs, settings: &Settings) -> anyhow::Result<Manager> {
     let config = settings.config.strategies();
-    let guard = Guard::of(std::env::current_exe()?);
+    let guard = Guard::of_this_program()?;
     let loader = Box::new(loader::Loading::new(common));
     let registry = Registry::standard(loader, &guard, config, &process_environment);
     Ok(Manager::new(&registry, config.order.clone()))
