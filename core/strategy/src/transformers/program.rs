@@ -94,9 +94,7 @@ impl Found {
         let shown = self.program.display();
         match self.libraries() {
             Some(looked) if looked.missing.is_empty() => {
-                let versions = [looked.version("transformers"), looked.version("torch")];
-                let versions: Vec<String> = versions.into_iter().flatten().collect();
-                Finding::good(super::NEEDED, format!("{shown} ({})", versions.join(", ")))
+                Finding::good(super::NEEDED, format!("{shown} ({})", looked.told()))
             }
             Some(looked) => Finding::missing(
                 super::NEEDED,
@@ -117,12 +115,10 @@ impl Found {
                 name.to_string_lossy().into_owned()
             }
         };
-        let Some(looked) = self.libraries() else {
-            return name;
-        };
-        let versions = [looked.version("transformers"), looked.version("torch")];
-        let versions: Vec<String> = versions.into_iter().flatten().collect();
-        format!("{name} ({})", versions.join(", "))
+        match self.libraries() {
+            Some(looked) => format!("{name} ({})", looked.told()),
+            None => name,
+        }
     }
 
     /// How it is spoken to. A configured command is one of these servers as a rule; what none of them refuses is sent.

@@ -31,10 +31,11 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// The version of a library, with its name.
-    pub(super) fn version(&self, name: &str) -> Option<String> {
-        let version = self.versions.get(name)?;
-        Some(format!("{name} {version}"))
+    /// The libraries on which the answers depend, with their versions.
+    pub(super) fn told(&self) -> String {
+        let named = |name: &&str| Some(format!("{name} {}", self.versions.get(*name)?));
+        let told: Vec<String> = ["transformers", "torch"].iter().filter_map(named).collect();
+        told.join(", ")
     }
 }
 
@@ -95,6 +96,6 @@ mod tests {
         assert!(found.is_absolute());
         let looked = installed(&found, &["json", "no_such_library"]).unwrap();
         assert_eq!(looked.missing, ["no_such_library"]);
-        assert_eq!(looked.version("json"), None);
+        assert_eq!(looked.told(), "");
     }
 }
