@@ -160,10 +160,7 @@ pub(crate) fn update(state: &mut State, now: Duration, msg: Msg) -> Vec<Effect> 
             views::models::found(state, result);
             Vec::new()
         }
-        Msg::Strategies(result) => {
-            views::strategies::found(state, result);
-            Vec::new()
-        }
+        Msg::Strategies(result) => views::strategies::found(state, result),
         Msg::DeedGoesOn(progress) => {
             views::strategies::goes_on(state, progress);
             Vec::new()

@@ -235,6 +235,24 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_while_it_is_looked_at_is_looked_at_again() {
+        let mut session = shown(80, 24);
+        session.key(KeyCode::Char('r'));
+        session.take_effects();
+        session.key(KeyCode::Down).key(KeyCode::Enter);
+        session.send(Msg::Applied(Ok(Box::new(loaded(&[])))));
+        session.take_effects();
+        // What comes now was seen before the change.
+        session.send(Msg::Strategies(Ok(rows())));
+        assert!(matches!(
+            session.take_effects()[..],
+            [Effect::AskStrategies]
+        ));
+        session.send(Msg::Strategies(Ok(rows())));
+        assert_eq!(session.take_effects().len(), 0);
+    }
+
+    #[test]
     fn what_fails_is_shown_with_what_to_do() {
         let mut session = shown(80, 24);
         session

@@ -26,6 +26,8 @@ pub(crate) struct Strategies {
     pub(crate) last: Option<(bool, String)>,
     /// Somebody looked already.
     looked: bool,
+    /// Something changed while it was looked at: what comes of that look is old.
+    outdated: bool,
 }
 
 /// What goes on with a strategy.
@@ -48,8 +50,10 @@ impl Strategies {
     fn look(&mut self) -> Vec<Effect> {
         self.looked = true;
         if std::mem::replace(&mut self.looking, true) {
+            self.outdated = true;
             return Vec::new();
         }
+        self.outdated = false;
         vec![Effect::AskStrategies]
     }
 }
@@ -163,7 +167,7 @@ pub(crate) fn entered(state: &mut State) -> Vec<Effect> {
 }
 
 /// Takes in what there is.
-pub(crate) fn found(state: &mut State, result: Result<Vec<StrategyRow>, String>) {
+pub(crate) fn found(state: &mut State, result: Result<Vec<StrategyRow>, String>) -> Vec<Effect> {
     let strategies = &mut state.views.strategies;
     strategies.looking = false;
     match result {
@@ -177,6 +181,10 @@ pub(crate) fn found(state: &mut State, result: Result<Vec<StrategyRow>, String>)
             }
         }
         Err(why) => strategies.failed = Some(why),
+    }
+    match strategies.outdated {
+        true => strategies.look(),
+        false => Vec::new(),
     }
 }
 

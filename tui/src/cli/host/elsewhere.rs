@@ -1,10 +1,11 @@
 //! Strategies besides the engine of this process, as the screen knows them.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::LoadProgress;
 use tritone_strategy::{
-    Deployment, Entry, Fault, Kind, Manager, Native, Rejected, Running, Strategy as _,
+    Deployment, Entry, Fault, Kind, Manager, ModelRef, Native, Rejected, Running, Strategy as _,
     StrategyError, Trial, deploy_one,
 };
 
@@ -13,6 +14,7 @@ use crate::app::backend::Backend;
 use crate::app::host::{Deed, NotLoaded, Seat, StrategyRow};
 use crate::app::strategy::StrategyBackend;
 use crate::cli::strategies::{AUTO, Outcome, Record, measure, measured, model_of};
+use crate::view::format;
 
 /// With which strategy something is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,10 +128,17 @@ impl Program {
         })
     }
 
-    /// Gives the loaded model up, so that its memory is free for a program that runs it.
-    fn give_up(&self, seat: &dyn Seat) -> Option<Old> {
+    /// Gives the loaded model up where memory may not hold it beside a program that runs one of `bytes`: such a program
+    /// takes as much as the file, and as much again for its cache and itself.
+    fn give_up(&self, seat: &dyn Seat, bytes: u64) -> Option<Old> {
         let mut live = self.live();
-        live.as_ref()?;
+        let loaded = live.as_ref()?;
+        let both = loaded.engine.info().plan.total();
+        let both = both.saturating_add(bytes.saturating_mul(2));
+        let usable = loaded.setup.machine.memory.usable_bytes();
+        if usable.is_some_and(|usable| both <= usable) {
+            return None;
+        }
         if !seat.clear() {
             return None;
         }
@@ -316,6 +325,18 @@ fn of_active(program: &Program, entry: &Entry) -> Outcome {
     }
 }
 
+/// Bytes of a model's file; of a directory, of the files in it.
+fn bytes_of(model: &ModelRef) -> u64 {
+    let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    match model {
+        ModelRef::File(path) => length(path),
+        ModelRef::Directory(path) => path.read_dir().map_or(0, |entries| {
+            entries.flatten().map(|entry| length(&entry.path())).sum()
+        }),
+        ModelRef::Embedded | ModelRef::Named(_) => 0,
+    }
+}
+
 /// Runs what `order` asks for with a strategy other than the engine of this process.
 fn deploy(
     program: &Program,
@@ -333,7 +354,7 @@ fn deploy(
         return Err(format!("{name}: {what}: {found}; {remedy}").into());
     }
     let old = match entry.kind {
-        Kind::Child => program.give_up(seat),
+        Kind::Child => program.give_up(seat, bytes_of(&deployment.model)),
         Kind::Process | Kind::Server => None,
     };
     match entry.strategy.deploy_model(&deployment, progress) {
@@ -371,6 +392,13 @@ fn row(entry: &Entry, record: &Record, now: &str) -> StrategyRow {
             finding.what, finding.found, finding.remedy
         ),
     });
+    let mut findings: Vec<String> = findings.collect();
+    let deployed = strategy.deployed();
+    findings
+        .extend(deployed.map(|deployed| format!("runs {}: {}", deployed.model, deployed.runs_on)));
+    let bytes = strategy.performance_metrics().resident_bytes;
+    let bytes = bytes.filter(|_| entry.kind == Kind::Child);
+    findings.extend(bytes.map(|bytes| format!("takes {} of memory", format::bytes(bytes))));
     let can = capabilities.named().into_iter().filter(|(_, can)| *can);
     StrategyRow {
         name: strategy.name().to_owned(),
@@ -381,7 +409,7 @@ fn row(entry: &Entry, record: &Record, now: &str) -> StrategyRow {
             false => strategy.health().state.name().to_owned(),
         },
         usable: environment.is_usable(),
-        findings: findings.collect(),
+        findings,
         capabilities: can.map(|(name, _)| name.to_owned()).collect(),
         tested: record.last(strategy.name()).map(measured),
         leaves_machine: capabilities.leaves_machine,
