@@ -11,8 +11,12 @@ use tritone_profile::{
     Head, KvType, PRESETS, process_environment, profiles_dir_path, user_profiles,
 };
 
+use tritone_strategy::ORDER;
+
 use super::args::{Cli, CommonArgs};
+use super::config::Settings;
 use super::setup::registry;
+use super::strategies::AUTO;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +27,7 @@ Examples:
   tritone completions powershell >> $PROFILE
   tritone completions nushell > ~/.config/nushell/autoload/tritone.nu
 
-Kernels and profiles of your own are completed as they are now: write the script again when there are
+Kernels, profiles and strategies of your own are completed as they are now: write the script again when there are
 others.";
 
 /// `tritone completions`
@@ -54,7 +58,10 @@ enum Shell {
 
 /// Runs the command.
 pub(crate) fn run(args: &CompletionsArgs, common: &CommonArgs) -> anyhow::Result<ExitCode> {
-    let script = script(args.shell, command(&kernels(common), &profiles()));
+    let script = script(
+        args.shell,
+        command(&kernels(common), &profiles(), &strategies(common)),
+    );
     io::stdout().lock().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -76,8 +83,17 @@ fn profiles() -> Vec<String> {
         .collect()
 }
 
+/// Strategies that can be named here.
+fn strategies(common: &CommonArgs) -> Vec<String> {
+    let settings = Settings::load(common);
+    let servers = &settings.config.strategies().servers;
+    let servers = servers.iter().map(|server| server.name.clone());
+    let own = std::iter::once(AUTO).chain(ORDER).map(str::to_owned);
+    own.chain(servers).collect()
+}
+
 /// The command line, with values where the program itself takes any text and says what is wrong with it.
-fn command(kernels: &[String], profiles: &[String]) -> clap::Command {
+fn command(kernels: &[String], profiles: &[String], strategies: &[String]) -> clap::Command {
     let values = |command: clap::Command, argument: &'static str, words: Vec<String>| {
         // clap wants words that live as long as the program, which ends when they are printed.
         let words: Vec<&'static str> = words.into_iter().map(|word| &*word.leak()).collect();
@@ -92,7 +108,15 @@ fn command(kernels: &[String], profiles: &[String]) -> clap::Command {
     let command = values(command, "kv", words(KvType::WORDS));
     let level = ["error", "warn", "info", "debug", "trace"];
     let command = values(command, "log", words(&level));
+    let with = |command: clap::Command, argument| values(command, argument, strategies.to_vec());
     command
+        .mut_subcommand("chat", |chat| with(chat, "strategy"))
+        .mut_subcommand("run", |run| with(run, "strategy"))
+        .mut_subcommand("strategies", |command| {
+            command
+                .mut_subcommand("use", |prefer| with(prefer, "name"))
+                .mut_subcommand("test", |test| with(test, "names"))
+        })
         .mut_arg("model", |argument| argument.value_hint(ValueHint::FilePath))
         .mut_arg("plugin_dir", |argument| {
             argument.value_hint(ValueHint::DirPath)
@@ -125,8 +149,9 @@ mod tests {
     fn every_script_knows_every_command_and_the_values_there_are() {
         let kernels = ["auto".to_owned(), "kernel-of-a-test".to_owned()];
         let profiles = ["edge".to_owned(), "profile-of-a-test".to_owned()];
+        let strategies = ["native".to_owned(), "strategy-of-a-test".to_owned()];
         for shell in Shell::value_variants() {
-            let script = script(*shell, command(&kernels, &profiles));
+            let script = script(*shell, command(&kernels, &profiles, &strategies));
             let script = String::from_utf8(script).unwrap();
             for command in Cli::command().get_subcommands() {
                 let name = command.get_name();
@@ -135,6 +160,7 @@ mod tests {
             for word in [
                 "kernel-of-a-test",
                 "profile-of-a-test",
+                "strategy-of-a-test",
                 "q4+exact",
                 "--threads",
             ] {
@@ -154,6 +180,8 @@ mod tests {
         let kernels = kernels(&CommonArgs::default());
         assert_eq!(kernels[0], "auto");
         assert!(kernels.contains(&"scalar".to_owned()), "{kernels:?}");
+        let strategies = strategies(&CommonArgs::default());
+        assert_eq!(strategies[..2], ["auto", "native"]);
         assert!(profiles().contains(&"cloud".to_owned()));
     }
 }
