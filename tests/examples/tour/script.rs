@@ -14,6 +14,7 @@ const F5: &str = "\x1b[15~";
 const F6: &str = "\x1b[17~";
 const F7: &str = "\x1b[18~";
 const F8: &str = "\x1b[19~";
+const F9: &str = "\x1b[20~";
 
 /// Time for the screen to follow.
 const MOMENT: u64 = 800;
@@ -124,6 +125,11 @@ fn views(tour: &mut Tour, terminal: &mut Terminal) -> Outcome<()> {
             "`F7`, earlier chats, with a search over all their messages.",
         ),
         (F8, "logs", "`F8`, what the program says about itself."),
+        (
+            F9,
+            "strategies",
+            "`F9`, other ways to run the model, and what they need.",
+        ),
     ];
     for (key, name, caption) in stops {
         terminal.send(key)?;

@@ -142,6 +142,25 @@ fn one_answer_comes_from_a_server_and_is_the_same() {
     assert_eq!(with("studio").ok(), own);
     assert_eq!(with("native").ok(), own);
     assert_eq!(with("auto").ok(), own);
+    // The chat, where it is preferred; another model is one of this program.
+    run(home.path(), &["strategies", "use", "studio"]).ok();
+    let mut chat = command(&["--plain", "--no-save", "--temp", "0"]);
+    homes(&mut chat, home.path());
+    let said =
+        b"What is the capital of Peru?\n/model tritone-tiny\nHello\n/strategy nobody\n/quit\n";
+    let chat = fed(&mut chat, said);
+    assert_eq!(chat.code, Some(0), "{}", chat.err);
+    assert!(
+        chat.out.contains("via studio") && chat.out.contains("Lima"),
+        "{}",
+        chat.out
+    );
+    assert!(chat.err.contains("native runs it"), "{}", chat.err);
+    assert!(
+        chat.err.contains("there is no strategy 'nobody'"),
+        "{}",
+        chat.err
+    );
     let unknown = with("nobody");
     assert_eq!(unknown.code, Some(2));
     assert!(

@@ -359,12 +359,16 @@ impl Host for Program {
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, NotLoaded> {
+        let before = self.order().strategy.clone();
+        let unnamed = order.strategy.is_none();
         let (order, first) = self.settled(order);
+        let left = before.filter(|name| unnamed && name != Native::NAME && first.is_native());
+        let said = left.map(|name| format!("native runs it: {name} runs what it has"));
         let backend = match (&self.elsewhere, first) {
             (Some(elsewhere), first) if !first.is_native() => {
                 elsewhere.load(self, &order, &first, seat, progress)?
             }
-            _ => self.load_own(&order, &[], seat, progress)?,
+            _ => self.load_own(&order, said.as_slice(), seat, progress)?,
         };
         *self.order() = Order {
             strategy: Some(

@@ -83,14 +83,21 @@ pub(super) fn run(mut setup: Setup, console: &Console) -> anyhow::Result<ExitCod
     for notice in &model.notices {
         console.note(notice);
     }
+    // Another strategy has kernels, threads and a profile only where it says so.
+    let runs = match backend.strategy() {
+        Some(name) if backend.kernels().is_empty() => format!("via {name}"),
+        _ => format!(
+            "kernel {}, {}, profile {}",
+            backend.kernel_name(),
+            format::threads(backend.threads()),
+            backend.profile()
+        ),
+    };
     let line = format!(
-        "{} ({}), kernel {}, {}, profile {}, context of {} tokens. /help lists the \
-         commands, /quit leaves, Ctrl+C stops an answer.",
+        "{} ({}), {runs}, context of {} tokens. /help lists the commands, /quit leaves, Ctrl+C stops an \
+         answer.",
         model.name,
         format::parameters(model.parameters),
-        backend.kernel_name(),
-        format::threads(backend.threads()),
-        backend.profile(),
         model.context,
     );
     writeln!(io::stdout(), "{}", visible(&line))?;
