@@ -1,5 +1,6 @@
 //! The program as the screen knows it: what is loaded, and how something else is.
 
+mod deeds;
 mod elsewhere;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -5,16 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tritone_engine::LoadProgress;
 use tritone_strategy::{
-    Deployment, Entry, Fault, Kind, Manager, ModelRef, Native, Rejected, Running, Strategy as _,
-    StrategyError, Trial, deploy_one,
+    Deployment, Entry, Fault, Kind, Manager, ModelRef, Native, Rejected, Running, StrategyError,
 };
 
 use super::{Live, Old, Order, Program};
 use crate::app::backend::Backend;
-use crate::app::host::{Deed, NotLoaded, Seat, StrategyRow};
+use crate::app::host::{NotLoaded, Seat};
 use crate::app::strategy::StrategyBackend;
-use crate::cli::strategies::{AUTO, Outcome, Record, measure, measured, model_of};
-use crate::view::format;
+use crate::cli::strategies::{AUTO, model_of};
 
 /// With which strategy something is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +61,7 @@ impl First {
 
 /// The strategies of a program.
 pub(in crate::cli) struct Elsewhere {
-    manager: Manager,
+    pub(super) manager: Manager,
     /// With what the program begins.
     begin: Mutex<Option<First>>,
 }
@@ -118,7 +116,7 @@ impl Program {
     }
 
     /// What a strategy is to run.
-    fn deployment(&self, order: &Order) -> Result<Deployment, String> {
+    pub(super) fn deployment(&self, order: &Order) -> Result<Deployment, String> {
         let setup = self.setup(order)?;
         let whole = |count: u64| usize::try_from(count).ok();
         Ok(Deployment {
@@ -214,115 +212,6 @@ impl Elsewhere {
             }
         }
     }
-
-    /// The strategies, for the screen.
-    pub(super) fn rows(&self, program: &Program) -> Vec<StrategyRow> {
-        let record = Record::load(|_| ());
-        let now = program.order().strategy.clone();
-        let now = now.unwrap_or_else(|| Native::NAME.to_owned());
-        // Servers that are not there take seconds each to say so.
-        std::thread::scope(|scope| {
-            let look = |entry| {
-                let (record, now) = (&record, &now);
-                scope.spawn(move || row(entry, record, now))
-            };
-            let looks: Vec<_> = self.manager.entries().into_iter().map(look).collect();
-            looks
-                .into_iter()
-                .filter_map(|look| look.join().ok())
-                .collect()
-        })
-    }
-
-    /// Starts, ends or tests a strategy.
-    pub(super) fn deed(
-        &self,
-        program: &Program,
-        deed: &Deed,
-        progress: &mut dyn FnMut(LoadProgress) -> bool,
-    ) -> Result<String, String> {
-        let (Deed::Start(name) | Deed::Stop(name) | Deed::Test(name)) = deed;
-        let entry = self.manager.get(name).map_err(|error| error.to_string())?;
-        let order = program.order().clone();
-        let active = order.strategy.as_deref().unwrap_or(Native::NAME) == name;
-        let deployment = program.deployment(&order)?;
-        match deed {
-            Deed::Start(_) if active => Err(format!("{name} is in use")),
-            Deed::Stop(_) if active => Err(format!(
-                "{name} is in use: switch the chat to another one first"
-            )),
-            Deed::Start(_) => {
-                let deployed = deploy_one(&*entry.strategy, &deployment, progress);
-                let deployed = deployed.map_err(|error| error.to_string())?;
-                Ok(format!(
-                    "{name} runs {}: {}",
-                    deployed.model, deployed.runs_on
-                ))
-            }
-            Deed::Stop(_) => {
-                entry.strategy.shutdown();
-                Ok(format!("{name} runs nothing now"))
-            }
-            Deed::Test(_) => {
-                let stage = |stage| LoadProgress {
-                    stage,
-                    done: 0,
-                    total: 0,
-                };
-                let go_on = std::cell::Cell::new(progress(stage("testing")));
-                let outcome = match active {
-                    true => of_active(program, entry),
-                    false => measure(
-                        entry,
-                        &deployment,
-                        &mut |now| {
-                            go_on.set(progress(now));
-                            go_on.get()
-                        },
-                        &|| !go_on.get(),
-                        &|_| (),
-                    ),
-                };
-                let tested = outcome.tested(&deployment.model.to_string());
-                let mut record = Record::load(|_| ());
-                let text = format!("{name}: {}", measured(&tested));
-                record.add(tested);
-                let kept = record.save();
-                match (outcome.works(), kept) {
-                    (true, Ok(())) => Ok(text),
-                    (true, Err(why)) => Ok(format!("{text}; it is not kept: {why:#}")),
-                    (false, _) => Err(outcome.rejected.map_or_else(
-                        || format!("{name}: {}", outcome.trial.faults.join("; ")),
-                        |rejected| rejected.to_string(),
-                    )),
-                }
-            }
-        }
-    }
-}
-
-/// Tests what the chat uses, as it runs.
-fn of_active(program: &Program, entry: &Entry) -> Outcome {
-    let strategy = &entry.strategy;
-    let engine = program.live().as_ref().map(|live| live.engine.clone());
-    let trial = match engine.filter(|_| entry.kind == Kind::Process) {
-        Some(engine) => {
-            let native = Native::running(engine);
-            let mut trial = Trial::of(&|request| native.generate(request), None);
-            trial.resident_bytes = tritone_machine::resident_bytes();
-            trial
-        }
-        None => strategy.test_deployment(),
-    };
-    Outcome {
-        name: strategy.name().to_owned(),
-        deployed: strategy.deployed(),
-        capabilities: strategy.capabilities(),
-        trial,
-        rejected: None,
-        same_text: None,
-        difference: None,
-    }
 }
 
 /// Bytes of a model's file; of a directory, of the files in it.
@@ -377,42 +266,5 @@ fn deploy(
                 None => why.into(),
             })
         }
-    }
-}
-
-fn row(entry: &Entry, record: &Record, now: &str) -> StrategyRow {
-    let strategy = &entry.strategy;
-    let environment = strategy.setup_environment();
-    let capabilities = strategy.capabilities();
-    let active = strategy.name() == now;
-    let findings = environment.findings.iter().map(|finding| match finding.ok {
-        true => format!("{}: {}", finding.what, finding.found),
-        false => format!(
-            "missing: {}: {}; {}",
-            finding.what, finding.found, finding.remedy
-        ),
-    });
-    let mut findings: Vec<String> = findings.collect();
-    let deployed = strategy.deployed();
-    findings
-        .extend(deployed.map(|deployed| format!("runs {}: {}", deployed.model, deployed.runs_on)));
-    let bytes = strategy.performance_metrics().resident_bytes;
-    let bytes = bytes.filter(|_| entry.kind == Kind::Child);
-    findings.extend(bytes.map(|bytes| format!("takes {} of memory", format::bytes(bytes))));
-    let can = capabilities.named().into_iter().filter(|(_, can)| *can);
-    StrategyRow {
-        name: strategy.name().to_owned(),
-        summary: strategy.summary(),
-        kind: entry.kind.name().to_owned(),
-        state: match active {
-            true => "in use".to_owned(),
-            false => strategy.health().state.name().to_owned(),
-        },
-        usable: environment.is_usable(),
-        findings,
-        capabilities: can.map(|(name, _)| name.to_owned()).collect(),
-        tested: record.last(strategy.name()).map(measured),
-        leaves_machine: capabilities.leaves_machine,
-        active,
     }
 }
