@@ -2,9 +2,11 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use serde_json::{Value, json};
-use tritone_strategy::{Entry, Manager};
+use tritone_strategy::{Entry, Environment, Manager};
 
 use super::record::{Record, Tested};
 use crate::cli::console::visible;
@@ -14,13 +16,14 @@ use crate::view::format;
 
 /// Runs the command.
 pub(super) fn run(manager: &Manager, record: &Record, json: bool) -> anyhow::Result<ExitCode> {
+    let entries = manager.entries();
+    let environments = looked_at(&entries);
+    let found = entries.iter().zip(&environments);
     let selection = manager.select(record.preferred.as_deref());
     let mut out = io::stdout().lock();
     if json {
-        let strategies: Vec<Value> = manager
-            .entries()
-            .into_iter()
-            .map(|entry| object(entry, record))
+        let strategies: Vec<Value> = found
+            .map(|(entry, environment)| object(entry, environment, record))
             .collect();
         let object = json!({
             "strategies": strategies,
@@ -31,8 +34,8 @@ pub(super) fn run(manager: &Manager, record: &Record, json: bool) -> anyhow::Res
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
-    for entry in manager.entries() {
-        text += &lines(entry, record, selection.chosen.as_deref());
+    for (entry, environment) in found {
+        text += &lines(entry, environment, record, selection.chosen.as_deref());
     }
     text += &match &selection.chosen {
         Some(name) => format!("\nby itself (auto): {name}; {}\n", selection.reason),
@@ -45,9 +48,21 @@ pub(super) fn run(manager: &Manager, record: &Record, json: bool) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn object(entry: &Entry, record: &Record) -> Value {
+/// What each says of its environment. All at once: servers that are not there take seconds to say so.
+fn looked_at(entries: &[&Entry]) -> Vec<Environment> {
+    std::thread::scope(|scope| {
+        let look = |entry: &&Entry| {
+            let strategy = Arc::clone(&entry.strategy);
+            scope.spawn(move || strategy.setup_environment())
+        };
+        let looks: Vec<_> = entries.iter().map(look).collect();
+        let environment = |look: ScopedJoinHandle<'_, Environment>| look.join().unwrap_or_default();
+        looks.into_iter().map(environment).collect()
+    })
+}
+
+fn object(entry: &Entry, environment: &Environment, record: &Record) -> Value {
     let strategy = &entry.strategy;
-    let environment = strategy.setup_environment();
     json!({
         "name": strategy.name(),
         "summary": strategy.summary(),
@@ -59,10 +74,14 @@ fn object(entry: &Entry, record: &Record) -> Value {
     })
 }
 
-fn lines(entry: &Entry, record: &Record, chosen: Option<&str>) -> String {
+fn lines(
+    entry: &Entry,
+    environment: &Environment,
+    record: &Record,
+    chosen: Option<&str>,
+) -> String {
     let strategy = &entry.strategy;
     let name = strategy.name();
-    let environment = strategy.setup_environment();
     let mark = if chosen == Some(name) { '*' } else { ' ' };
     let usable = match environment.is_usable() {
         true => "usable",
