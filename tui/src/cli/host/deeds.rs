@@ -74,8 +74,10 @@ impl Elsewhere {
                 };
                 // Between two prompts it can be given up.
                 let stopped = || !report(TESTING);
-                let outcome = match active {
-                    true => of_active(program, entry, &stopped),
+                // One that was started stays so.
+                let runs = active || entry.strategy.deployed().is_some();
+                let outcome = match runs {
+                    true => of_running(program, entry, &stopped),
                     false => measure(
                         entry,
                         &deployment,
@@ -102,8 +104,8 @@ impl Elsewhere {
     }
 }
 
-/// Tests what the chat uses, as it runs.
-fn of_active(program: &Program, entry: &Entry, stopped: &dyn Fn() -> bool) -> Outcome {
+/// Tests what runs already, as it runs.
+fn of_running(program: &Program, entry: &Entry, stopped: &dyn Fn() -> bool) -> Outcome {
     let strategy = &entry.strategy;
     let engine = program.live().as_ref().map(|live| live.engine.clone());
     let native = engine
