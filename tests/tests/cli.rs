@@ -57,3 +57,5 @@ mod shells;
 mod split;
 #[path = "cli/strategies.rs"]
 mod strategies;
+#[path = "cli/tune.rs"]
+mod tune;

@@ -31,6 +31,7 @@ use super::serve::ServeArgs;
 use super::sessions::SessionsArgs;
 use super::strategies::{StrategiesArgs, StrategyFlag};
 use super::synth::SynthArgs;
+use super::tune::TuneArgs;
 use super::types;
 use crate::term::Watch;
 
@@ -119,6 +120,8 @@ pub(crate) enum Command {
     Kernels(KernelsArgs),
     /// Measure speed, and how much of what this machine can reach it is.
     Bench(Box<BenchArgs>),
+    /// Try what runs a model best here, and write it into a profile.
+    Tune(TuneArgs),
     /// Answer a file of requests, as OpenAI's batches do.
     Batch(BatchArgs),
     /// Ask a server much at once, and measure how it does.

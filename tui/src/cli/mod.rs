@@ -48,6 +48,7 @@ mod sessions;
 pub(crate) mod setup;
 pub(crate) mod strategies;
 mod synth;
+mod tune;
 mod types;
 
 use std::process::ExitCode;
@@ -82,6 +83,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Batch(args)) => batch::run(args, common, console),
         Some(Command::Load(args)) => load::run(args, console),
         Some(Command::Bench(args)) => bench::run(args, common, console),
+        Some(Command::Tune(args)) => tune::run(args, common, console),
         Some(Command::Synth(args)) => synth::run(args, common, console),
         Some(Command::Convert(args)) => convert::run(args, common, console),
         Some(Command::Monitor(args)) => monitor::run(args, console),
