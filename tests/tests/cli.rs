@@ -23,6 +23,8 @@ mod eval;
 mod failures;
 #[path = "cli/files.rs"]
 mod files;
+#[path = "cli/health.rs"]
+mod health;
 #[path = "cli/hub.rs"]
 mod hub;
 #[path = "cli/inspect.rs"]

@@ -6,6 +6,7 @@ mod attach;
 mod chat;
 mod cli;
 mod desk;
+mod health;
 pub mod keep;
 mod logs;
 mod race;

@@ -20,6 +20,7 @@ use super::embed::EmbedArgs;
 use super::eval::EvalArgs;
 use super::failure::Usage;
 use super::guard::GuardArgs;
+use super::health::HealthArgs;
 use super::load::LoadArgs;
 use super::logging::LogFormat;
 use super::man::ManArgs;
@@ -53,6 +54,7 @@ Exit codes:
   2    wrong arguments or settings
   3    the model cannot be loaded, for example because it does not fit the memory limit
   4    the request is not possible, for example because the prompt does not fit the context
+  5    `health`: a check failed
   69   `serve`: the address cannot be listened at; a strategy is not to be had
   78   `serve`: keys or addresses are not set up as they have to be
   130  cancelled with Ctrl+C
@@ -138,6 +140,8 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     /// Look at this machine, terminal and installation, and say what costs speed or does not work.
     Doctor(DoctorArgs),
+    /// Check that a model loads, answers in time, keeps to its memory, and that all kernels agree.
+    Health(HealthArgs),
     /// Earlier chats: list, search, export, import.
     Sessions(SessionsArgs),
     /// Print the script by which a shell completes the command line.

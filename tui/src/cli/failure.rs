@@ -19,6 +19,8 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const MODEL: u8 = 3;
 /// The request is not possible.
 pub(crate) const REQUEST: u8 = 4;
+/// A check of the model's health failed.
+pub(crate) const UNHEALTHY: u8 = 5;
 /// What the command needs is not to be had, such as a port (`EX_UNAVAILABLE` of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// The configuration has to be changed first (`EX_CONFIG` of sysexits.h); a supervisor need not try again.

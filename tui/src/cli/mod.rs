@@ -25,6 +25,7 @@ mod eval;
 mod examples;
 mod failure;
 mod guard;
+mod health;
 mod hint;
 mod host;
 mod inspect;
@@ -90,6 +91,7 @@ fn dispatch(cli: &Cli, console: &Console) -> anyhow::Result<ExitCode> {
         Some(Command::Models(args)) => models::run(args, console),
         Some(Command::Config(args)) => config::run(args, common, console),
         Some(Command::Doctor(args)) => doctor::run(args, common, console),
+        Some(Command::Health(args)) => health::run(args, common, console),
         Some(Command::Sessions(args)) => sessions::run(args, console),
         Some(Command::Completions(args)) => completions::run(args, common),
         Some(Command::Man(args)) => man::run(args),
