@@ -148,3 +148,32 @@ fn rules_that_are_wrong_end_the_start() {
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("line 3, rule \"a\""), "{said}");
 }
+
+#[cfg(unix)]
+#[test]
+fn rules_are_read_again_at_hangup_and_wrong_ones_change_nothing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let rule = |word: &str| {
+        let text = format!("[[rule]]\nname = 'a'\npattern = '{word}'\naction = 'refuse'\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    rule("fox");
+    let server = Server::start(&["--content-rules", file.path().to_str().unwrap()]);
+    let ask = |word: &str| {
+        let chat = json!({"messages": [{"role": "user", "content": word}], "max_tokens": 2});
+        server.post("/v1/chat/completions", &chat).head.status
+    };
+    assert_eq!((ask("a fox"), ask("a bird")), (400, 200));
+    rule("bird");
+    server.signal("HUP");
+    server.until("the new rules", |server| {
+        server.errors().contains("rules were read again: 1")
+    });
+    assert_eq!((ask("a fox"), ask("a bird")), (200, 400));
+    rule("(");
+    server.signal("HUP");
+    server.until("the fault", |server| {
+        server.errors().contains("the rules stay as they were")
+    });
+    assert_eq!((ask("a fox"), ask("a bird")), (200, 400));
+}

@@ -10,7 +10,7 @@ use http::request::Parts;
 use super::bind::{OpenBind, check_bind};
 use super::client::{ClientId, InstallSecret, SecretError};
 use super::config::GuardConfig;
-use super::content::{Content, RuleError};
+use super::content::{Content, ContentConfig, RuleError};
 use super::counts::{SecurityCounts, SecurityEvent};
 use super::host::Hosts;
 use super::keys::{KeySet, KeySources, KeysError, Scope, sent_key};
@@ -29,7 +29,8 @@ pub struct Guard {
     origins: Origins,
     rate: RateLimiter,
     counts: Arc<SecurityCounts>,
-    content: Content,
+    content: RwLock<Arc<Content>>,
+    content_config: ContentConfig,
     log: Option<RequestLog>,
     secret: InstallSecret,
     bound: IpAddr,
@@ -116,7 +117,8 @@ impl Guard {
                 rate.tokens_per_minute,
                 rate.clients,
             ),
-            content: Content::load(&config.content, counts.clone())?,
+            content: RwLock::new(Arc::new(Content::load(&config.content, counts.clone())?)),
+            content_config: config.content.clone(),
             log: config.log.as_ref().map(RequestLog::open).transpose()?,
             counts,
             secret,
@@ -278,10 +280,22 @@ impl Guard {
         })
     }
 
-    /// The rules about what is asked and answered.
+    /// The rules about what is asked and answered, as they are now. A request goes by those it began with.
     #[must_use]
-    pub fn content(&self) -> &Content {
-        &self.content
+    pub fn content(&self) -> Arc<Content> {
+        let content = self.content.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&content)
+    }
+
+    /// Reads the files of rules again; returns how many rules there are now.
+    ///
+    /// # Errors
+    /// The file, line and rule that is wrong; then the old rules stay.
+    pub fn reload_rules(&self) -> Result<usize, GuardError> {
+        let content = Content::load(&self.content_config, Arc::clone(&self.counts))?;
+        let count = content.len();
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
+        Ok(count)
     }
 
     /// The log of requests, if there is one.

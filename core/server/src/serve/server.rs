@@ -82,6 +82,14 @@ impl Server {
         self.app.guard.reload()
     }
 
+    /// Reads the rules about what is asked and answered again; returns how many there are now.
+    ///
+    /// # Errors
+    /// When a file is wrong; the old ones stay.
+    pub fn reload_rules(&self) -> Result<usize, GuardError> {
+        self.app.guard.reload_rules()
+    }
+
     /// Ends in order: nothing new is taken, what waits is refused, what runs ends, within a time.
     pub async fn drain(&self) {
         let app = &self.app;

@@ -135,17 +135,24 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Unavailable> {
 /// What SIGHUP does.
 fn reload(server: &Server, console: &Console) -> impl Fn() + Send + Sync + 'static {
     let (server, console) = (server.clone(), console.clone());
-    move || match server.reload() {
-        Ok(read) => {
-            for notice in &read.notices {
-                console.note(notice);
+    move || {
+        match server.reload() {
+            Ok(read) => {
+                for notice in &read.notices {
+                    console.note(notice);
+                }
+                let (api, admin) = (read.api, read.admin);
+                console.note(&format!(
+                    "keys were read again: {api} for the API, {admin} for admins"
+                ));
             }
-            let (api, admin) = (read.api, read.admin);
-            console.note(&format!(
-                "keys were read again: {api} for the API, {admin} for admins"
-            ));
+            Err(why) => console.error(&format!("the keys stay as they were: {why}")),
         }
-        Err(why) => console.error(&format!("the keys stay as they were: {why}")),
+        match server.reload_rules() {
+            Ok(0) => {}
+            Ok(count) => console.note(&format!("rules were read again: {count}")),
+            Err(why) => console.error(&format!("the rules stay as they were: {why}")),
+        }
     }
 }
 

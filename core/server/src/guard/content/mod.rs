@@ -95,6 +95,18 @@ impl Content {
         }
     }
 
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are no rules.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Looks at a text of a prompt; `param` is the field it came in.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(super) async fn vectors(visit: Visit) -> Result<Response, ApiError> {
         seats => seats?,
     };
     let lanes = seats.len();
-    let texts = check(app.guard.content(), request.texts)?;
+    let texts = check(&app.guard.content(), request.texts)?;
     let shared = Lanes {
         engine: live.engine.clone(),
         deadline: dispatcher.deadline(),

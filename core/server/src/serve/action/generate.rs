@@ -162,7 +162,8 @@ async fn answer(visit: Visit, wanted: Wanted) -> Result<Response, ApiError> {
         charged,
         told: visit.told.clone(),
     };
-    let filters = || app.guard.content().stream();
+    let content = app.guard.content();
+    let filters = || content.stream();
     let mut made: Vec<_> = (0..answers).map(|_| Choice::new(filters())).collect();
     let mut response = match stream {
         None => whole(answering, told, made, response).await?,
@@ -198,8 +199,9 @@ fn refuse_likelihoods(app: &App, wanted: &Wanted) -> Result<(), ApiError> {
 
 /// A prompt after the rules of this server. They are about text, whichever way it comes.
 fn checked(app: &App, live: &Live, told: &record::Told, input: Input) -> Result<Input, ApiError> {
+    let content = app.guard.content();
     let look = |param: &str, text: &str| {
-        let checked = app.guard.content().prompt(param, text)?;
+        let checked = content.prompt(param, text)?;
         told.prompt(&checked.text);
         told.flags(checked.flags);
         Ok::<_, ApiError>(checked.text.into_owned())
