@@ -9,6 +9,7 @@ use super::conversation;
 use super::meter::Meter;
 use super::msg::Effect;
 use super::state::{Load, Phase, Run, Scroll, State};
+use super::update;
 use super::views;
 use crate::chat::transcript::Kind;
 
@@ -219,6 +220,13 @@ fn failed(state: &mut State, node: Number, error: &GenerateError) -> Vec<Effect>
         }
     } else {
         effects.extend(conversation::finish(state, node, End::Failed, None));
+        if state
+            .strategy
+            .as_deref()
+            .is_some_and(update::is_attached_to)
+        {
+            text.push_str("\n/regen asks the server again.");
+        }
     }
     state.transcript.push(Kind::Error, text);
     effects

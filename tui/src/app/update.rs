@@ -567,8 +567,19 @@ fn happened(state: &mut State, event: tritone_monitor::Event) {
     state.views.monitor.history.mark(event);
 }
 
+/// Whether what runs the model is a server that this program is attached to: it is called by its address, and names of
+/// strategies have no colon.
+pub(crate) fn is_attached_to(strategy: &str) -> bool {
+    strategy.contains(':')
+}
+
 /// What to say where somebody asks for kernels and there are none to choose between.
 pub(crate) fn strategy_has_no_kernels(strategy: &str) -> String {
+    if is_attached_to(strategy) {
+        return format!(
+            "the kernels of the server at {strategy} are for its admin key, in TRITONE_ADMIN_KEY or with --admin-key-file"
+        );
+    }
     format!("{strategy} chooses its kernels itself; /strategy native has those of this program")
 }
 

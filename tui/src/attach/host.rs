@@ -76,6 +76,12 @@ impl Attached {
     }
 
     fn cannot(&self, error: &StrategyError) -> NotLoaded {
+        let error = match error.fault {
+            Fault::Refused if !error.remedy.is_empty() => error
+                .clone()
+                .remedy("give its API key in TRITONE_API_KEY or with --api-key-file"),
+            _ => error.clone(),
+        };
         NotLoaded::from(format!("cannot attach to {}: {error}", self.address()))
     }
 }

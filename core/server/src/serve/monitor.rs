@@ -123,7 +123,7 @@ impl Monitor {
             let alerts: Vec<Alert> = known.alerts.active().copied().collect();
             (known.history.records(since), alerts)
         };
-        // What is new, when there is too much: the rest can be asked for with another `since`.
+        // What is new, when there is too much.
         let left_out = records.len().saturating_sub(MOST);
         records.drain(..left_out);
         let records: Vec<Value> = records.iter().map(Record::to_value).collect();

@@ -40,8 +40,14 @@ pub(super) fn body(
     body.max_tokens = max_tokens.map(|most| most.unwrap_or(u32::MAX));
     body.temperature = Some(sampling.temperature);
     body.top_p = Some(sampling.top_p);
-    // Servers read it as a signed number.
-    body.seed = Some(sampling.seed & (u64::MAX >> 1));
+    // Servers read it as a signed number. Ours takes the same bits, so that a seed is the same seed there.
+    match dialect {
+        Dialect::Tritone => {
+            let seed = json!(sampling.seed.cast_signed());
+            body.more.insert("seed".to_owned(), seed);
+        }
+        _ => body.seed = Some(sampling.seed & (u64::MAX >> 1)),
+    }
     body.stop = request.stop;
     let more = &mut body.more;
     let mut set = |name: &str, value: Value| {
@@ -63,8 +69,9 @@ pub(super) fn body(
     }
     if !sampling.logit_bias.is_empty() {
         let bias = sampling.logit_bias.iter();
+        // The API ends at 100, which is never and always; infinity would be no number of JSON.
         let bias: Map<String, Value> = bias
-            .map(|(token, bias)| (token.to_string(), json!(bias)))
+            .map(|(token, bias)| (token.to_string(), json!(bias.clamp(-100.0, 100.0))))
             .collect();
         set("logit_bias", Value::Object(bias));
     }
@@ -169,6 +176,7 @@ mod tests {
         }
         let ours = sent(Dialect::Tritone);
         assert_eq!(ours["top_k"], 40);
+        assert_eq!(ours["seed"], json!(-1));
         assert_eq!(ours["repetition_penalty"], json!(1.1f32));
         assert_eq!(ours["chat_template_kwargs"]["enable_thinking"], false);
         let transformers = sent(Dialect::Transformers);
@@ -182,6 +190,14 @@ mod tests {
         let llama = sent(Dialect::LlamaCpp);
         assert_eq!(llama["repeat_penalty"], json!(1.1f32));
         assert!(llama.get("chat_template_kwargs").is_none());
+    }
+
+    #[test]
+    fn tokens_that_are_never_wanted_are_numbers_of_the_api() {
+        let mut never = chat();
+        never.sampling.logit_bias = vec![(3, f32::NEG_INFINITY), (4, 2.5)].into();
+        let body = body(never, "m", Dialect::OpenAi).unwrap();
+        assert_eq!(body.more["logit_bias"], json!({"3": -100.0, "4": 2.5}));
     }
 
     #[test]

@@ -219,11 +219,11 @@ pub(crate) fn command(state: &mut State, name: &str) -> Vec<Effect> {
 
 /// What to do when the strategy in use fails in the middle of an answer, if another one can be used.
 pub(crate) fn advice(state: &State) -> Option<String> {
-    // Names have no colon: that is the address of a server this program is attached to, which has no others.
+    // A server that this program is attached to has no others.
     let now = state
         .strategy
         .as_deref()
-        .filter(|name| !name.contains(':'))?;
+        .filter(|name| !crate::app::update::is_attached_to(name))?;
     let rows = &state.views.strategies.rows;
     let other = rows
         .iter()
