@@ -40,6 +40,9 @@ fn the_model_the_monitor_and_the_kernels_are_the_servers() {
     terminal.wait_for("tritone-tiny");
     terminal.wait_for("1 finished");
     terminal.wait_for("matmul");
+    let screen = terminal.screen();
+    let changed = screen.lines().find(|line| line.contains("what changed"));
+    assert_eq!(changed.unwrap().matches("edge").count(), 1, "{screen}");
     terminal.send(ESC);
     terminal.wait_for("Enter send");
     terminal.send("/kernel scalar\r");

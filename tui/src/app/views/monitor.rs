@@ -402,6 +402,12 @@ pub(crate) fn happened(state: &mut State) -> Vec<Effect> {
     let mut events = std::mem::take(&mut state.views.monitor.unwritten);
     let now = Seen::new(state);
     let racing = state.race.is_some();
+    // Whoever may see the kernels of a server is told by it what it runs on, too.
+    let told = !state.kernels.is_empty()
+        && state
+            .strategy
+            .as_deref()
+            .is_some_and(crate::app::update::is_attached_to);
     let monitor = &mut state.views.monitor;
     monitor.raced |= racing;
     if let Some(now) = now {
@@ -423,7 +429,11 @@ pub(crate) fn happened(state: &mut State) -> Vec<Effect> {
             events.extend(now.answer.map(|id| answer(EventKind::AnswerBegin, id)));
         }
     }
-    for event in &events {
+    let twice = |event: &Event| {
+        let kinds = [EventKind::Model, EventKind::Profile, EventKind::Kernel];
+        told && kinds.contains(&event.kind)
+    };
+    for event in events.iter().filter(|event| !twice(event)) {
         match monitor.start {
             Some(_) => monitor.history.mark(event.clone()),
             None => monitor.early.push(event.clone()),
