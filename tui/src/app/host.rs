@@ -146,6 +146,8 @@ pub enum Deed {
     Stop(String),
     /// Ask it what all are asked.
     Test(String),
+    /// See whether it does what it should.
+    Health(String),
 }
 
 impl Deed {
@@ -156,6 +158,7 @@ impl Deed {
             Self::Start(name) => format!("starting {name}"),
             Self::Stop(name) => format!("ending {name}"),
             Self::Test(name) => format!("testing {name}"),
+            Self::Health(name) => format!("checking {name}"),
         }
     }
 }

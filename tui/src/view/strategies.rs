@@ -71,8 +71,8 @@ pub(super) fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer)
 fn hint(strategies: &Strategies, columns: u16) -> &'static str {
     match strategies.doing {
         Some(_) => " Esc stops ",
-        None if columns >= WIDE => " Enter use  t test  s start  x stop  r look again ",
-        None => " Enter use  t test  s x ",
+        None if columns >= WIDE => " Enter use  t test  h health  s start  x stop  r look again ",
+        None => " Enter use  t test  h s x ",
     }
 }
 
@@ -297,6 +297,7 @@ mod tests {
         for (key, deed) in [
             ('s', Deed::Start("studio".to_owned())),
             ('x', Deed::Stop("studio".to_owned())),
+            ('h', Deed::Health("studio".to_owned())),
         ] {
             session.key(KeyCode::Char(key));
             let effects = session.take_effects();

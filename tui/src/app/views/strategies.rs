@@ -80,6 +80,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Option<Vec<Effect>> {
         KeyCode::Char('s') => Deed::Start,
         KeyCode::Char('x') => Deed::Stop,
         KeyCode::Char('t') => Deed::Test,
+        KeyCode::Char('h') => Deed::Health,
         _ => return None,
     };
     Some(name.map_or_else(Vec::new, |name| begin(state, deed(name))))
@@ -110,7 +111,7 @@ fn begin(state: &mut State, deed: Deed) -> Vec<Effect> {
         state.remark(text);
         return Vec::new();
     }
-    if matches!(deed, Deed::Test(_)) && state.run.is_some() {
+    if matches!(deed, Deed::Test(_) | Deed::Health(_)) && state.run.is_some() {
         state.remark("an answer is being written, and a test would slow it down");
         return Vec::new();
     }

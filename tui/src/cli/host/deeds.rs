@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 
 use tritone_engine::LoadProgress;
-use tritone_strategy::{Entry, Fault, Kind, Native, Strategy, StrategyError, Trial, deploy_one};
+use tritone_strategy::{
+    Entry, Fault, Kind, Native, State, Strategy, StrategyError, Trial, deploy_one,
+};
 
 use super::{Elsewhere, Program};
-use crate::app::host::{Deed, StrategyRow};
+use crate::app::host::{Deed, Order, StrategyRow};
 use crate::cli::strategies::{Outcome, Record, measure, measured};
+use crate::health::{self, Bounds};
 use crate::view::format;
 
 /// What a test reports; how far it is cannot be told.
@@ -44,7 +47,7 @@ impl Elsewhere {
         deed: &Deed,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<String, String> {
-        let (Deed::Start(name) | Deed::Stop(name) | Deed::Test(name)) = deed;
+        let (Deed::Start(name) | Deed::Stop(name) | Deed::Test(name) | Deed::Health(name)) = deed;
         let entry = self.manager.get(name).map_err(|error| error.to_string())?;
         let order = program.order().clone();
         let active = order.strategy.as_deref().unwrap_or(Native::NAME) == name;
@@ -65,6 +68,15 @@ impl Elsewhere {
             Deed::Stop(_) => {
                 entry.strategy.shutdown();
                 Ok(format!("{name} runs nothing now"))
+            }
+            Deed::Health(_) if name == Native::NAME => healthy(program, &order, progress),
+            Deed::Health(_) => {
+                let health = entry.strategy.health();
+                let text = format!("{name} is {}: {}", health.state.name(), health.why);
+                match health.state {
+                    State::Unhealthy => Err(text),
+                    State::Off | State::Starting | State::Ready => Ok(text),
+                }
             }
             Deed::Test(_) => {
                 let progress = RefCell::new(progress);
@@ -101,6 +113,35 @@ impl Elsewhere {
                 }
             }
         }
+    }
+}
+
+/// What a check reports; how far it is cannot be told.
+const CHECKING: LoadProgress = LoadProgress {
+    stage: "checking",
+    done: 0,
+    total: 0,
+};
+
+/// Checks this process's own engine with the model of the chat, loaded a second time beside it.
+fn healthy(
+    program: &Program,
+    order: &Order,
+    progress: &mut dyn FnMut(LoadProgress) -> bool,
+) -> Result<String, String> {
+    let mut setup = program.setup(order)?;
+    if let Some(live) = program.live().as_ref() {
+        // Both are in memory together, and the limit holds for both.
+        setup.beside += live.engine.info().plan.total();
+    }
+    let checked = health::check(&setup, &Bounds::default(), &mut |_| progress(CHECKING));
+    let report = checked.map_err(|_| "native: it was given up".to_owned())?;
+    match report.is_healthy() {
+        true => Ok(report.text()),
+        false => Err(format!(
+            "{}\nA second copy of the model was loaded for this; `tritone health` checks it alone.",
+            report.text()
+        )),
     }
 }
 

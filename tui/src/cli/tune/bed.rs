@@ -40,6 +40,8 @@ pub(super) struct Bed<'a> {
     prompt: usize,
     generate: usize,
     energy: Option<EnergyMeter>,
+    /// Why there is none.
+    no_energy: Option<String>,
     /// Prompts that were asked; no two begin alike.
     asked: u32,
     /// The point the engine is at.
@@ -54,16 +56,24 @@ impl<'a> Bed<'a> {
         prompt: usize,
         generate: usize,
     ) -> Self {
+        let energy = EnergyMeter::open();
+        let no_energy = energy.as_ref().err().map(ToString::to_string);
         Self {
+            no_energy,
             engine,
             common,
             interrupt,
             prompt,
             generate,
-            energy: EnergyMeter::open().ok(),
+            energy: energy.ok(),
             asked: 0,
             at: None,
         }
+    }
+
+    /// Why the machine does not say what energy it takes, if so.
+    pub(super) fn no_energy(&self) -> Option<String> {
+        self.no_energy.clone()
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -79,7 +79,7 @@ pub(crate) fn run(
     let together = args
         .scenario
         .is_some_and(|scenario| matches!(scenario.preset(), "server" | "cloud"));
-    let file = book(&engine, &setup.machine.cpu, args);
+    let file = book(&engine, &setup, args);
     let (prompt, generate) = (args.prompt_tokens as usize, args.generate as usize);
     let bed = Bed::new(engine, &common, &interrupt, prompt, generate);
     let budget = Duration::from_secs_f64(args.minutes * 60.0);
@@ -99,18 +99,34 @@ pub(crate) fn run(
     })
 }
 
-/// Where measurements of this model, machine, version and workload are kept.
-fn book(engine: &Engine, cpu: &str, args: &TuneArgs) -> Option<PathBuf> {
-    let machine: String = cpu
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+/// Where measurements of this model, machine, program and workload are kept. What else they depend on is part of the name, too:
+/// another build of a kernel, another quota or limit is measured anew.
+fn book(engine: &Engine, setup: &Setup, args: &TuneArgs) -> Option<PathBuf> {
+    let kernels = kernels::options(setup, engine.model());
+    let builds: Vec<String> = kernels
+        .iter()
+        .map(|option| {
+            let facts = option.kernel.facts();
+            format!("{} {}", facts.name, facts.build_id)
+        })
         .collect();
-    let name = format!(
-        "{}-{machine}-{}-{}-{}.json",
-        engine.model().content_id(),
-        env!("CARGO_PKG_VERSION"),
+    let conditions = format!(
+        "{} {} {:?} {} {} {builds:?}",
+        setup.machine.cpu,
+        setup.machine.usable_threads,
+        setup.machine.memory.limit,
         args.prompt_tokens,
         args.generate
+    );
+    let digest = ring::digest::digest(&ring::digest::SHA256, conditions.as_bytes());
+    let digest: String = digest.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!(
+        "{}-{}-{digest}.json",
+        engine.model().content_id(),
+        env!("CARGO_PKG_VERSION")
     );
     Some(paths::cache(&process_environment)?.join("tune").join(name))
 }
@@ -194,10 +210,6 @@ fn finish(
     let contexts = winner
         .as_ref()
         .map_or_else(Vec::new, |winner| contexts(session, &winner.point));
-    let joules = compared
-        .iter()
-        .flat_map(|one| &one.rounds)
-        .any(|round| round.joules_per_token.is_some());
     Report {
         version: env!("CARGO_PKG_VERSION"),
         date: date::date(date::now()),
@@ -225,7 +237,7 @@ fn finish(
             None => Vec::new(),
         },
         contexts,
-        no_energy: (!joules).then_some("this machine does not say what energy it takes"),
+        no_energy: session.bed.no_energy(),
         best: winner.map(|winner| winner.point.name),
         reasons,
         compared,

@@ -48,7 +48,7 @@ pub(super) struct Report {
     /// What contexts take in memory at the best point: tokens and bytes.
     pub(super) contexts: Vec<(usize, u64)>,
     /// Why there are no joules, if so.
-    pub(super) no_energy: Option<&'static str>,
+    pub(super) no_energy: Option<String>,
     /// The profile that was written.
     pub(super) written: Option<String>,
 }
@@ -122,7 +122,7 @@ impl Report {
         if let Some((best, others)) = self.reasons.split_first() {
             let _ = writeln!(out, "\n{best}\n{}", others.join("; "));
         }
-        if let Some(why) = self.no_energy {
+        if let Some(why) = &self.no_energy {
             let _ = writeln!(out, "\nno joules a token: {why}");
         }
         if !self.tips.is_empty() {

@@ -205,8 +205,7 @@ fn choose(incumbent: Option<Interval>, tried: &[Tried]) -> (Option<usize>, Strin
     }
 }
 
-/// Measures `points` once more, in turn, and returns the fastest of them; of those that cannot be told apart from it, the
-/// one with the least memory.
+/// Measures `points` once more, in turn, and returns them, the fastest first.
 pub(super) fn compare(
     session: &mut Session<'_>,
     points: &[Point],
