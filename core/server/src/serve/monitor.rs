@@ -9,9 +9,6 @@ use tritone_probe::{Bounds, Sampler, Subject, Told, Watch, unix_ms};
 
 use super::app::Live;
 
-/// Most records of one answer.
-const MOST: usize = 4096;
-
 /// What is known.
 pub(super) struct Monitor {
     known: Arc<Mutex<Known>>,
@@ -118,14 +115,11 @@ impl Monitor {
 
     /// What is known from `since` on, in milliseconds since 1970, beside what `live` is.
     pub(super) fn told(&self, live: &Live, slots: usize, since: u64) -> Value {
-        let (mut records, alerts) = {
+        let (records, alerts) = {
             let known = lock(&self.known);
             let alerts: Vec<Alert> = known.alerts.active().copied().collect();
             (known.history.records(since), alerts)
         };
-        // What is new, when there is too much.
-        let left_out = records.len().saturating_sub(MOST);
-        records.drain(..left_out);
         let records: Vec<Value> = records.iter().map(Record::to_value).collect();
         let bounds = live.control.bounds();
         let limits = bounds.alerts;
@@ -155,7 +149,6 @@ impl Monitor {
                 "latency_ms": finite(limits.latency_ms),
             },
             "alerts": alerts.collect::<Vec<_>>(),
-            "left_out": left_out,
             "records": records,
         })
     }
