@@ -105,8 +105,8 @@ fn the_kernel_is_switched_and_the_server_killed_in_the_middle_of_answers() {
     let kernels = server.ask("GET /admin/kernel", &[&key], "").json(200);
     let other = kernels["kernels"].as_array().unwrap().iter();
     let other = other.filter(|kernel| kernel["usable"] == true && kernel["active"] == false);
-    let other = other.map(|kernel| kernel["name"].as_str().unwrap().to_owned());
-    let other = other.last().unwrap();
+    let mut other = other.map(|kernel| kernel["name"].as_str().unwrap().to_owned());
+    let other = other.next_back().unwrap();
 
     terminal.send(&format!("{LONG}\r"));
     terminal.wait_for("answering");

@@ -155,6 +155,36 @@ fn others_do_not_notice_who_leaves() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_client_that_is_killed_gives_its_slots_back() {
+    let server = server();
+    let alone = text(short(&server, 0));
+    let url = format!("http://{}", server.address);
+    let mut client = std::process::Command::new(tritone_tests::tritone())
+        .args([
+            "load",
+            "--users",
+            "2",
+            "--generate",
+            "3000",
+            "--duration",
+            "60",
+        ])
+        .args(["--url", &url])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // One of its answers is written, the other waits.
+    server.until("both", |server| requests(server) == (1, 1));
+    // KILL, which nothing can catch.
+    client.kill().unwrap();
+    client.wait().unwrap();
+    server.until("their end", |server| requests(server) == (0, 0));
+    assert_eq!(text(short(&server, 1)), alone);
+}
+
 /// An answer of some 4 MB, more than the system takes in for a client that does not read.
 fn endless(server: &Server, content: &str, stream: bool) -> Pending {
     let more = if stream {

@@ -11,6 +11,9 @@ use tritone_engine::{Cancel, Event, FinishReason, Finished, GenerateError, Timin
 use crate::answer::UNKNOWN_TOKEN;
 use crate::error::{Fault, StrategyError};
 
+/// Tokens that come sooner after each other came together.
+const TOGETHER: Duration = Duration::from_micros(200);
+
 /// How often it is looked at whether the answer is still wanted.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -36,6 +39,8 @@ struct Clock {
     first: Option<Instant>,
     last: Option<Instant>,
     tokens: usize,
+    /// How often tokens came, one or several together.
+    arrivals: usize,
     usage: Usage,
 }
 
@@ -47,6 +52,7 @@ impl Clock {
             first: None,
             last: None,
             tokens: 0,
+            arrivals: 0,
             usage: Usage::default(),
         }
     }
@@ -55,7 +61,10 @@ impl Clock {
     fn token(&mut self) {
         let now = Instant::now();
         self.first.get_or_insert(now);
-        self.last = Some(now);
+        let last = self.last.replace(now);
+        if last.is_none_or(|last| now - last > TOGETHER) {
+            self.arrivals += 1;
+        }
         self.tokens += 1;
     }
 
@@ -67,6 +76,13 @@ impl Clock {
         let last = self.last.unwrap_or(first);
         let asked = self.asked.unwrap_or(self.started);
         let queued = asked.saturating_duration_since(self.started);
+        // Where most of an answer comes at once, nothing is known of the time between its tokens, and the time of
+        // the whole answer is taken.
+        let begin = match self.arrivals.saturating_mul(4) < self.tokens {
+            true => asked,
+            false => first,
+        };
+        let decode = last.saturating_duration_since(begin);
         Timings {
             prompt_tokens: prompt,
             cached_tokens: whole(self.usage.cached_tokens()).min(prompt),
@@ -77,7 +93,7 @@ impl Clock {
             queued,
             // The server does not say how long it waited; from here, reading the prompt is all of it.
             prefill: first_token.saturating_sub(queued),
-            decode: last.saturating_duration_since(first),
+            decode,
             first_token,
         }
     }

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn tokens_that_are_never_wanted_are_numbers_of_the_api() {
         let mut never = chat();
-        never.sampling.logit_bias = vec![(3, f32::NEG_INFINITY), (4, 2.5)].into();
+        never.sampling.logit_bias = vec![(3, f32::NEG_INFINITY), (4, 2.5)];
         let body = body(never, "m", Dialect::OpenAi).unwrap();
         assert_eq!(body.more["logit_bias"], json!({"3": -100.0, "4": 2.5}));
     }

@@ -26,7 +26,7 @@ When requests are taken, one line goes to standard output:
 Everything else goes to standard error.
 
 Signals: SIGTERM or Ctrl+C ends in order (running answers are finished, for --drain-timeout at most), a
-second one ends at once; SIGHUP reads the keys again.
+second one ends at once; SIGHUP reads keys and rules again.
 
 Exit codes beyond those of all commands:
   0    ended in order
