@@ -51,11 +51,11 @@ fn a_servers_monitor_is_summed_up_and_watched_by_who_has_the_key() {
     assert!(csv.lines().count() > 3, "{csv}");
 
     let refused = monitor(&server, &["summary"], None);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(4));
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("TRITONE_ADMIN_KEY"), "{error}");
     let wrong = monitor(&server, &["summary"], Some("sk-wrong-0123456789abcdef"));
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(4));
     let error = String::from_utf8(wrong.stderr).unwrap();
     assert!(error.contains("401"), "{error}");
     let both = monitor(&server, &["summary", "log.jsonl"], Some(ADMIN));
