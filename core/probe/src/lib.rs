@@ -11,5 +11,5 @@ mod probe;
 mod sampler;
 
 pub use bounds::Bounds;
-pub use probe::{Probe, Subject};
+pub use probe::Subject;
 pub use sampler::{Sampler, Told, Watch, unix_ms};

@@ -28,7 +28,7 @@ pub trait Subject: Send + 'static {
 }
 
 /// Takes samples.
-pub struct Probe<S> {
+pub(crate) struct Probe<S> {
     subject: S,
     /// What somebody asked for.
     interval: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct Probe<S> {
 
 impl<S: Subject> Probe<S> {
     /// Measures `subject`, every `interval`, or as its profile says.
-    pub fn new(subject: S, interval: Option<Duration>) -> Self {
+    pub(crate) fn new(subject: S, interval: Option<Duration>) -> Self {
         Self {
             subject,
             interval,
@@ -55,13 +55,13 @@ impl<S: Subject> Probe<S> {
     }
 
     /// Time between two samples now: another profile may have another.
-    pub fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.interval
             .unwrap_or_else(|| self.subject.bounds().interval)
     }
 
     /// What there is to say since the last look.
-    pub fn look(&mut self) -> Vec<Record> {
+    pub(crate) fn look(&mut self) -> Vec<Record> {
         match self.subject.elsewhere() {
             Some(records) => records,
             None => vec![Record::Sample(self.sample())],
@@ -69,7 +69,7 @@ impl<S: Subject> Probe<S> {
     }
 
     /// What was so since the last sample.
-    pub fn sample(&mut self) -> Sample {
+    fn sample(&mut self) -> Sample {
         let now = Instant::now();
         let elapsed = self
             .last

@@ -77,3 +77,9 @@ pub struct Deployed {
     /// What was lowered, replaced or assumed; for the user to know.
     pub notices: Vec<String>,
 }
+
+/// What runs a model, with its threads, for people.
+pub(crate) fn on_threads(runner: &str, threads: usize) -> String {
+    let plural = if threads == 1 { "" } else { "s" };
+    format!("{runner}, {threads} thread{plural}")
+}

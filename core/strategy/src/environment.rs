@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::error::{Fault, StrategyError};
+
 /// One thing that was looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -37,6 +39,42 @@ impl Finding {
             ok: false,
             found: found.into(),
             remedy: remedy.into(),
+        }
+    }
+}
+
+impl Finding {
+    /// What was found, or why it was not.
+    pub(crate) fn of(what: impl Into<String>, looked: Result<String, StrategyError>) -> Self {
+        match looked {
+            Ok(found) => Self::good(what, found),
+            Err(error) => Self::missing(what, error.what, error.remedy),
+        }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.found)?;
+        match self.ok {
+            true => Ok(()),
+            false => write!(f, "; {}", self.remedy),
+        }
+    }
+}
+
+impl From<&Finding> for StrategyError {
+    /// Something is missing.
+    fn from(missing: &Finding) -> Self {
+        let text = format!("{}: {}", missing.what, missing.found);
+        Self::new(Fault::Missing, text).remedy(&missing.remedy)
+    }
+}
+
+impl From<Finding> for Environment {
+    fn from(finding: Finding) -> Self {
+        Self {
+            findings: vec![finding],
         }
     }
 }

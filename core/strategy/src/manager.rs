@@ -206,9 +206,7 @@ impl Manager {
             }
             let environment = entry.strategy.setup_environment();
             if let Some(missing) = environment.missing() {
-                let text = format!("{}: {}", missing.what, missing.found);
-                let error = StrategyError::new(Fault::Missing, text).remedy(&missing.remedy);
-                rejected.push(Rejected::new(name, error));
+                rejected.push(Rejected::new(name, missing.into()));
                 continue;
             }
             let found = environment.findings.iter().map(|finding| &*finding.found);
@@ -318,8 +316,7 @@ pub fn deploy_one(
 ) -> Result<Deployed, StrategyError> {
     let environment = strategy.setup_environment();
     if let Some(missing) = environment.missing() {
-        let text = format!("{}: {}", missing.what, missing.found);
-        return Err(StrategyError::new(Fault::Missing, text).remedy(&missing.remedy));
+        return Err(missing.into());
     }
     strategy.deploy_model(deployment, progress)
 }

@@ -6,7 +6,7 @@ use tritone_engine::{EmbedRequest, Engine, Input, LoadError, LoadProgress, Reque
 
 use crate::answer::Answer;
 use crate::capability::Capabilities;
-use crate::deployment::{Deployed, Deployment};
+use crate::deployment::{Deployed, Deployment, on_threads};
 use crate::environment::{Environment, Finding};
 use crate::error::{Fault, StrategyError};
 use crate::health::{Health, State};
@@ -104,11 +104,9 @@ fn card(engine: &Engine) -> Deployed {
         context: Some(info.context),
         file_bytes: Some(info.file_bytes),
         asks_for_thinking: info.asks_for_thinking,
-        runs_on: format!(
-            "kernel {}, {} thread{}",
-            engine.kernel_name(),
+        runs_on: on_threads(
+            &format!("kernel {}", engine.kernel_name()),
             engine.threads(),
-            if engine.threads() == 1 { "" } else { "s" }
         ),
         notices: info.notices.clone(),
     }
@@ -136,15 +134,9 @@ impl Strategy for Native {
     }
 
     fn setup_environment(&self) -> Environment {
-        let finding = match self.loader.ready() {
-            Ok(found) => Finding::good("a kernel for this processor", found),
-            Err(why) => {
-                Finding::missing("a kernel for this processor", why, "see `tritone doctor`")
-            }
-        };
-        Environment {
-            findings: vec![finding],
-        }
+        let missing = |why| StrategyError::new(Fault::Missing, why).remedy("see `tritone doctor`");
+        let ready = self.loader.ready().map_err(missing);
+        Finding::of("a kernel for this processor", ready).into()
     }
 
     fn deploy_model(

@@ -49,12 +49,6 @@ impl StrategyBackend {
         }
     }
 
-    /// The strategy.
-    #[must_use]
-    pub fn inner(&self) -> &Arc<dyn Strategy> {
-        &self.strategy
-    }
-
     /// Why it has no kernels to choose between.
     fn no_kernels(&self) -> String {
         format!(

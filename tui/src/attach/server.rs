@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tritone_client::{Address, Client, Retries, Times};
+use tritone_client::{Address, Client, Times};
 use tritone_engine::text::Message;
 use tritone_monitor::{Limits, Record};
 use tritone_probe::Bounds;
@@ -34,7 +34,6 @@ pub(super) struct Server {
     plain: Client,
     /// For the admin routes.
     admin: Option<Client>,
-    address: Address,
 }
 
 /// What `/admin/monitor` tells.
@@ -141,20 +140,18 @@ impl Server {
         };
         let endpoint = Endpoint {
             key: keys.api.clone(),
-            retries: Retries::TWICE,
-            ..Endpoint::new(&address.to_string(), address.clone())
+            ..Endpoint::new(&address.to_string(), address)
         };
         Ok(Self {
             endpoint,
             plain,
             admin,
-            address,
         })
     }
 
     /// Where it is.
     pub(super) fn address(&self) -> &Address {
-        &self.address
+        &self.endpoint.address
     }
 
     /// What asks it for answers.

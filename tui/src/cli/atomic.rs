@@ -57,6 +57,16 @@ impl AtomicFile {
     }
 }
 
+/// Writes a file of these bytes, completely or not at all.
+///
+/// # Errors
+/// What the system says; an older file is there still then.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.finish()
+}
+
 /// The name under which something lies until it is complete.
 fn hidden(name: &OsStr) -> OsString {
     let mut hidden = OsString::from(".");

@@ -1,13 +1,13 @@
 //! Small files of the user's cache directory: what is in them is worth having, and nothing depends on it.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::atomic::AtomicFile;
+use super::atomic;
 
 /// Longest file that is read; they take a few kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -54,7 +54,5 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     }
     let mut text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
     text.push('\n');
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(text.as_bytes())?;
-    file.finish()
+    atomic::write(path, text.as_bytes())
 }

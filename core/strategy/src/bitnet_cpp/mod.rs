@@ -129,24 +129,15 @@ impl Strategy for BitnetCpp {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             streaming: true,
-            logprobs: false,
             embeddings: self.settings.embeddings,
-            kernel_switch: false,
-            memory_limit: false,
-            one_answer: false,
-            leaves_machine: false,
+            ..Capabilities::default()
         }
     }
 
     fn setup_environment(&self) -> Environment {
-        let what = "a server of llama.cpp's family";
-        let finding = match self.found() {
-            Ok(found) => Finding::good(what, found.program.display().to_string()),
-            Err(error) => Finding::missing(what, error.what, error.remedy),
-        };
-        Environment {
-            findings: vec![finding],
-        }
+        let found = self.found();
+        let found = found.map(|found| found.program.display().to_string());
+        Finding::of("a server of llama.cpp's family", found).into()
     }
 
     fn deploy_model(

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, on_threads};
 
 /// What a server is to run with.
 #[derive(Clone, Debug)]
@@ -53,8 +53,7 @@ impl Plan {
 
     /// The server and its threads, for people.
     pub(crate) fn runs_on(&self, server: &str) -> String {
-        let plural = if self.threads == 1 { "" } else { "s" };
-        format!("{server}, {} thread{plural}", self.threads)
+        on_threads(server, self.threads)
     }
 }
 

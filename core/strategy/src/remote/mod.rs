@@ -101,13 +101,6 @@ impl Remote {
         self.choose(Some(Chosen { dialect, card }));
     }
 
-    /// The client that speaks to the server; its calls are made on the runtime of the strategies, by
-    /// [`wait_for`](Self::wait_for).
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Waits for what a server says, on the runtime of the strategies.
     ///
     /// # Errors
@@ -198,21 +191,15 @@ impl Strategy for Remote {
 
     fn setup_environment(&self) -> Environment {
         let what = format!("a server at {}", self.endpoint.address);
-        let finding = match self.models() {
-            Ok(models) => Finding::good(
-                what,
-                format!(
-                    "{} with {} model{}",
-                    Dialect::of(&models).name(),
-                    models.len(),
-                    if models.len() == 1 { "" } else { "s" }
-                ),
-            ),
-            Err(error) => Finding::missing(what, error.what, error.remedy),
+        let told = |models: Vec<ModelEntry>| {
+            format!(
+                "{} with {} model{}",
+                Dialect::of(&models).name(),
+                models.len(),
+                if models.len() == 1 { "" } else { "s" }
+            )
         };
-        Environment {
-            findings: vec![finding],
-        }
+        Finding::of(what, self.models().map(told)).into()
     }
 
     fn deploy_model(

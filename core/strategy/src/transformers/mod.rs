@@ -181,11 +181,9 @@ impl Strategy for Transformers {
     fn setup_environment(&self) -> Environment {
         match &self.way {
             Way::Attached(remote) => remote.setup_environment(),
-            Way::Started(_) => Environment {
-                findings: vec![match Found::look(&self.settings) {
-                    Ok(found) => found.finding(),
-                    Err(error) => Finding::missing(NEEDED, error.what, error.remedy),
-                }],
+            Way::Started(_) => match Found::look(&self.settings) {
+                Ok(found) => found.finding().into(),
+                Err(error) => Finding::of(NEEDED, Err(error)).into(),
             },
         }
     }

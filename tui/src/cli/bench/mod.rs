@@ -36,7 +36,7 @@ use tritone_machine::{Machine, choose_threads};
 use tritone_profile::Head;
 
 use super::args::CommonArgs;
-use super::atomic::AtomicFile;
+use super::atomic;
 use super::console::Console;
 use super::failure::{BadRequest, CANCELLED, Usage};
 use super::interrupt::Interrupt;
@@ -441,10 +441,5 @@ fn print(report: &impl Serialize, table: &str, json: Option<&Path>) -> anyhow::R
 
 /// Writes a file that is there completely or not at all.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || -> io::Result<()> {
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(bytes)?;
-        file.finish()
-    };
-    write().with_context(|| format!("cannot write '{}'", path.display()))
+    atomic::write(path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
 }

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use tritone_profile::process_environment;
 
 use super::args::{Color, CommonArgs, ThemeArg};
-use super::atomic::AtomicFile;
+use super::atomic;
 use super::console::{Console, visible};
 use super::editor;
 use super::failure::{USAGE, Usage};
@@ -235,11 +235,8 @@ fn init(path: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(directory)
             .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     }
-    let written = AtomicFile::create(path).and_then(|mut file| {
-        file.write_all(write::sample().as_bytes())?;
-        file.finish()
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))
+    atomic::write(path, write::sample().as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn validate(path: &Path, console: &Console) -> anyhow::Result<ExitCode> {

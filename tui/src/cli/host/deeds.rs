@@ -9,7 +9,7 @@ use tritone_strategy::{
 
 use super::{Elsewhere, Program};
 use crate::app::host::{Deed, Order, StrategyRow};
-use crate::cli::strategies::{Outcome, Record, measure, measured};
+use crate::cli::strategies::{Outcome, Record, measure, measured, told};
 use crate::health::{self, Bounds};
 use crate::view::format;
 
@@ -178,13 +178,7 @@ fn row(entry: &Entry, record: &Record, now: &str) -> StrategyRow {
     let environment = strategy.setup_environment();
     let capabilities = strategy.capabilities();
     let active = strategy.name() == now;
-    let findings = environment.findings.iter().map(|finding| match finding.ok {
-        true => format!("{}: {}", finding.what, finding.found),
-        false => format!(
-            "missing: {}: {}; {}",
-            finding.what, finding.found, finding.remedy
-        ),
-    });
+    let findings = environment.findings.iter().map(told);
     let mut findings: Vec<String> = findings.collect();
     let deployed = strategy.deployed();
     findings

@@ -154,7 +154,7 @@ impl Elsewhere {
         seat: &dyn Seat,
         progress: &mut dyn FnMut(LoadProgress) -> bool,
     ) -> Result<Arc<dyn Backend>, NotLoaded> {
-        let (preferred, order_of) = match first {
+        let preferred = match first {
             First::Named(name) => {
                 let entry = self.manager.get(name).map_err(|error| error.to_string())?;
                 let backend = deploy(program, entry, order, &[], seat, progress);
@@ -164,8 +164,8 @@ impl Elsewhere {
                     false => failed,
                 });
             }
-            First::Preferred(name) => (Some(name.as_str()), order),
-            First::Order | First::Own => (None, order),
+            First::Preferred(name) => Some(name.as_str()),
+            First::Order | First::Own => None,
         };
         if let Some(name) = preferred
             && let Err(error) = self.manager.get(name)
@@ -182,10 +182,8 @@ impl Elsewhere {
                 said.push(format!("{name} is used instead"));
             }
             let backend = match entry.kind {
-                Kind::Process => program.load_own(order_of, &said, seat, progress),
-                Kind::Child | Kind::Server => {
-                    deploy(program, entry, order_of, &said, seat, progress)
-                }
+                Kind::Process => program.load_own(order, &said, seat, progress),
+                Kind::Child | Kind::Server => deploy(program, entry, order, &said, seat, progress),
             };
             backend.map_err(|failed| {
                 gave_up |= failed.gave_up;
@@ -239,8 +237,7 @@ fn deploy(
     let name = entry.strategy.name();
     // What is missing is known before anything is given up for it.
     if let Some(missing) = entry.strategy.setup_environment().missing() {
-        let (what, found, remedy) = (&missing.what, &missing.found, &missing.remedy);
-        return Err(format!("{name}: {what}: {found}; {remedy}").into());
+        return Err(format!("{name}: {missing}").into());
     }
     let old = match entry.kind {
         Kind::Child => program.give_up(seat, bytes_of(&deployment.model)),

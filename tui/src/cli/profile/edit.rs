@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tritone_profile::{PRESETS, ProfileError, check_text, resolve};
 
 use super::{Place, new, report};
-use crate::cli::atomic::AtomicFile;
+use crate::cli::atomic;
 use crate::cli::console::{Console, visible};
 use crate::cli::editor;
 use crate::cli::failure::USAGE;
@@ -106,11 +106,7 @@ fn replace(path: &Path, before: &[u8], text: &[u8], copy: Copy) -> anyhow::Resul
             kept.display()
         );
     }
-    let written = AtomicFile::create(path).and_then(|mut file| {
-        file.write_all(text)?;
-        file.finish()
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))
+    atomic::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What is edited: it lies next to the profile under a name that no profile has, and goes away in the

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tritone_profile::{KEYS, Layers, Resolved, json_schema, name_fault, resolve};
 
 use super::Place;
-use crate::cli::atomic::AtomicFile;
+use crate::cli::atomic;
 use crate::cli::console::visible;
 use crate::cli::failure::Usage;
 
@@ -67,11 +67,7 @@ pub(super) fn create(place: &Place, path: &Path, base: &str) -> anyhow::Result<(
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let written = AtomicFile::create(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.finish()
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))
+    atomic::write(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A profile that changes nothing yet, with every setting as a comment.

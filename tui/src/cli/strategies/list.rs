@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
 use serde_json::{Value, json};
-use tritone_strategy::{Entry, Environment, Manager};
+use tritone_strategy::{Entry, Environment, Finding, Manager};
 
 use super::record::{Record, Tested};
 use crate::cli::console::visible;
@@ -97,13 +97,7 @@ fn lines(
     );
     text += &wrapped(&strategy.summary());
     for finding in &environment.findings {
-        text += &wrapped(&match finding.ok {
-            true => format!("{}: {}", finding.what, finding.found),
-            false => format!(
-                "missing: {}: {}; {}",
-                finding.what, finding.found, finding.remedy
-            ),
-        });
+        text += &wrapped(&told(finding));
     }
     let can = strategy.capabilities().named();
     let can = can.iter().filter(|(_, can)| *can).map(|(name, _)| *name);
@@ -115,6 +109,14 @@ fn lines(
         text += &wrapped(&format!("last test: {}", measured(tested)));
     }
     text
+}
+
+/// What was looked for, and whether it is there.
+pub(crate) fn told(finding: &Finding) -> String {
+    match finding.ok {
+        true => finding.to_string(),
+        false => format!("missing: {finding}"),
+    }
 }
 
 /// What a test measured, in a line.

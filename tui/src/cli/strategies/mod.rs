@@ -22,7 +22,7 @@ use super::failure::Usage;
 use super::setup;
 use args::Action;
 pub(crate) use args::{StrategiesArgs, StrategyFlag};
-pub(crate) use list::measured;
+pub(crate) use list::{measured, told};
 pub(crate) use record::Record;
 pub(crate) use test::{Outcome, measure};
 
@@ -115,7 +115,7 @@ fn prefer(manager: &Manager, mut record: Record, name: &str) -> anyhow::Result<E
          undoes that"
     )?;
     if let Some(missing) = entry.strategy.setup_environment().missing() {
-        let text = format!("{}: {}; {}", missing.what, missing.found, missing.remedy);
+        let text = missing.to_string();
         writeln!(out, "it cannot be used now: {}", visible(&text))?;
     }
     Ok(ExitCode::SUCCESS)

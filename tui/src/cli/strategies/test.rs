@@ -172,7 +172,7 @@ pub(super) fn run(
         }
         let native = outcomes.iter().find(|outcome| outcome.name == "native");
         if let Some(native) = native {
-            outcome.compare(&native.trial.clone());
+            outcome.compare(&native.trial);
         }
         tested.push(outcome.tested(&deployment.model.to_string()));
         outcomes.push(outcome);
@@ -242,10 +242,7 @@ fn chosen<'a>(
         }
         match entry.strategy.setup_environment().missing() {
             None => entries.push(entry),
-            Some(missing) => console.note(&format!(
-                "{name} is left out: {}: {}; {}",
-                missing.what, missing.found, missing.remedy
-            )),
+            Some(missing) => console.note(&format!("{name} is left out: {missing}")),
         }
     }
     entries.sort_by_key(|entry| entry.strategy.name() != "native");

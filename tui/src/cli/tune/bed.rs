@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tritone_engine::{
     Engine, EngineOptions, GenerateError, Generation, Input, LoadError, Request, human_bytes,
 };
-use tritone_machine::{EnergyMeter, resident_bytes};
+use tritone_machine::{EnergyMeter, NoEnergy, resident_bytes};
 
 use super::point::{Point, Round};
 use crate::cli::args::CommonArgs;
@@ -39,9 +39,7 @@ pub(super) struct Bed<'a> {
     interrupt: &'a Interrupt,
     prompt: usize,
     generate: usize,
-    energy: Option<EnergyMeter>,
-    /// Why there is none.
-    no_energy: Option<String>,
+    energy: Result<EnergyMeter, NoEnergy>,
     /// Prompts that were asked; no two begin alike.
     asked: u32,
     /// The point the engine is at.
@@ -56,16 +54,13 @@ impl<'a> Bed<'a> {
         prompt: usize,
         generate: usize,
     ) -> Self {
-        let energy = EnergyMeter::open();
-        let no_energy = energy.as_ref().err().map(ToString::to_string);
         Self {
-            no_energy,
             engine,
             common,
             interrupt,
             prompt,
             generate,
-            energy: energy.ok(),
+            energy: EnergyMeter::open(),
             asked: 0,
             at: None,
         }
@@ -73,7 +68,12 @@ impl<'a> Bed<'a> {
 
     /// Why the machine does not say what energy it takes, if so.
     pub(super) fn no_energy(&self) -> Option<String> {
-        self.no_energy.clone()
+        self.energy.as_ref().err().map(ToString::to_string)
+    }
+
+    /// Energy since the last look, where the machine tells.
+    fn joules(&mut self) -> Option<f64> {
+        self.energy.as_mut().ok()?.joules()
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -190,7 +190,7 @@ impl<'a> Bed<'a> {
             max_tokens: Some(1),
             ..requests[0].clone()
         };
-        let _ = self.energy.as_mut().and_then(EnergyMeter::joules);
+        self.joules();
         let begin = Instant::now();
         let mut running = Vec::with_capacity(requests.len());
         for request in requests {
@@ -202,7 +202,7 @@ impl<'a> Bed<'a> {
             all.push(waited.map_err(failed)?.1.timings);
         }
         let wall = begin.elapsed().as_secs_f64();
-        let joules = self.energy.as_mut().and_then(EnergyMeter::joules);
+        let joules = self.joules();
         if self.interrupt.is_pressed() {
             return Err(Refused::Stopped);
         }

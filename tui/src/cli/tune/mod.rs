@@ -19,10 +19,11 @@ use anyhow::Context as _;
 use tritone_engine::{Engine, Model};
 use tritone_profile::{PRESETS, process_environment};
 
+use args::Scenario;
 pub(crate) use args::TuneArgs;
 
 use super::args::CommonArgs;
-use super::atomic::AtomicFile;
+use super::atomic;
 use super::console::{Console, visible};
 use super::date;
 use super::failure::{CANCELLED, Usage};
@@ -76,9 +77,7 @@ pub(crate) fn run(
         console.note(note);
     }
     let engine = ready.engine;
-    let together = args
-        .scenario
-        .is_some_and(|scenario| matches!(scenario.preset(), "server" | "cloud"));
+    let together = matches!(args.scenario, Some(Scenario::Server | Scenario::Cloud));
     let file = book(&engine, &setup, args);
     let (prompt, generate) = (args.prompt_tokens as usize, args.generate as usize);
     let bed = Bed::new(engine, &common, &interrupt, prompt, generate);
@@ -144,11 +143,9 @@ fn tune(
     let usable = setup.machine.usable_threads;
     let optimized = Point::of("optimized", base, batch);
     let baseline = Point {
+        name: "baseline".to_owned(),
         reuse: false,
-        ..Point {
-            name: "baseline".to_owned(),
-            ..optimized.with("threads", "1").with("batch", "1")
-        }
+        ..optimized.with("threads", "1").with("batch", "1")
     };
     let aggressive = Point {
         name: "aggressive".to_owned(),
@@ -329,9 +326,5 @@ fn output(args: &TuneArgs, report: &Report) -> anyhow::Result<()> {
 }
 
 fn file(path: &Path, text: &str) -> anyhow::Result<()> {
-    let written = AtomicFile::create(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.finish()
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))
+    atomic::write(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -38,9 +38,6 @@ pub(super) struct Session<'a> {
     progress: Progress,
     begin: Instant,
     budget: Duration,
-    /// Rounds measured in this run, and the time they took.
-    rounds: u32,
-    spent: Duration,
     /// Rounds that earlier runs had measured.
     pub(super) known: usize,
     pub(super) cut: Option<Cut>,
@@ -84,8 +81,6 @@ impl<'a> Session<'a> {
             progress,
             begin: Instant::now(),
             budget,
-            rounds: 0,
-            spent: Duration::ZERO,
             known,
             cut: None,
         };
@@ -172,7 +167,6 @@ impl<'a> Session<'a> {
     }
 
     fn one(&mut self, what: &str, point: &Point) -> anyhow::Result<()> {
-        let begin = Instant::now();
         let ready = match self.bed.apply(point) {
             Ok(ready) => ready,
             Err(refused) => return self.refused(point, refused),
@@ -180,10 +174,8 @@ impl<'a> Session<'a> {
         match self.bed.round(point) {
             Ok(round) => {
                 let entry = self.entry(point);
-                (entry.runs, entry.planned) = (ready.runs.clone(), ready.planned);
+                (entry.runs, entry.planned) = (ready.runs, ready.planned);
                 entry.rounds.push(round);
-                self.rounds += 1;
-                self.spent += begin.elapsed();
                 let (elapsed, budget) = (self.begin.elapsed(), self.budget);
                 let left = budget.saturating_sub(elapsed).as_secs();
                 let text = format!(

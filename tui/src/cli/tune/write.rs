@@ -1,14 +1,13 @@
 //! The best settings as a profile of the user's own.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tritone_profile::{Layers, name_fault, process_environment, profiles_dir_path, resolve};
 
 use super::point::Point;
-use crate::cli::atomic::AtomicFile;
+use crate::cli::atomic;
 use crate::cli::console::visible;
 use crate::cli::failure::Usage;
 use crate::cli::setup::Setup;
@@ -65,11 +64,8 @@ pub(super) fn write(
     }
     let dir = path.parent().context("a profile has a directory")?;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let written = AtomicFile::create(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.finish()
-    });
-    written.with_context(|| format!("cannot write {}", path.display()))?;
+    atomic::write(path, text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     let layers = Layers {
         profiles_dir: Some(dir.to_owned()),
         ..Layers::none()

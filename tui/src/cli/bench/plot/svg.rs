@@ -100,7 +100,7 @@ impl Svg {
 }
 
 /// Text as it may stand in XML 1.0: markup escaped, characters that XML has not replaced.
-struct Escaped<'a>(&'a str);
+pub(in crate::cli) struct Escaped<'a>(pub(in crate::cli) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,5 +117,16 @@ impl fmt::Display for Escaped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Escaped;
+
+    #[test]
+    fn text_is_no_markup() {
+        let escaped = Escaped("a<b>&\"\u{7}").to_string();
+        assert_eq!(escaped, "a&lt;b&gt;&amp;&quot;\u{fffd}");
     }
 }
